@@ -1,0 +1,66 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The folder list tells the way of the data: drivers, /proc and container engines in, one snapshot, many faces out.
+// Imports point down this list, never up. See docs/architecture.md.
+
+/// Every target of ours: a warning is an error. Dependencies are spared, since the setting is per target.
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error), .swiftLanguageMode(.v6)]
+let strictC: [CSetting] = [.treatAllWarnings(as: .error)]
+
+/// A program that can be copied into any glibc container: the Swift runtime goes inside it.
+let selfContained: [LinkerSetting] = [
+    .unsafeFlags(["-static-stdlib"]),
+    // Named by FoundationEssentials' module only where a whole build is static.
+    .linkedLibrary("_FoundationCShims"), .linkedLibrary("_FoundationCollections"), .linkedLibrary("swiftSynchronization"),
+]
+
+/// Code that loads into other people's processes: Embedded Swift, which needs nothing but libc and is built whole.
+let embedded: [SwiftSetting] = strict + [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])]
+
+let package = Package(
+    name: "plimsoll",
+    products: [
+        .executable(name: "plimsoll", targets: ["plimsoll"]),
+        .executable(name: "gpusimd", targets: ["gpusimd"]),
+        .executable(name: "gpusim-hold", targets: ["gpusim-hold"]),
+        .library(name: "SimulatedNVML", type: .dynamic, targets: ["SimulatedNVML"]),
+        .library(name: "SimulatedCUDA", type: .dynamic, targets: ["SimulatedCUDA"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        .target(name: "CNVML", cSettings: strictC),
+        .target(name: "Ledger", swiftSettings: strict),
+        .target(name: "HostFS", dependencies: ["Ledger"], swiftSettings: strict),
+        .target(name: "GPUDrivers", dependencies: ["CNVML", "HostFS", "Ledger"], swiftSettings: strict),
+        .target(name: "ContainerRuntimes", dependencies: ["HostFS", "Ledger"], swiftSettings: strict),
+        .target(
+            name: "Sampling", dependencies: ["GPUDrivers", "ContainerRuntimes", "HostFS", "Ledger"],
+            swiftSettings: strict),
+        .target(name: "Rendering", dependencies: ["Ledger"], swiftSettings: strict),
+        .executableTarget(
+            name: "plimsoll",
+            dependencies: [
+                "Sampling", "Rendering", "HostFS", "Ledger",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict, linkerSettings: selfContained),
+
+        // The simulated GPU, for the tests and the demo; never linked into the product.
+        .target(name: "CSimulator", path: "Simulator/CSimulator", cSettings: strictC),
+        .target(
+            name: "SimulatedNVML", dependencies: ["CSimulator"], path: "Simulator/SimulatedNVML",
+            swiftSettings: embedded),
+        .target(
+            name: "SimulatedCUDA", dependencies: ["CSimulator"], path: "Simulator/SimulatedCUDA",
+            swiftSettings: embedded),
+        .executableTarget(
+            name: "gpusimd", dependencies: ["CSimulator"], path: "Simulator/gpusimd",
+            swiftSettings: strict, linkerSettings: selfContained),
+        .executableTarget(
+            name: "gpusim-hold", dependencies: ["CSimulator"], path: "Simulator/gpusim-hold",
+            swiftSettings: strict, linkerSettings: selfContained),
+    ]
+)

@@ -1,0 +1,99 @@
+#define _GNU_SOURCE
+#include "CSimulator.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int connection = -1;
+static pid_t owner = 0;
+static _Thread_local uint32_t current_device = SIM_NONE;
+
+uint32_t sim_current_device(void) { return current_device; }
+void sim_set_current_device(uint32_t device) { current_device = device; }
+
+static int address_of(const char *path, struct sockaddr_un *address) {
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    if (strlen(path) >= sizeof address->sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(address->sun_path, path);
+    return 0;
+}
+
+static int exchange(const struct sim_request *request, void *reply, size_t reply_size) {
+    if (send(connection, request, sizeof *request, MSG_NOSIGNAL) != (ssize_t)sizeof *request) return -1;
+    ssize_t got;
+    do got = recv(connection, reply, reply_size, 0);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0) {
+        if (got == 0) errno = ECONNRESET;
+        return -1;
+    }
+    memset((char *)reply + got, 0, reply_size - (size_t)got);
+    return 0;
+}
+
+// The connection stands for the process's open driver device: when the process ends, however it ends, the kernel closes
+// it and the book forgets what was held. A forked child gets one of its own, for its own PID.
+static int connect_to_book(void) {
+    const char *path = getenv("GPUSIM_SOCKET");
+    struct sockaddr_un address;
+    if (address_of(path && *path ? path : "/run/gpusim/socket", &address) < 0) return -1;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+        int code = errno;
+        close(fd);
+        errno = code;
+        return -1;
+    }
+    if (connection >= 0) close(connection);
+    connection = fd;
+    owner = getpid();
+    struct sim_request hello = {.operation = SIM_HELLO, .bytes = sim_pid_namespace("self")};
+    struct sim_reply reply;
+    return exchange(&hello, &reply, sizeof reply);
+}
+
+int sim_ask(const struct sim_request *request, void *reply, size_t reply_size) {
+    pthread_mutex_lock(&lock);
+    int result = 0;
+    if (connection < 0 || owner != getpid()) result = connect_to_book();
+    if (result == 0) result = exchange(request, reply, reply_size);
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+int sim_listen(const char *path) {
+    struct sockaddr_un address;
+    if (address_of(path, &address) < 0) return -1;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    unlink(path);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || chmod(path, 0666) < 0 || listen(fd, 1024) < 0) {
+        int code = errno;
+        close(fd);
+        errno = code;
+        return -1;
+    }
+    return fd;
+}
+
+pid_t sim_peer(int fd) {
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : -1;
+}
+
+uint64_t sim_pid_namespace(const char *process) {
+    char path[64];
+    struct stat status;
+    snprintf(path, sizeof path, "/proc/%s/ns/pid", process);
+    return stat(path, &status) == 0 ? status.st_ino : 0;
+}

@@ -1,0 +1,99 @@
+// What the simulated drivers and the daemon that keeps their book say to each other: one fixed record each way over a
+// SOCK_SEQPACKET unix socket, so that a message is a record. Both ends run on one machine and come from one build.
+#ifndef PLIMSOLL_CSIMULATOR_H
+#define PLIMSOLL_CSIMULATOR_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define SIM_NONE 0xFFFFFFFFu
+#define SIM_MAX_DEVICES 64
+#define SIM_MAX_PROCESSES 950  // the resource manager's cap per query, NV2080_CTRL_GPU_GET_PIDS_MAX_COUNT
+
+enum sim_operation {
+    SIM_HELLO,      // bytes: inode of the caller's PID namespace -> sim_reply.bytes: CUDA version, .text: driver version
+    SIM_DEVICE,     // device -> sim_device
+    SIM_PROCESSES,  // device, list -> sim_process_list
+    SIM_CONTEXT,    // device: make the process's context -> sim_reply
+    SIM_UNCONTEXT,  // device: drop it, with everything allocated on the device -> sim_reply
+    SIM_ALLOCATE,   // device, bytes -> sim_reply.address
+    SIM_FREE,       // address -> sim_reply
+};
+
+enum sim_list { SIM_COMPUTE, SIM_GRAPHICS, SIM_MPS };
+
+struct sim_request {
+    uint32_t operation;
+    uint32_t device;
+    uint32_t list;
+    uint32_t reserved;
+    uint64_t bytes;
+    uint64_t address;
+};
+
+struct sim_reply {
+    int32_t code;  // an nvmlReturn_t or a CUresult, by who asked
+    uint32_t count;
+    uint64_t bytes;
+    uint64_t address;
+    char text[80];
+};
+
+// A device, or a MIG instance of one (then `parent` is the number of its GPU). `code` fields are nvmlReturn_t.
+struct sim_device {
+    int32_t code;
+    uint32_t number;
+    char name[96];
+    char uuid[96];
+    char pci[32];
+    uint32_t parent;
+    uint32_t slot;
+    uint32_t gpu_instance;
+    uint32_t compute_instance;
+    uint32_t max_instances;
+    uint32_t utilization;
+    int32_t handle_code;
+    int32_t memory_code;
+    int32_t utilization_code;
+    uint64_t total;
+    uint64_t reserved;
+    uint64_t used;
+    uint64_t free;
+};
+
+struct sim_process {
+    uint32_t pid;
+    uint32_t gpu_instance;
+    uint32_t compute_instance;
+    uint32_t padding;
+    uint64_t bytes;
+};
+
+struct sim_process_list {
+    int32_t code;
+    uint32_t count;
+    struct sim_process processes[SIM_MAX_PROCESSES];
+};
+
+// One request and its reply. 0, or -1 with errno.
+int sim_ask(const struct sim_request *request, void *reply, size_t reply_size);
+
+// The current context is a matter of each thread in CUDA; the number of its device, or SIM_NONE.
+uint32_t sim_current_device(void);
+void sim_set_current_device(uint32_t device);
+
+// A listening socket at `path`, or -1 with errno. Everybody may connect, as with /dev/nvidiactl.
+int sim_listen(const char *path);
+
+// The PID of the process at the other end, in our PID namespace (SO_PEERCRED, which Swift's Glibc lacks), or -1.
+pid_t sim_peer(int fd);
+
+// Inode number of the PID namespace that `process` ("self" or a PID) is in, 0 where it may not be read.
+uint64_t sim_pid_namespace(const char *process);
+
+#endif

@@ -1,0 +1,203 @@
+import CSimulator
+
+/// Who holds how much of which card. No input or output; the server asks it on behalf of its clients.
+struct Book {
+    /// A process that has a driver device open: one connection of it.
+    struct Client {
+        var pid: UInt32
+        /// Inode of the PID namespace that the process is in, as it told itself.
+        var pidNamespace: UInt64
+        /// The process's PID in that namespace.
+        var pidInside: UInt32
+        var contexts: Set<Int> = []
+        var allocations: [UInt64: (device: Int, bytes: UInt64)] = [:]
+
+        func held(on device: Int, context: UInt64) -> UInt64 {
+            allocations.values.reduce(contexts.contains(device) ? context : 0) {
+                $1.device == device ? $0 + $1.bytes : $0
+            }
+        }
+    }
+
+    struct Device {
+        var record: sim_device
+        var context: UInt64
+        var unattributed: UInt64
+        var recorded: [HostDescription.Process]
+        var listCodes: [Int32]
+    }
+
+    /// cudaMalloc takes memory from the card in pieces of 2 MiB.
+    static let granularity: UInt64 = 2 << 20
+    static let mebibyte: UInt64 = 1 << 20
+    /// CUresult.
+    static let outOfMemory: Int32 = 2
+    static let invalidValue: Int32 = 1
+    static let invalidDevice: Int32 = 101
+
+    let driver: String
+    let cuda: Int
+    let ownNamespace: UInt64
+    private(set) var devices: [Device] = []
+    private(set) var clients: [Int32: Client] = [:]
+    private var nextAddress: UInt64 = 0x7f00_0000_0000
+    let cardCount: Int
+
+    init(_ host: HostDescription, ownNamespace: UInt64) {
+        driver = host.driver
+        cuda = host.cuda
+        self.ownNamespace = ownNamespace
+        cardCount = host.devices.count
+        for card in host.devices {
+            var device = Device(
+                uuid: card.uuid, total: card.totalMiB, reserved: card.reservedMiB, unattributed: card.unattributedMiB,
+                processes: card.processes, faults: card.faults, number: devices.count)
+            device.context = (card.contextMiB ?? 0) * Self.mebibyte
+            device.record.utilization = card.utilization ?? 0
+            device.record.max_instances = UInt32(card.instances?.count ?? 0) == 0 ? 0 : 7
+            fill(&device.record.name, card.name)
+            fill(&device.record.pci, card.pci)
+            devices.append(device)
+        }
+        for (parent, card) in host.devices.enumerated() {
+            for instance in card.instances ?? [] {
+                var device = Device(
+                    uuid: instance.uuid, total: instance.totalMiB, reserved: instance.reservedMiB,
+                    unattributed: instance.unattributedMiB, processes: instance.processes, faults: instance.faults,
+                    number: devices.count)
+                device.record.parent = UInt32(parent)
+                device.record.slot = instance.slot
+                device.record.gpu_instance = instance.gpuInstance
+                device.record.compute_instance = instance.computeInstance
+                device.record.utilization_code = 3
+                fill(&device.record.name, card.name + " MIG")
+                fill(&device.record.pci, card.pci)
+                devices.append(device)
+            }
+        }
+    }
+
+    mutating func open(_ fd: Int32, _ client: Client) { clients[fd] = client }
+    mutating func close(_ fd: Int32) { clients[fd] = nil }
+
+    func describe(_ number: Int) -> sim_device {
+        guard devices.indices.contains(number) else {
+            var nothing = sim_device()
+            nothing.code = 2  // NVML_ERROR_INVALID_ARGUMENT
+            return nothing
+        }
+        var record = devices[number].record
+        record.used = used(number)
+        let taken = record.used + record.reserved
+        record.free = taken < record.total ? record.total - taken : 0
+        return record
+    }
+
+    /// What a list of the driver shows to the client at `fd`. Since R535.113 the driver tells PIDs in the caller's own
+    /// namespace and leaves out what is not to be seen there (open-gpu-kernel-modules, os_find_ns_pid).
+    func processes(on number: Int, list: Int, seenBy fd: Int32) -> (code: Int32, processes: [sim_process]) {
+        guard devices.indices.contains(number), list < 3 else { return (2, []) }
+        let device = devices[number]
+        guard device.listCodes[list] == 0 else { return (device.listCodes[list], []) }
+
+        let caller = clients[fd]
+        let seesAll = caller?.pidNamespace == ownNamespace
+        var found: [sim_process] = []
+        if seesAll {
+            let type = ["compute", "graphics", "mps"][list]
+            for process in device.recorded where (process.types ?? ["compute"]).contains(type) {
+                found.append(
+                    sim_process(
+                        pid: process.pid, gpu_instance: process.gpuInstance ?? SIM_NONE,
+                        compute_instance: process.computeInstance ?? SIM_NONE, padding: 0,
+                        bytes: process.bytes ?? UInt64.max))
+            }
+        }
+        if list == Int(SIM_COMPUTE.rawValue) {
+            var held: [UInt32: UInt64] = [:]
+            for client in clients.values where client.contexts.contains(number) {
+                guard seesAll || client.pidNamespace == caller?.pidNamespace else { continue }
+                held[seesAll ? client.pid : client.pidInside, default: 0] += client.held(
+                    on: number, context: device.context)
+            }
+            for (pid, bytes) in held.sorted(by: { $0.key < $1.key }) {
+                found.append(
+                    sim_process(
+                        pid: pid, gpu_instance: SIM_NONE, compute_instance: SIM_NONE, padding: 0, bytes: bytes))
+            }
+        }
+        return (0, Array(found.prefix(Int(SIM_MAX_PROCESSES))))
+    }
+
+    mutating func makeContext(_ fd: Int32, on number: Int) -> Int32 {
+        guard number < cardCount, let client = clients[fd] else { return Self.invalidDevice }
+        if client.contexts.contains(number) { return 0 }
+        guard devices[number].context <= describe(number).free else { return Self.outOfMemory }
+        clients[fd]?.contexts.insert(number)
+        return 0
+    }
+
+    mutating func dropContext(_ fd: Int32, on number: Int) -> Int32 {
+        guard var client = clients[fd], client.contexts.remove(number) != nil else { return Self.invalidDevice }
+        client.allocations = client.allocations.filter { $0.value.device != number }
+        clients[fd] = client
+        return 0
+    }
+
+    mutating func allocate(_ fd: Int32, on number: Int, bytes: UInt64) -> (code: Int32, address: UInt64) {
+        guard number < cardCount, clients[fd]?.contexts.contains(number) == true else { return (Self.invalidDevice, 0) }
+        let free = describe(number).free
+        guard bytes > 0 else { return (Self.invalidValue, 0) }
+        guard bytes <= free else { return (Self.outOfMemory, 0) }
+        let rounded = (bytes + Self.granularity - 1) / Self.granularity * Self.granularity
+        guard rounded <= free else { return (Self.outOfMemory, 0) }
+        let address = nextAddress
+        nextAddress += rounded
+        clients[fd]?.allocations[address] = (number, rounded)
+        return (0, address)
+    }
+
+    mutating func free(_ fd: Int32, address: UInt64) -> Int32 {
+        clients[fd]?.allocations.removeValue(forKey: address) == nil ? Self.invalidValue : 0
+    }
+
+    /// What is in use of a device: its own processes' and, on a GPU, its instances'.
+    private func used(_ number: Int) -> UInt64 {
+        let device = devices[number]
+        var bytes = device.unattributed
+        for process in device.recorded { bytes += process.bytes ?? 0 }
+        for client in clients.values { bytes += client.held(on: number, context: device.context) }
+        for (index, other) in devices.enumerated() where other.record.parent == UInt32(number) { bytes += used(index) }
+        return bytes
+    }
+}
+
+extension Book.Device {
+    init(
+        uuid: String, total: UInt64, reserved: UInt64?, unattributed: UInt64?,
+        processes: [HostDescription.Process]?, faults: HostDescription.Faults?, number: Int
+    ) {
+        record = sim_device()
+        record.number = UInt32(number)
+        record.parent = SIM_NONE
+        record.total = total * Book.mebibyte
+        record.reserved = (reserved ?? 0) * Book.mebibyte
+        record.handle_code = faults?.handle ?? 0
+        record.memory_code = faults?.memory ?? 0
+        record.utilization_code = faults?.utilization ?? 0
+        fill(&record.uuid, uuid)
+        context = 0
+        self.unattributed = (unattributed ?? 0) * Book.mebibyte
+        recorded = processes ?? []
+        listCodes = [faults?.compute ?? 0, faults?.graphics ?? 0, faults?.mps ?? 0]
+    }
+}
+
+/// Writes a string into a C character array, cut to fit and always terminated.
+func fill<Field>(_ field: inout Field, _ text: String) {
+    withUnsafeMutableBytes(of: &field) { bytes in
+        let utf8 = Array(text.utf8.prefix(bytes.count - 1))
+        bytes.copyBytes(from: utf8)
+        bytes[utf8.count] = 0
+    }
+}

@@ -1,0 +1,71 @@
+import FoundationEssentials
+
+/// The cards of a simulated host, and what holds their memory before anybody asks for some. Read from a JSON file.
+struct HostDescription: Decodable {
+    var driver: String
+    /// As cuDriverGetVersion tells it: 12040 is CUDA 12.4.
+    var cuda: Int
+    var devices: [Card]
+
+    struct Card: Decodable {
+        var name: String
+        var uuid: String
+        var pci: String
+        var totalMiB: UInt64
+        /// Kept by driver and firmware for themselves.
+        var reservedMiB: UInt64?
+        /// In use, and on no process's account: the driver's heaps, page tables, managed memory.
+        var unattributedMiB: UInt64?
+        /// What a process's context costs on this card. Published figures go from 93 MiB (K80) over 107 MiB
+        /// (RTX 4060 Ti) to 555 MiB (RTX PRO 6000): ollama37#73, ggml llama.cpp PR#23604.
+        var contextMiB: UInt64?
+        var utilization: UInt32?
+        var processes: [Process]?
+        var instances: [Instance]?
+        var faults: Faults?
+    }
+
+    struct Instance: Decodable {
+        var uuid: String
+        var slot: UInt32
+        var gpuInstance: UInt32
+        var computeInstance: UInt32
+        var totalMiB: UInt64
+        var reservedMiB: UInt64?
+        var unattributedMiB: UInt64?
+        var processes: [Process]?
+        var faults: Faults?
+    }
+
+    /// A line of the driver's lists that no client of the simulator stands for: for whole hosts made of files.
+    struct Process: Decodable {
+        var pid: UInt32
+        /// Absent: the driver does not tell (NVML_VALUE_NOT_AVAILABLE).
+        var bytes: UInt64?
+        /// "compute", "graphics", "mps"; compute when absent.
+        var types: [String]?
+        var gpuInstance: UInt32?
+        var computeInstance: UInt32?
+    }
+
+    /// The nvmlReturn_t that a call on this device answers with, where it fails.
+    struct Faults: Decodable {
+        var handle: Int32?
+        var memory: Int32?
+        var utilization: Int32?
+        var compute: Int32?
+        var graphics: Int32?
+        var mps: Int32?
+    }
+
+    static func read(_ path: String) throws -> HostDescription {
+        let description = try JSONDecoder().decode(HostDescription.self, from: Data(contentsOf: URL(filePath: path)))
+        let count = description.devices.reduce(0) { $0 + 1 + ($1.instances?.count ?? 0) }
+        guard count <= 64 else { throw Refusal(description: "more than 64 devices and instances") }
+        return description
+    }
+}
+
+struct Refusal: Error, CustomStringConvertible {
+    var description: String
+}

@@ -1,0 +1,20 @@
+import CSimulator
+import Glibc
+
+// gpusimd HOST.json SOCKET: keeps the book of a simulated host's GPUs until it is killed. Prints "ready" when it listens.
+
+guard CommandLine.arguments.count == 3 else {
+    print("usage: gpusimd HOST.json SOCKET")
+    exit(64)
+}
+do {
+    let host = try HostDescription.read(CommandLine.arguments[1])
+    let book = Book(host, ownNamespace: sim_pid_namespace("self"))
+    var server = try Server(socket: CommandLine.arguments[2], book: book)
+    print("ready")
+    fflush(nil)
+    server.run()
+} catch {
+    print("gpusimd: \(error)")
+    exit(1)
+}

@@ -1,0 +1,154 @@
+import CNVML
+import Ledger
+
+/// A session with NVIDIA's driver, over its management library. Its calls block, and a sick driver can make them block for
+/// ever: call them where that can be borne.
+package struct NVMLDriver: Sendable {
+    let library: NVMLLibrary
+    package let driverVersion: String?
+
+    /// - Parameters:
+    ///   - path: the library; nil for the system's.
+    ///   - module: version of the kernel module that runs, for the message when it is not the library's.
+    package init(library path: String?, module: String?) throws(NVMLError) {
+        library = try NVMLLibrary(path: path)
+        let code = NVMLCode(value: library.functions.initialize())
+        if code == .versionMismatch { throw .versionMismatch(module: module) }
+        guard code == .success else { throw .failed(call: "nvmlInit_v2", code) }
+        driverVersion = library.functions.driver_version.flatMap { call in
+            Self.string(80) { call($0, $1) }
+        }
+    }
+
+    package func deviceCount() throws(NVMLError) -> Int {
+        var count: UInt32 = 0
+        let code = NVMLCode(value: library.functions.device_count(&count))
+        guard code == .success else { throw .failed(call: "nvmlDeviceGetCount_v2", code) }
+        return Int(count)
+    }
+
+    /// A GPU, and then its MIG instances. What fails of it is told in its place and hides nothing else.
+    ///
+    /// - Parameter clock: uptime in ticks.
+    package func observe(gpu index: Int, clock: () -> Int64?) -> [ObservedDevice] {
+        var handle: cnvml_device?
+        let code = NVMLCode(value: library.functions.device_by_index(UInt32(index), &handle))
+        guard code == .success, let handle else {
+            return [.unreadable(index: String(index), why: "nvmlDeviceGetHandleByIndex_v2: \(code)")]
+        }
+        let gpu = observe(handle, index: String(index), clock: clock)
+        return [gpu] + instances(of: handle, index: index, name: gpu.name, clock: clock)
+    }
+
+    private func instances(
+        of gpu: cnvml_device, index: Int, name: String?, clock: () -> Int64?
+    ) -> [ObservedDevice] {
+        let functions = library.functions
+        var current: UInt32 = 0
+        var pending: UInt32 = 0
+        var count: UInt32 = 0
+        // NOT_SUPPORTED on every GPU that cannot be divided.
+        guard let mode = functions.mig_mode, mode(gpu, &current, &pending) == 0, current == 1,
+            let counting = functions.mig_count, counting(gpu, &count) == 0, let get = functions.mig_device
+        else { return [] }
+        var found: [ObservedDevice] = []
+        for slot in 0..<count {
+            var handle: cnvml_device?
+            let code = NVMLCode(value: get(gpu, slot, &handle))
+            // Slots need not be filled in order.
+            if code == .notFound { continue }
+            var instance: ObservedDevice
+            if code == .success, let handle {
+                instance = observe(handle, index: "\(index):\(slot)", clock: clock)
+                instance.gpuInstance = number(functions.gpu_instance, handle)
+                instance.computeInstance = number(functions.compute_instance, handle)
+            } else {
+                instance = .unreadable(
+                    index: "\(index):\(slot)", why: "nvmlDeviceGetMigDeviceHandleByIndex: \(code)")
+            }
+            instance.parentIndex = String(index)
+            found.append(instance)
+        }
+        return found
+    }
+
+    /// The memory is read before and after the lists. Where it moved meanwhile they do not belong together, and all is
+    /// read once more; a host that never rests has its last answer.
+    private func observe(_ device: cnvml_device, index: String, clock: () -> Int64?) -> ObservedDevice {
+        let functions = library.functions
+        let before = memory(of: device)
+        var observed = ObservedDevice(
+            index: index, uuid: functions.uuid.flatMap { call in Self.string(96) { call(device, $0, $1) } },
+            name: functions.name.flatMap { call in Self.string(96) { call(device, $0, $1) } }, pci: pci(of: device),
+            memory: before, utilizationPercent: utilization(of: device), compute: .absent)
+        readLists(of: device, into: &observed, clock: clock)
+        observed.memory = memory(of: device)
+        guard observed.memory != before else { return observed }
+        readLists(of: device, into: &observed, clock: clock)
+        observed.memory = memory(of: device)
+        return observed
+    }
+
+    private func readLists(of device: cnvml_device, into observed: inout ObservedDevice, clock: () -> Int64?) {
+        let functions = library.functions
+        observed.askedAtTick = clock()
+        observed.compute = list(functions.compute, stride: library.computeStride, of: device)
+        observed.graphics = list(functions.graphics, stride: library.graphicsStride, of: device)
+        observed.mps = list(functions.mps, stride: library.mpsStride, of: device)
+        if observed.compute == .absent { observed.compute = .failed("the compute list is NOT_SUPPORTED") }
+    }
+
+    private func memory(of device: cnvml_device) -> Reading<ObservedMemory> {
+        var second = cnvml_memory_v2()
+        second.version = UInt32(MemoryLayout<cnvml_memory_v2>.size) | 2 << 24
+        if let call = library.functions.memory_v2, call(device, &second) == 0 {
+            return .known(ObservedMemory(total: second.total, used: second.used, free: second.free))
+        }
+        // Drivers before R510 have the first call alone, whose `used` includes what is reserved.
+        var first = cnvml_memory()
+        let code = NVMLCode(value: library.functions.memory(device, &first))
+        guard code == .success else { return .unknown("nvmlDeviceGetMemoryInfo: \(code)") }
+        return .known(ObservedMemory(total: first.total, used: first.used, free: first.free, tellsReserved: false))
+    }
+
+    private func utilization(of device: cnvml_device) -> Reading<Int> {
+        guard let call = library.functions.utilization else { return .unknown("this driver does not tell it") }
+        var rates = cnvml_utilization()
+        let code = NVMLCode(value: call(device, &rates))
+        guard code == .success else { return .unknown("nvmlDeviceGetUtilizationRates: \(code)") }
+        return rates.gpu <= 100 ? .known(Int(rates.gpu)) : .unknown("the driver told \(rates.gpu) percent")
+    }
+
+    /// "0000:01:00.0": the library writes the domain with eight digits, the kernel and everybody else with four.
+    private func pci(of device: cnvml_device) -> String? {
+        var info = cnvml_pci_info()
+        guard let call = library.functions.pci_info, call(device, &info) == 0 else { return nil }
+        let text = withUnsafeBytes(of: info.bus_id) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let domain = text.prefix { $0 != ":" }
+        let short = domain.count == 8 && domain.hasPrefix("0000") ? text.dropFirst(4) : text[...]
+        return short.isEmpty ? nil : short.lowercased()
+    }
+
+    private func number(
+        _ call: ((cnvml_device, UnsafeMutablePointer<UInt32>) -> Int32)?, _ device: cnvml_device
+    ) -> UInt32? {
+        var number: UInt32 = 0
+        guard let call, call(device, &number) == 0, number != .max else { return nil }
+        return number
+    }
+
+    private static func string(_ length: Int, _ call: (UnsafeMutablePointer<CChar>, UInt32) -> Int32) -> String? {
+        var buffer = [CChar](repeating: 0, count: length)
+        let code = buffer.withUnsafeMutableBufferPointer { call($0.baseAddress!, UInt32(length)) }
+        guard code == 0 else { return nil }
+        let bytes = buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
+        return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension ObservedDevice {
+    /// A device that is there and does not answer.
+    package static func unreadable(index: String, why: String) -> ObservedDevice {
+        ObservedDevice(index: index, memory: .unknown(why), utilizationPercent: .unknown(why), compute: .failed(why))
+    }
+}

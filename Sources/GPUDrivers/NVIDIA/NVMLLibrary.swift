@@ -1,0 +1,78 @@
+import CNVML
+import Glibc
+
+/// The management library, loaded at run time: its functions, and how long the records of its lists are.
+///
+/// It is never unloaded. Its functions may be called from any thread (NVML API reference, thread safety).
+struct NVMLLibrary: @unchecked Sendable {
+    let functions: cnvml_functions
+    /// Bytes of a record of each list.
+    let computeStride: Int
+    let graphicsStride: Int
+    let mpsStride: Int
+
+    /// Where the library is when the loader does not know it: WSL, the GPU Operator's driver container, NixOS.
+    private static let elsewhere = [
+        "/usr/lib/wsl/lib", "/run/nvidia/driver/usr/lib/x86_64-linux-gnu", "/run/nvidia/driver/usr/lib/aarch64-linux-gnu",
+        "/run/nvidia/driver/usr/lib64", "/run/opengl-driver/lib",
+    ]
+    static let name = "libnvidia-ml.so.1"
+
+    init(path: String?) throws(NVMLError) {
+        let candidates = path.map { [$0] } ?? [Self.name] + Self.elsewhere.map { "\($0)/\(Self.name)" }
+        var tried: [String] = []
+        var loaded: (path: String, handle: UnsafeMutableRawPointer)?
+        for candidate in candidates where loaded == nil {
+            if let handle = dlopen(candidate, RTLD_LAZY | RTLD_LOCAL) {
+                loaded = (candidate, handle)
+            } else {
+                let why = dlerror().map { String(cString: $0) } ?? "not loaded"
+                tried.append(why.hasPrefix(candidate) ? why : "\(candidate): \(why)")
+            }
+        }
+        guard let (path, handle) = loaded else { throw .notFound(tried) }
+
+        func optional<Function>(_ symbol: String) -> Function? {
+            dlsym(handle, symbol).map { unsafeBitCast($0, to: Function.self) }
+        }
+        func required<Function>(_ symbol: String) throws(NVMLError) -> Function {
+            guard let function: Function = optional(symbol) else {
+                throw .symbolMissing(library: path, symbol: symbol)
+            }
+            return function
+        }
+        // The symbol without a suffix is the oldest ABI, with records of 16 bytes; _v2 has 24. _v3 has 24 too, but for the
+        // drivers from 535.43 to 535.86, which have 32 and are told apart by symbols that came and went with them
+        // (nvitop, issues 79 and 89).
+        let wideRecords =
+            dlsym(handle, "nvmlDeviceGetConfComputeMemSizeInfo") != nil
+            && dlsym(handle, "nvmlDeviceGetRunningProcessDetailList") == nil
+        func list(_ symbol: String) -> (cnvml_list?, Int) {
+            if let newest: cnvml_list = optional(symbol + "_v3") { return (newest, wideRecords ? 32 : 24) }
+            if let second: cnvml_list = optional(symbol + "_v2") { return (second, 24) }
+            return (optional(symbol), 16)
+        }
+        let (compute, computeStride) = list("nvmlDeviceGetComputeRunningProcesses")
+        let (graphics, graphicsStride) = list("nvmlDeviceGetGraphicsRunningProcesses")
+        let (mps, mpsStride) = list("nvmlDeviceGetMPSComputeRunningProcesses")
+        guard compute != nil else {
+            throw .symbolMissing(library: path, symbol: "nvmlDeviceGetComputeRunningProcesses")
+        }
+        functions = cnvml_functions(
+            initialize: try required("nvmlInit_v2"), shut_down: try required("nvmlShutdown"),
+            device_count: try required("nvmlDeviceGetCount_v2"),
+            device_by_index: try required("nvmlDeviceGetHandleByIndex_v2"),
+            memory: try required("nvmlDeviceGetMemoryInfo"),
+            driver_version: optional("nvmlSystemGetDriverVersion"), memory_v2: optional("nvmlDeviceGetMemoryInfo_v2"),
+            name: optional("nvmlDeviceGetName"), uuid: optional("nvmlDeviceGetUUID"),
+            pci_info: optional("nvmlDeviceGetPciInfo_v3"), utilization: optional("nvmlDeviceGetUtilizationRates"),
+            compute: compute, graphics: graphics, mps: mps, mig_mode: optional("nvmlDeviceGetMigMode"),
+            mig_count: optional("nvmlDeviceGetMaxMigDeviceCount"),
+            mig_device: optional("nvmlDeviceGetMigDeviceHandleByIndex"),
+            gpu_instance: optional("nvmlDeviceGetGpuInstanceId"),
+            compute_instance: optional("nvmlDeviceGetComputeInstanceId"))
+        self.computeStride = computeStride
+        self.graphicsStride = graphicsStride
+        self.mpsStride = mpsStride
+    }
+}

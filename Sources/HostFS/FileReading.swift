@@ -1,0 +1,65 @@
+import Glibc
+
+/// A file that could not be read: which, and the error number.
+package struct FileError: Error, Equatable, CustomStringConvertible {
+    package var path: String
+    package var code: Int32
+
+    package init(path: String, code: Int32) {
+        self.path = path
+        self.code = code
+    }
+
+    package var description: String { "\(path): \(String(cString: strerror(code)))" }
+    /// There is no such file, or the process that it belongs to has ended (ESRCH, of an open /proc file).
+    package var isAbsent: Bool { [ENOENT, ESRCH, ENOTDIR].contains(code) }
+    package var isForbidden: Bool { [EACCES, EPERM].contains(code) }
+}
+
+/// Reads small kernel files. Sizes in /proc and /sys lie, so a file is read to its end, and no further than `limit` bytes.
+package enum FileReading {
+    package static let limit = 1 << 20
+
+    package static func text(_ path: String) throws(FileError) -> String {
+        try text(path, in: AT_FDCWD, named: path)
+    }
+
+    /// - Parameters:
+    ///   - path: relative to the open folder `folder`.
+    ///   - name: the whole path, for messages.
+    static func text(_ path: String, in folder: Int32, named name: String) throws(FileError) -> String {
+        let fd = openat(folder, path, O_RDONLY | O_CLOEXEC)
+        guard fd >= 0 else { throw FileError(path: name, code: errno) }
+        defer { close(fd) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while bytes.count < limit {
+            let count = read(fd, &buffer, buffer.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count >= 0 else { throw FileError(path: name, code: errno) }
+            if count == 0 { break }
+            bytes.append(contentsOf: buffer[..<count])
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    package static func link(_ path: String) -> String? {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = readlink(path, &buffer, buffer.count - 1)
+        guard count > 0 else { return nil }
+        return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    static func names(in path: String) throws(FileError) -> [String] {
+        guard let folder = opendir(path) else { throw FileError(path: path, code: errno) }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+}

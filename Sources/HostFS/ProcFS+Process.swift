@@ -1,0 +1,80 @@
+import Glibc
+import Ledger
+
+extension ProcFS {
+    /// What can be told of a process; nil where there is none, or none any more.
+    ///
+    /// All is read through one open folder: a /proc/PID that is open belongs to that process alone and answers ESRCH when it
+    /// has ended, so no answer can come from another process that got its PID meanwhile.
+    package func process(_ pid: UInt32) -> ObservedProcess? {
+        let path = "\(root)/\(pid)"
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return nil }
+        defer { close(folder) }
+
+        func text(_ name: String) -> Result<String, FileError> {
+            do throws(FileError) {
+                return .success(try FileReading.text(name, in: folder, named: "\(path)/\(name)"))
+            } catch {
+                return .failure(error)
+            }
+        }
+
+        let stat: ProcessStat
+        switch text("stat") {
+        case .success(let content):
+            guard let parsed = ProcessStat(content) else {
+                return ObservedProcess(pid: pid, startTick: 0, cgroup: .unknown("\(path)/stat: not understood"))
+            }
+            stat = parsed
+        case .failure(let error) where error.isForbidden:
+            // hidepid=1: the folder is there, its files are not ours to read.
+            return ObservedProcess(pid: pid, startTick: 0, cgroup: .unknown(error.description))
+        case .failure: return nil
+        }
+
+        let living = stat.isDead ? livingThread(of: path) : nil
+        let cgroup: Reading<String>
+        switch text(living.map { "task/\($0)/cgroup" } ?? "cgroup") {
+        case .success(let content): cgroup = .known(content)
+        case .failure(let error) where error.isForbidden: cgroup = .unknown(error.description)
+        case .failure: return nil
+        }
+        let status = (try? text("status").get()).map(ProcessStatus.init)
+        return ObservedProcess(
+            pid: pid, startTick: stat.startTick, isDead: stat.isDead && living == nil, cgroup: cgroup,
+            namespacePIDs: status?.namespacePIDs ?? [], name: stat.name,
+            user: status?.effectiveUser.map(UserNames.name))
+    }
+
+    /// A program whose leader has ended lives on in its other threads; the leader is then a zombie with their PID.
+    private func livingThread(of path: String) -> String? {
+        guard let threads = try? FileReading.names(in: "\(path)/task") else { return nil }
+        return threads.first { thread in
+            let stat = (try? FileReading.text("\(path)/task/\(thread)/stat")).flatMap(ProcessStat.init)
+            return stat.map { !$0.isDead } ?? false
+        }
+    }
+
+    /// The command line, if `pid` is still the process that started at `startTick`.
+    package func commandLine(of pid: UInt32, startedAt startTick: Int64) -> String? {
+        guard let text = try? FileReading.text("\(root)/\(pid)/cmdline"),
+            let stat = (try? FileReading.text("\(root)/\(pid)/stat")).flatMap(ProcessStat.init),
+            stat.startTick == startTick
+        else { return nil }
+        return HostFS.commandLine(text)
+    }
+}
+
+/// The host's names of users.
+enum UserNames {
+    /// The name, or the number where there is none.
+    static func name(_ user: UInt32) -> String {
+        var record = passwd()
+        var result: UnsafeMutablePointer<passwd>?
+        var buffer = [CChar](repeating: 0, count: 4096)
+        guard getpwuid_r(user, &record, &buffer, buffer.count, &result) == 0, result != nil, let name = record.pw_name
+        else { return String(user) }
+        return String(cString: name)
+    }
+}

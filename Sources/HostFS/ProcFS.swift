@@ -1,0 +1,60 @@
+import Glibc
+import Ledger
+
+/// /proc under a root of one's choice: the only place that knows what is where in it.
+package struct ProcFS: Sendable {
+    package let root: String
+
+    package init(root: String) {
+        self.root = root.count > 1 && root.hasSuffix("/") ? String(root.dropLast()) : root
+    }
+
+    package static let ticksPerSecond = Int64(sysconf(Int32(_SC_CLK_TCK)))
+
+    /// Uptime in ticks, on the clock that start times are told in; nil where it cannot be read.
+    package func uptime() -> Int64? {
+        (try? FileReading.text("\(root)/uptime")).flatMap { uptimeTicks($0, ticksPerSecond: Self.ticksPerSecond) }
+    }
+
+    /// Inodes of the initial namespaces, fixed in the kernel since 3.8 (include/linux/proc_ns.h).
+    private static let initialPIDNamespace: UInt64 = 0xEFFF_FFFC
+    private static let initialCgroupNamespace: UInt64 = 0xEFFF_FFFB
+
+    /// - Throws: where there is no /proc under the root at all.
+    package func view() throws(FileError) -> ProcessView {
+        _ = try FileReading.names(in: root)
+        let namespace = FileReading.link("\(root)/self/ns/pid").flatMap(namespaceInode)
+        let cgroup = FileReading.link("\(root)/self/ns/cgroup").flatMap(namespaceInode)
+        let inCgroupNamespace = cgroup.map { $0 != Self.initialCgroupNamespace } ?? false
+        let mountinfo = inCgroupNamespace ? try? FileReading.text("\(root)/self/mountinfo") : nil
+        return ProcessView(
+            inInitialNamespace: namespace.map { $0 == Self.initialPIDNamespace }, procIsOwn: isOwn,
+            hidesProcesses: hidesProcesses, inCgroupNamespace: inCgroupNamespace,
+            ownContainer: mountinfo.flatMap(ownContainer), ticksPerSecond: Self.ticksPerSecond,
+            bootTime: (try? FileReading.text("\(root)/stat")).flatMap(HostFS.bootTime))
+    }
+
+    /// `self` is a link to our PID as that /proc counts: another number there means another namespace's /proc. A tree of
+    /// plain files has no such link and stands for the machine's own.
+    private var isOwn: Bool {
+        guard let link = FileReading.link("\(root)/self") else { return true }
+        return link == String(getpid())
+    }
+
+    /// `hidepid` does not bind root, nor the members of a group named in the mount; PID 1 is another user's process that is
+    /// always there, so what we may read of it tells which we are.
+    private var hidesProcesses: Bool {
+        guard let mounts = try? FileReading.text("\(root)/self/mounts"), mountsHideProcesses(mounts) else { return false }
+        return (try? FileReading.text("\(root)/1/cgroup")) == nil
+    }
+
+    /// Every PID that is to be seen.
+    package func pids() throws(FileError) -> [UInt32] {
+        try FileReading.names(in: root).compactMap { UInt32($0) }
+    }
+
+    /// The kernel module's release, "550.144.03".
+    package func kernelDriverVersion(sysfs: String) -> String? {
+        (try? FileReading.text("\(sysfs)/module/nvidia/version")).map { String($0.prefix { !$0.isNewline }) }
+    }
+}

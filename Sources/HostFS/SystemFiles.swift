@@ -1,0 +1,62 @@
+// Parsers of files that are about the whole machine or a place in it. Formats: proc(5), cgroup-v2.rst, namespaces(7).
+
+/// /proc/uptime: seconds since boot with two decimals; in ticks.
+package func uptimeTicks(_ text: String, ticksPerSecond: Int64) -> Int64? {
+    guard let field = text.split(whereSeparator: \.isWhitespace).first else { return nil }
+    let parts = field.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count <= 2, let seconds = Int64(parts[0]), seconds >= 0, seconds < 1 << 40 else { return nil }
+    let digits = parts.count == 2 ? parts[1].prefix(2) : "0"
+    guard let fraction = Int64(digits), fraction >= 0 else { return nil }
+    let hundredths = digits.count == 1 ? fraction * 10 : fraction
+    return seconds * ticksPerSecond + hundredths * ticksPerSecond / 100
+}
+
+/// The `btime` line of /proc/stat: boot in seconds since 1970.
+package func bootTime(_ text: String) -> Int64? {
+    for line in text.split(separator: "\n") where line.hasPrefix("btime ") {
+        return Int64(line.dropFirst("btime ".count))
+    }
+    return nil
+}
+
+/// Whether the mount table says that /proc hides other users' processes: `hidepid` of 1, 2, 4 or their names.
+package func mountsHideProcesses(_ mounts: String) -> Bool {
+    for line in mounts.split(separator: "\n") {
+        let fields = line.split(separator: " ")
+        guard fields.count >= 4, fields[2] == "proc", fields[1].hasSuffix("/proc") else { continue }
+        for option in fields[3].split(separator: ",") where option.hasPrefix("hidepid=") {
+            return !["0", "off"].contains(String(option.dropFirst("hidepid=".count)))
+        }
+    }
+    return false
+}
+
+/// The container that a mount table belongs to: engines mount its `hostname` or `resolv.conf` from a folder named after it
+/// (`/var/lib/docker/containers/ID/hostname`, `…/overlay-containers/ID/userdata/hostname`).
+package func ownContainer(mountinfo: String) -> String? {
+    for line in mountinfo.split(separator: "\n") {
+        let fields = line.split(separator: " ")
+        guard fields.count > 4, ["/etc/hostname", "/etc/resolv.conf", "/etc/hosts"].contains(fields[4]) else { continue }
+        let components = fields[3].split(separator: "/")
+        for (parent, component) in zip(components, components.dropFirst())
+        where ["containers", "overlay-containers"].contains(parent) && component.count == 64 {
+            return String(component)
+        }
+    }
+    return nil
+}
+
+/// `memory.max` (v2) or `memory.limit_in_bytes` (v1) in bytes; a value of nil is "no limit".
+package func ramLimit(_ text: String) -> UInt64?? {
+    let word = text.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
+    if word == "max" { return .some(nil) }
+    guard let bytes = UInt64(word) else { return nil }
+    // v1 has no word for it: the largest page-aligned number of a signed 64-bit counter, 0x7ffffffffffff000.
+    return bytes >= 9_223_372_036_854_771_712 ? .some(nil) : .some(bytes)
+}
+
+/// The inode number in a namespace link such as `pid:[4026531836]`.
+package func namespaceInode(_ link: String) -> UInt64? {
+    guard let open = link.firstIndex(of: "["), link.hasSuffix("]") else { return nil }
+    return UInt64(link[link.index(after: open)...].dropLast())
+}

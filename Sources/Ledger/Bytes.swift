@@ -1,0 +1,29 @@
+/// Amounts of memory in bytes. Signed, because a remainder can be negative: a driver counts shared memory twice, or the
+/// numbers moved while they were read.
+package typealias Bytes = Int64
+
+extension Bytes {
+    /// More than any device has (256 TiB). A driver's larger answer is a sentinel or garbage, and no amount.
+    package static let plausible: UInt64 = 1 << 48
+
+    /// The amount that a driver told, or nil where it cannot be one.
+    package init?(told value: UInt64) {
+        guard value <= Self.plausible else { return nil }
+        self.init(value)
+    }
+
+    /// A sum that stops at the ends of the range: a recording may claim anything.
+    package static func sum(_ amounts: some Sequence<Bytes>) -> Bytes {
+        amounts.reduce(0) { $0.adding($1) }
+    }
+
+    package func adding(_ other: Bytes) -> Bytes {
+        let (result, overflow) = addingReportingOverflow(other)
+        return overflow ? (other > 0 ? .max : .min) : result
+    }
+
+    package func subtracting(_ other: Bytes) -> Bytes {
+        let (result, overflow) = subtractingReportingOverflow(other)
+        return overflow ? (other > 0 ? .min : .max) : result
+    }
+}

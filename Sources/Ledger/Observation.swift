@@ -1,0 +1,257 @@
+/// What the sources said at one moment, unjudged. A plain value: it can be recorded and replayed, and the ledger is a
+/// function of it. It holds no command line, no environment and no label but Compose's two.
+package struct Observation: Codable, Sendable, Equatable {
+    /// Milliseconds since 1970, UTC.
+    package var time: Int64
+    package var host: String
+    package var view: ProcessView
+    package var devices: [ObservedDevice]
+    /// What /proc said of each PID that a driver listed and that was there.
+    package var processes: [ObservedProcess]
+    package var engines: [ObservedEngine]
+    /// By container id: its RAM limit in bytes, as its cgroup tells it; a value of nil is "no limit".
+    package var ramLimits: [String: Reading<UInt64?>]
+    package var sources: [SourceReport]
+
+    package init(
+        time: Int64, host: String, view: ProcessView, devices: [ObservedDevice] = [], processes: [ObservedProcess] = [],
+        engines: [ObservedEngine] = [], ramLimits: [String: Reading<UInt64?>] = [:], sources: [SourceReport] = []
+    ) {
+        self.time = time
+        self.host = host
+        self.view = view
+        self.devices = devices
+        self.processes = processes
+        self.engines = engines
+        self.ramLimits = ramLimits
+        self.sources = sources
+    }
+}
+
+/// What can be seen of this machine's processes from where we stand.
+package struct ProcessView: Codable, Sendable, Equatable {
+    /// Whether we run in the machine's initial PID namespace; nil where nothing tells.
+    package var inInitialNamespace: Bool?
+    /// Whether the PIDs under the /proc that was read are those of our own PID namespace. False for a host's /proc
+    /// mounted into a container.
+    package var procIsOwn: Bool
+    /// /proc is mounted with `hidepid` and we have no right to look past it.
+    package var hidesProcesses: Bool
+    /// Our own cgroup paths are shown relative to a container's root: we stand inside a cgroup namespace.
+    package var inCgroupNamespace: Bool
+    /// The container that we run in ourselves, where its mounts tell.
+    package var ownContainer: String?
+    /// Unit of start times, `sysconf(_SC_CLK_TCK)`.
+    package var ticksPerSecond: Int64
+    /// Boot in seconds since 1970 (`btime` of /proc/stat); nil where it could not be read.
+    package var bootTime: Int64?
+    /// "535.104.05"; nil where the driver did not tell.
+    package var nvidiaDriver: String?
+
+    package init(
+        inInitialNamespace: Bool? = true, procIsOwn: Bool = true, hidesProcesses: Bool = false,
+        inCgroupNamespace: Bool = false, ownContainer: String? = nil, ticksPerSecond: Int64 = 100,
+        bootTime: Int64? = nil, nvidiaDriver: String? = nil
+    ) {
+        self.inInitialNamespace = inInitialNamespace
+        self.procIsOwn = procIsOwn
+        self.hidesProcesses = hidesProcesses
+        self.inCgroupNamespace = inCgroupNamespace
+        self.ownContainer = ownContainer
+        self.ticksPerSecond = ticksPerSecond
+        self.bootTime = bootTime
+        self.nvidiaDriver = nvidiaDriver
+    }
+}
+
+package enum Vendor: String, Codable, Sendable {
+    case nvidia, amd, intel, other
+}
+
+/// A GPU or a MIG instance as its driver told it.
+package struct ObservedDevice: Codable, Sendable, Equatable {
+    /// The host's index: "0", and "0:1" for a MIG instance.
+    package var index: String
+    package var vendor: Vendor
+    package var uuid: String?
+    package var name: String?
+    package var pci: String?
+    /// For a MIG instance, its place in `devices`' GPU: that GPU's index.
+    package var parentIndex: String?
+    package var gpuInstance: UInt32?
+    package var computeInstance: UInt32?
+    package var memory: Reading<ObservedMemory>
+    package var utilizationPercent: Reading<Int>
+    package var compute: ListReading
+    package var graphics: ListReading
+    package var mps: ListReading
+    /// Uptime in ticks of the machine just before the lists were asked for; nil where /proc/uptime could not be read.
+    /// A process that started later is not the one that the driver meant.
+    package var askedAtTick: Int64?
+
+    package init(
+        index: String, vendor: Vendor = .nvidia, uuid: String? = nil, name: String? = nil, pci: String? = nil,
+        parentIndex: String? = nil, gpuInstance: UInt32? = nil, computeInstance: UInt32? = nil,
+        memory: Reading<ObservedMemory>, utilizationPercent: Reading<Int>, compute: ListReading,
+        graphics: ListReading = .absent, mps: ListReading = .absent, askedAtTick: Int64? = nil
+    ) {
+        self.index = index
+        self.vendor = vendor
+        self.uuid = uuid
+        self.name = name
+        self.pci = pci
+        self.parentIndex = parentIndex
+        self.gpuInstance = gpuInstance
+        self.computeInstance = computeInstance
+        self.memory = memory
+        self.utilizationPercent = utilizationPercent
+        self.compute = compute
+        self.graphics = graphics
+        self.mps = mps
+        self.askedAtTick = askedAtTick
+    }
+}
+
+/// A device's own memory in bytes. `reserved` is nil where the driver has only the call that counts it as used.
+package struct ObservedMemory: Codable, Sendable, Equatable {
+    package var total: UInt64
+    package var used: UInt64
+    package var free: UInt64
+    package var tellsReserved: Bool
+
+    package init(total: UInt64, used: UInt64, free: UInt64, tellsReserved: Bool = true) {
+        self.total = total
+        self.used = used
+        self.free = free
+        self.tellsReserved = tellsReserved
+    }
+}
+
+/// One of a driver's process lists: read, not there on this device or driver (so: empty), or failed.
+package enum ListReading: Sendable, Equatable {
+    case read([ListedProcess])
+    case absent
+    case failed(String)
+
+    package var processes: [ListedProcess] {
+        if case .read(let processes) = self { processes } else { [] }
+    }
+}
+
+extension ListReading: Codable {
+    private enum Key: String, CodingKey { case processes, failed }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        if let reason = try container.decodeIfPresent(String.self, forKey: .failed) {
+            self = .failed(reason)
+        } else if let processes = try container.decodeIfPresent([ListedProcess].self, forKey: .processes) {
+            self = .read(processes)
+        } else {
+            self = .absent
+        }
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        switch self {
+        case .read(let processes): try container.encode(processes, forKey: .processes)
+        case .failed(let reason): try container.encode(reason, forKey: .failed)
+        case .absent: break
+        }
+    }
+}
+
+/// A line of a driver's list.
+package struct ListedProcess: Codable, Sendable, Equatable {
+    package var pid: UInt32
+    /// nil where the driver does not tell (NVML_VALUE_NOT_AVAILABLE).
+    package var bytes: UInt64?
+    package var gpuInstance: UInt32?
+    package var computeInstance: UInt32?
+
+    package init(pid: UInt32, bytes: UInt64?, gpuInstance: UInt32? = nil, computeInstance: UInt32? = nil) {
+        self.pid = pid
+        self.bytes = bytes
+        self.gpuInstance = gpuInstance
+        self.computeInstance = computeInstance
+    }
+}
+
+/// What /proc said of one PID.
+package struct ObservedProcess: Codable, Sendable, Equatable {
+    package var pid: UInt32
+    /// Ticks since boot (field 22 of /proc/PID/stat): with the PID, the process's identity.
+    package var startTick: Int64
+    /// No thread of it lives: it is a zombie, or being reaped.
+    package var isDead: Bool
+    /// Text of /proc/PID/cgroup; of a living thread where only the leader is dead.
+    package var cgroup: Reading<String>
+    /// The PIDs it has, outermost namespace first.
+    package var namespacePIDs: [UInt32]
+    /// `comm`.
+    package var name: String
+    /// The host's name for the effective user, its number where it has none; nil where status could not be read.
+    package var user: String?
+
+    package init(
+        pid: UInt32, startTick: Int64, isDead: Bool = false, cgroup: Reading<String>, namespacePIDs: [UInt32] = [],
+        name: String = "", user: String? = nil
+    ) {
+        self.pid = pid
+        self.startTick = startTick
+        self.isDead = isDead
+        self.cgroup = cgroup
+        self.namespacePIDs = namespacePIDs
+        self.name = name
+        self.user = user
+    }
+}
+
+/// A container engine that answered, and the containers that it runs.
+package struct ObservedEngine: Codable, Sendable, Equatable {
+    package var runtime: Runtime
+    package var containers: [EngineContainer]
+
+    package init(runtime: Runtime, containers: [EngineContainer]) {
+        self.runtime = runtime
+        self.containers = containers
+    }
+}
+
+package struct EngineContainer: Codable, Sendable, Equatable {
+    package var id: String
+    package var name: String?
+    package var image: String?
+    package var labels: [String: String]
+
+    package init(id: String, name: String?, image: String?, labels: [String: String] = [:]) {
+        self.id = id
+        self.name = name
+        self.image = image
+        self.labels = labels
+    }
+}
+
+/// Who runs a container.
+package enum Runtime: String, Codable, Sendable {
+    case docker, podman, containerd
+    case crio = "cri-o"
+    case lxc, nspawn, ecs, unknown
+}
+
+/// How a source answered.
+package struct SourceReport: Codable, Sendable, Equatable {
+    package var name: String
+    package var seconds: Double
+    /// What went wrong and what to do, nil where nothing did.
+    package var error: String?
+
+    package var ok: Bool { error == nil }
+
+    package init(name: String, seconds: Double, error: String? = nil) {
+        self.name = name
+        self.seconds = seconds
+        self.error = error
+    }
+}

@@ -1,0 +1,60 @@
+/// Where a PID that a driver listed belongs.
+struct ProcessPlace {
+    var holder: Holder
+    var container: CgroupContainer?
+    /// Ids of the containers around it, outermost first.
+    var parents: [String] = []
+    var process: ObservedProcess?
+
+    static let gone = ProcessPlace(holder: .gone)
+    static let hidden = ProcessPlace(holder: .hidden)
+}
+
+/// Finds the processes that drivers listed among those that /proc showed.
+struct ProcessLookup {
+    private let view: ProcessView
+    private let processes: [UInt32: ObservedProcess]
+    private let memberships: [UInt32: CgroupMembership]
+
+    init(_ observation: Observation) {
+        view = observation.view
+        processes = Dictionary(observation.processes.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
+        memberships = processes.compactMapValues { $0.cgroup.value.map(CgroupMembership.init(cgroup:)) }
+    }
+
+    func place(of pid: UInt32, listedBy device: ObservedDevice) -> ProcessPlace {
+        guard meansOurProcesses(device.vendor) else { return .hidden }
+        guard let process = processes[pid] else { return seesEveryProcess ? .gone : .hidden }
+        // It got its PID after the driver was asked: another one had it then, and that one is no more.
+        if let asked = device.askedAtTick, process.startTick > asked { return .gone }
+        guard let membership = memberships[pid] else {
+            return ProcessPlace(holder: .hidden, process: process)
+        }
+        if let container = membership.innermost {
+            let parents = membership.containers.dropLast().map(\.id)
+            return ProcessPlace(holder: .container, container: container, parents: parents, process: process)
+        }
+        // A zombie keeps its path on cgroup v2 and has moved to the root on v1: without a container it is nobody's.
+        if process.isDead { return ProcessPlace(holder: .gone, process: process) }
+        if view.inCgroupNamespace, membership.isBelowRoot, let own = view.ownContainer {
+            let container = CgroupContainer(id: own, runtime: .unknown, hierarchy: "", path: "/")
+            return ProcessPlace(holder: .container, container: container, process: process)
+        }
+        return ProcessPlace(holder: .host, process: process)
+    }
+
+    private var seesEveryProcess: Bool {
+        view.inInitialNamespace != false && view.procIsOwn && !view.hidesProcesses
+    }
+
+    /// Whether a PID of this driver's lists names a process of the /proc that was read. NVIDIA's driver tells PIDs of the
+    /// caller's namespace since 535.113.01, before that of the initial one (open-gpu-kernel-modules, os_find_ns_pid).
+    private func meansOurProcesses(_ vendor: Vendor) -> Bool {
+        if view.inInitialNamespace != false { return view.procIsOwn }
+        guard vendor == .nvidia, let driver = view.nvidiaDriver else { return false }
+        let numbers = driver.split(separator: ".").compactMap { Int($0) }
+        guard numbers.count >= 2 else { return false }
+        let translates = (numbers[0], numbers[1]) >= (535, 113)
+        return translates == view.procIsOwn
+    }
+}

@@ -1,0 +1,119 @@
+/// The ledger of a moment: every device's memory, split among who holds it, so that each device's column adds up.
+package struct Snapshot: Sendable, Equatable {
+    /// Milliseconds since 1970, UTC.
+    package var time: Int64
+    package var host: String
+    package var devices: [Device]
+    /// Those that hold memory, largest first.
+    package var containers: [Container]
+    /// One per process and device.
+    package var processes: [GPUProcess]
+    /// Containers that an engine runs and that hold nothing.
+    package var idleContainers: [Container]
+    package var sources: [SourceReport]
+}
+
+package struct Device: Sendable, Equatable {
+    package var index: String
+    package var uuid: String?
+    package var name: String?
+    package var vendor: Vendor
+    package var pci: String?
+    /// The GPU's UUID, for a MIG instance.
+    package var parent: String?
+    package var isInstance: Bool
+    package var memory: Memory
+    package var utilizationPercent: Int?
+    package var ledger: DeviceLedger
+
+    package enum MemoryKind: String, Sendable { case dedicated, shared }
+
+    package struct Memory: Sendable, Equatable {
+        package var kind: MemoryKind = .dedicated
+        package var total: Bytes?
+        package var used: Bytes?
+        package var reserved: Bytes?
+        package var free: Bytes?
+        /// The device that carries the memory and ledger of the GPU instance that this one shares.
+        package var sharedWith: String?
+        package var source: String?
+        package var unavailable: String?
+    }
+
+    /// What names this device in usages and processes: its UUID, or its index where the driver did not tell one.
+    package var reference: String { uuid ?? index }
+}
+
+/// `containers + host + gone + hidden + instances + unattributed = used`. All nil where the compute list is unknown.
+package struct DeviceLedger: Sendable, Equatable {
+    package var containers: Bytes?
+    package var host: Bytes?
+    package var gone: Bytes?
+    package var hidden: Bytes?
+    package var instances: Bytes?
+    /// The remainder that no process accounts for; negative where memory is counted twice or moved meanwhile.
+    package var unattributed: Bytes?
+    package var complete = false
+}
+
+package struct Container: Sendable, Equatable {
+    package var id: String
+    package var name: String?
+    package var image: String?
+    package var runtime: Runtime
+    /// An engine that answered runs it.
+    package var known: Bool
+    /// Ids of the containers around it, outermost first.
+    package var parents: [String]
+    package var labels: [String: String]
+    package var ramLimit: Bytes?
+    package var ramLimitUnavailable: String?
+    /// By device order.
+    package var usage: [Usage]
+
+    package var composeProject: String? { labels["com.docker.compose.project"] }
+    package var composeService: String? { labels["com.docker.compose.service"] }
+
+    /// What is known of all its devices together; nil where nothing is.
+    package var bytes: Bytes? {
+        let known = usage.compactMap(\.bytes)
+        return known.isEmpty ? nil : Bytes.sum(known)
+    }
+
+    package struct Usage: Sendable, Equatable {
+        /// Place in the snapshot's devices.
+        package var device: Int
+        /// Sum of what is known; nil where nothing is.
+        package var bytes: Bytes?
+        package var complete: Bool
+        package var unavailable: String?
+        package var source: String
+        package var pids: [UInt32]
+    }
+}
+
+package enum Holder: String, Sendable {
+    case container, host, gone, hidden
+}
+
+/// A process on a device.
+package struct GPUProcess: Sendable, Equatable {
+    package var pid: UInt32
+    /// Milliseconds since 1970; nil where the process could not be looked up.
+    package var startTime: Int64?
+    package var namespacePIDs: [UInt32]
+    package var name: String?
+    package var user: String?
+    /// Place in the snapshot's devices.
+    package var device: Int
+    package var bytes: Bytes?
+    package var unavailable: String?
+    package var types: [ProcessType]
+    package var holder: Holder
+    /// Id of the container, for the holder `container`.
+    package var container: String?
+}
+
+package enum ProcessType: String, Sendable, CaseIterable {
+    case compute, graphics, mps
+}

@@ -73,7 +73,9 @@ func startChild(_ options: Options) throws -> pid_t {
     var pointers = arguments.map { strdup($0) } + [nil]
     defer { for pointer in pointers { free(pointer) } }
     var pid: pid_t = 0
-    let code = posix_spawn(&pid, "/proc/self/exe", nil, nil, &pointers, environ)
+    var program = [CChar](repeating: 0, count: 4096)
+    readlink("/proc/self/exe", &program, program.count - 1)
+    let code = posix_spawn(&pid, program, nil, nil, &pointers, environ)
     guard code == 0 else { throw Failure(description: "cannot start a child: \(String(cString: strerror(code)))") }
     return pid
 }

@@ -22,11 +22,17 @@ struct ProcessLookup {
         memberships = processes.compactMapValues { $0.cgroup.value.map(CgroupMembership.init(cgroup:)) }
     }
 
+    /// Of a PID in a driver's list.
     func place(of pid: UInt32, listedBy device: ObservedDevice) -> ProcessPlace {
         guard meansOurProcesses(device.vendor) else { return .hidden }
-        guard let process = processes[pid] else { return seesEveryProcess ? .gone : .hidden }
         // It got its PID after the driver was asked: another one had it then, and that one is no more.
-        if let asked = device.askedAtTick, process.startTick > asked { return .gone }
+        if let asked = device.askedAtTick, let process = processes[pid], process.startTick > asked { return .gone }
+        return place(of: pid)
+    }
+
+    /// Of a PID in the /proc that was read.
+    func place(of pid: UInt32) -> ProcessPlace {
+        guard let process = processes[pid] else { return seesEveryProcess ? .gone : .hidden }
         guard let membership = memberships[pid] else {
             return ProcessPlace(holder: .hidden, process: process)
         }

@@ -98,7 +98,8 @@ private struct Book {
     }
 
     private func ledger(of place: Int, _ entries: [Entry], _ memories: [Device.Memory]) -> DeviceLedger {
-        guard carrierOf[place] == nil else { return DeviceLedger() }
+        // An instance that shares another's memory has its word for the lists too.
+        guard carrierOf[place] == nil else { return DeviceLedger(listsRead: true) }
         let sharing = observation.devices.indices.filter { $0 == place || carrierOf[$0] == place }
         let lists = sharing.map { observation.devices[$0] }
         for device in lists { if case .failed = device.compute { return DeviceLedger() } }
@@ -119,6 +120,7 @@ private struct Book {
             if case .failed = device.mps { return true }
             return false
         }
+        ledger.listsRead = !othersFailed
         ledger.complete = instances != nil && !othersFailed && entries.allSatisfy { $0.claim.bytes != nil }
         return ledger
     }

@@ -54,6 +54,8 @@ package struct DeviceLedger: Sendable, Equatable {
     /// The remainder that no process accounts for; negative where memory is counted twice or moved meanwhile.
     package var unattributed: Bytes?
     package var complete = false
+    /// Every list of the device was read: who is not in one holds nothing there.
+    package var listsRead = false
 }
 
 package struct Container: Sendable, Equatable {

@@ -1,0 +1,132 @@
+import Glibc
+
+/// One GET over a unix socket, in HTTP/1.0: the answer comes unchunked and ends with the connection.
+struct UnixHTTP {
+    let path: String
+    let seconds: Double
+
+    /// No list of containers is larger; what is, is not one.
+    private static let limit = 64 << 20
+
+    struct Response {
+        var status: Int
+        /// Names in lower case.
+        var headers: [Substring: Substring]
+        var body: ArraySlice<UInt8>
+    }
+
+    func get(_ target: String) throws(EngineError) -> Response {
+        let deadline = monotonicSeconds() + seconds
+        let fd = try connect(until: deadline)
+        defer { close(fd) }
+        try send("GET \(target) HTTP/1.0\r\nHost: docker\r\nAccept: application/json\r\n\r\n", to: fd, until: deadline)
+        return try response(try receive(from: fd, until: deadline))
+    }
+
+    private func connect(until deadline: Double) throws(EngineError) -> Int32 {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
+            throw .broken(path: path, code: ENAMETOOLONG)
+        }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        let fd = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        guard fd >= 0 else { throw .broken(path: path, code: errno) }
+        while true {
+            let result = withUnsafePointer(to: address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    Glibc.connect(fd, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                }
+            }
+            if result == 0 { return fd }
+            let code = errno
+            // A unix socket with a full backlog says EAGAIN at once, and there is nothing to poll for.
+            if (code == EAGAIN || code == EINTR) && monotonicSeconds() < deadline {
+                usleep(10_000)
+                continue
+            }
+            close(fd)
+            throw connectError(code)
+        }
+    }
+
+    private func connectError(_ code: Int32) -> EngineError {
+        switch code {
+        case ENOENT, ENOTDIR: .noSocket(path: path)
+        case ECONNREFUSED: .notRunning(path: path)
+        case EACCES, EPERM: .forbidden(path: path, group: groupWithAccess)
+        case EAGAIN, EINTR: .timedOut(path: path, seconds: seconds)
+        default: .broken(path: path, code: code)
+        }
+    }
+
+    private var groupWithAccess: String? {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IWGRP != 0 else { return nil }
+        var record = group()
+        var result: UnsafeMutablePointer<group>?
+        var buffer = [CChar](repeating: 0, count: 4096)
+        guard getgrgid_r(status.st_gid, &record, &buffer, buffer.count, &result) == 0, result != nil else {
+            return String(status.st_gid)
+        }
+        return String(cString: record.gr_name)
+    }
+
+    private func send(_ request: String, to fd: Int32, until deadline: Double) throws(EngineError) {
+        var rest = Array(request.utf8)[...]
+        while !rest.isEmpty {
+            let sent = rest.withUnsafeBytes { Glibc.send(fd, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            if sent > 0 { rest = rest.dropFirst(sent) } else { try wait(fd, POLLOUT, errno, deadline) }
+        }
+    }
+
+    private func receive(from fd: Int32, until deadline: Double) throws(EngineError) -> [UInt8] {
+        var received: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = recv(fd, &buffer, buffer.count, 0)
+            if count == 0 { return received }
+            if count < 0 {
+                try wait(fd, POLLIN, errno, deadline)
+                continue
+            }
+            received.append(contentsOf: buffer[..<count])
+            guard received.count <= Self.limit else { throw .notUnderstood(path: path, why: "it does not end") }
+            guard monotonicSeconds() < deadline else { throw .timedOut(path: path, seconds: seconds) }
+        }
+    }
+
+    private func wait(_ fd: Int32, _ event: Int32, _ code: Int32, _ deadline: Double) throws(EngineError) {
+        guard code == EAGAIN || code == EINTR else { throw .broken(path: path, code: code) }
+        let left = deadline - monotonicSeconds()
+        var waiting = pollfd(fd: fd, events: Int16(event), revents: 0)
+        guard left > 0, poll(&waiting, 1, Int32(min(left * 1000 + 1, 1e6))) != 0 else {
+            throw .timedOut(path: path, seconds: seconds)
+        }
+    }
+
+    private func response(_ bytes: [UInt8]) throws(EngineError) -> Response {
+        guard let end = bytes.indices.first(where: { bytes[$0...].starts(with: [13, 10, 13, 10]) }) else {
+            throw .notUnderstood(path: path, why: bytes.isEmpty ? "nothing" : "no HTTP")
+        }
+        // Swift counts CR LF as one character, so lines are told by it alone.
+        let lines = String(decoding: bytes[..<end], as: UTF8.self).split(separator: "\r\n")
+        let first = lines.first?.split(separator: " ") ?? []
+        guard first.count >= 2, first[0].hasPrefix("HTTP/"), let status = Int(first[1]) else {
+            throw .notUnderstood(path: path, why: "no HTTP")
+        }
+        var headers: [Substring: Substring] = [:]
+        for line in lines.dropFirst() {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            headers[Substring(line[..<colon].lowercased())] = line[line.index(after: colon)...].drop { $0 == " " }
+        }
+        return Response(status: status, headers: headers, body: bytes[(end + 4)...])
+    }
+}
+
+func monotonicSeconds() -> Double {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+}

@@ -1,0 +1,53 @@
+import Glibc
+
+/// Why a container engine did not tell its containers.
+package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
+    case noSocket(path: String)
+    /// Nobody listens at the socket any more.
+    case notRunning(path: String)
+    /// `group` has access, where there is one that has.
+    case forbidden(path: String, group: String?)
+    case timedOut(path: String, seconds: Double)
+    case broken(path: String, code: Int32)
+    case refused(path: String, status: Int, message: String)
+    case notUnderstood(path: String, why: String)
+    /// An engine that is not on this machine.
+    case elsewhere(url: String)
+    case noContext(name: String, folder: String)
+    /// Nothing was named, and no engine listens in the usual places.
+    case none(lookedFor: [String])
+
+    package var description: String {
+        switch self {
+        case .noSocket(let path): "no container engine at \(path): there is no such socket"
+        case .notRunning(let path): "no container engine answers at \(path): is it running?"
+        case .forbidden(let path, let group?):
+            """
+            no permission for \(path); members of group '\(group)' have it: `sudo usermod -aG \(group) "$USER"`, then log \
+            in again (that is as good as root), or use sudo
+            """
+        case .forbidden(let path, nil): "no permission for \(path); only its owner has it: use sudo"
+        case .timedOut(let path, let seconds): "\(path) gave no answer within \(seconds.formatted) s"
+        case .broken(let path, let code): "\(path): \(String(cString: strerror(code)))"
+        case .refused(let path, let status, let message): "\(path) answered \(status): \(message)"
+        case .notUnderstood(let path, let why): "\(path) answered what no container engine would: \(why)"
+        case .elsewhere(let url):
+            "\(url) is an engine on another machine, and Plimsoll reads the GPUs of the machine it runs on: run it there"
+        case .noContext(let name, let folder): "there is no Docker context '\(name)' in \(folder)"
+        case .none(let lookedFor):
+            "no container engine answered, so containers have no names here; looked for \(lookedFor.joined(separator: ", "))"
+        }
+    }
+
+    /// There is no engine here at all, as opposed to one that does not answer as it should.
+    package var isAbsence: Bool {
+        switch self {
+        case .noSocket, .notRunning: true
+        default: false
+        }
+    }
+}
+
+extension Double {
+    var formatted: String { self == rounded() && magnitude < 1e9 ? String(Int(self)) : String(self) }
+}

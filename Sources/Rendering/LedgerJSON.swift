@@ -1,0 +1,87 @@
+import Ledger
+
+extension Snapshot {
+    /// The document of `ledger --format json`, version 1: every key is always there, in this order.
+    package var json: JSON {
+        .object([
+            ("schemaVersion", .integer(1)), ("time", .string(timestamp(time))), ("host", .string(host)),
+            ("devices", .array(devices.map(\.json))),
+            ("containers", .array(containers.map { $0.json(devices) })),
+            ("processes", .array(processes.map { $0.json(devices) })),
+            ("sources", .array(sources.map(\.json))),
+        ])
+    }
+}
+
+extension Device {
+    fileprivate var json: JSON {
+        .object([
+            ("index", .string(index)), ("uuid", .string(uuid)), ("name", .string(name)),
+            ("vendor", .string(vendor.rawValue)), ("pci", .string(pci)), ("parent", .string(parent)),
+            (
+                "memory",
+                .object([
+                    ("kind", .string(memory.kind.rawValue)), ("totalBytes", .integer(memory.total)),
+                    ("usedBytes", .integer(memory.used)), ("reservedBytes", .integer(memory.reserved)),
+                    ("freeBytes", .integer(memory.free)), ("sharedWith", .string(memory.sharedWith)),
+                    ("source", .string(memory.source)), ("unavailable", .string(memory.unavailable)),
+                ])
+            ),
+            ("utilizationPercent", .integer(utilizationPercent.map(Int64.init))),
+            (
+                "ledger",
+                .object([
+                    ("containersBytes", .integer(ledger.containers)), ("hostBytes", .integer(ledger.host)),
+                    ("goneBytes", .integer(ledger.gone)), ("hiddenBytes", .integer(ledger.hidden)),
+                    ("instancesBytes", .integer(ledger.instances)),
+                    ("unattributedBytes", .integer(ledger.unattributed)), ("complete", .bool(ledger.complete)),
+                ])
+            ),
+        ])
+    }
+}
+
+extension Container {
+    fileprivate func json(_ devices: [Device]) -> JSON {
+        .object([
+            ("id", .string(id)), ("name", .string(name)), ("image", .string(image)),
+            ("runtime", .string(runtime.rawValue)), ("known", .bool(known)),
+            ("parents", .array(parents.map { .string($0) })), ("composeProject", .string(composeProject)),
+            ("composeService", .string(composeService)), ("ramLimitBytes", .integer(ramLimit)),
+            ("ramLimitUnavailable", .string(ramLimitUnavailable)),
+            (
+                "usage",
+                .array(
+                    usage.map { usage in
+                        .object([
+                            ("device", .string(devices[usage.device].reference)), ("bytes", .integer(usage.bytes)),
+                            ("complete", .bool(usage.complete)), ("unavailable", .string(usage.unavailable)),
+                            ("limitBytes", .null), ("source", .string(usage.source)),
+                            ("pids", .array(usage.pids.map { .integer(Int64($0)) })),
+                        ])
+                    })
+            ),
+        ])
+    }
+}
+
+extension GPUProcess {
+    fileprivate func json(_ devices: [Device]) -> JSON {
+        .object([
+            ("pid", .integer(Int64(pid))), ("startTime", .string(startTime.map(timestamp))),
+            ("nsPids", .array(namespacePIDs.map { .integer(Int64($0)) })), ("name", .string(name)),
+            ("user", .string(user)), ("device", .string(devices[device].reference)), ("bytes", .integer(bytes)),
+            ("unavailable", .string(unavailable)), ("types", .array(types.map { .string($0.rawValue) })),
+            ("holder", .string(holder.rawValue)), ("container", .string(container)),
+        ])
+    }
+}
+
+extension SourceReport {
+    fileprivate var json: JSON {
+        .object([
+            ("name", .string(name)), ("ok", .bool(ok)), ("seconds", .number((seconds * 1e6).rounded() / 1e6)),
+            ("error", .string(error)),
+        ])
+    }
+}

@@ -1,0 +1,103 @@
+import Ledger
+
+/// The rows of one device: its holders, largest first, then what is left, so that the column adds up to the card.
+struct LedgerRows {
+    static let overlap = "(overlap or change)"
+    private let snapshot: Snapshot
+    private let device: Int
+
+    init(_ snapshot: Snapshot, device: Int) {
+        self.snapshot = snapshot
+        self.device = device
+    }
+
+    var table: Table {
+        let holders = (containers + processes).sorted { ($0.bytes ?? .min, $1.order) > ($1.bytes ?? .min, $0.order) }
+        let sum = remainders
+        let rule = sum.isEmpty ? [] : [[String(repeating: "-", count: 8), "", "", "", "", ""], total]
+        return Table(
+            [
+                .init("MEMORY", .right, importance: 9), .init("MEM %", .right, importance: 5),
+                .init("NAME", shortest: 6, importance: 8), .init("IMAGE", shortest: 8, importance: 3),
+                .init("ID", importance: 4), .init("PROCESSES", shortest: 9, importance: 2),
+            ], rows: holders.map(cells) + sum + rule, gap: 2)
+    }
+
+    private struct Row {
+        var bytes: Bytes?
+        var complete = true
+        var name: String
+        var image = ""
+        var id = ""
+        var processes = ""
+        /// Keeps rows of equal size in one order.
+        var order: String
+    }
+
+    private var total: [String] {
+        let total = snapshot.devices[device].memory.total
+        return [size(total), percent(total, of: total), "total", "", "", ""]
+    }
+
+    private func cells(_ row: Row) -> [String] {
+        let whole = snapshot.devices[device].memory.total
+        return [
+            sum(row.bytes, complete: row.complete), percent(row.bytes, of: whole), row.name, row.image, row.id,
+            row.processes,
+        ]
+    }
+
+    private var containers: [Row] {
+        snapshot.containers.flatMap { container in
+            container.usage.filter { $0.device == device }.map { usage in
+                Row(
+                    bytes: usage.bytes, complete: usage.complete, name: container.name ?? unknown,
+                    image: container.image ?? unknown, id: shortID(container.id), processes: names(usage.pids),
+                    order: container.id)
+            }
+        }
+    }
+
+    private var processes: [Row] {
+        snapshot.processes.filter { $0.device == device && $0.holder != .container }.map { process in
+            let what =
+                switch process.holder {
+                case .gone: "(gone: no such process)"
+                case .hidden: "(hidden from here)"
+                case .host, .container: "(host process)"
+                }
+            return Row(
+                bytes: process.bytes, name: process.name ?? "PID \(process.pid)", image: what,
+                processes: String(process.pid), order: String(process.pid))
+        }
+    }
+
+    private var remainders: [[String]] {
+        let memory = snapshot.devices[device].memory
+        let ledger = snapshot.devices[device].ledger
+        guard memory.sharedWith == nil, memory.total != nil else { return [] }
+        func row(_ bytes: Bytes?, _ name: String) -> [String] {
+            [size(bytes), percent(bytes, of: memory.total), name, "", "", ""]
+        }
+        var rows: [[String]] = []
+        if let instances = ledger.instances, instances != 0 { rows.append(row(instances, "(in its instances)")) }
+        let remainder = ledger.unattributed
+        rows.append(row(remainder, (remainder ?? 0) < 0 ? Self.overlap : "(unattributed)"))
+        if let reserved = memory.reserved { rows.append(row(reserved, "(reserved by the driver)")) }
+        rows.append(row(memory.free, "(free)"))
+        return rows
+    }
+
+    private func names(_ pids: [UInt32]) -> String {
+        let named = pids.prefix(2).map { pid in
+            let name = snapshot.processes.first { $0.pid == pid && $0.device == device }?.name
+            return name.map { "\($0) \(pid)" } ?? String(pid)
+        }
+        return named.joined(separator: ", ") + (pids.count > 2 ? " +\(pids.count - 2)" : "")
+    }
+}
+
+/// As Docker shortens an id; a name that LXC or nspawn gives stays whole.
+package func shortID(_ id: String) -> String {
+    id.utf8.count == 64 ? String(id.prefix(12)) : id
+}

@@ -1,0 +1,106 @@
+import Ledger
+
+/// The screen of `plimsoll ledger`: per device its load line, then a row per holder, and a column that adds up to the card.
+package struct LedgerScreen {
+    let snapshot: Snapshot
+    /// Share of a device's memory at which its load line is drawn, 0 to 1.
+    let warn: Double
+
+    package init(_ snapshot: Snapshot, warn: Double) {
+        self.snapshot = snapshot
+        self.warn = warn
+    }
+
+    package func lines(on page: Page) -> [String] {
+        var lines: [String] = []
+        for device in snapshot.devices.indices {
+            if device > 0 { lines.append("") }
+            lines += heading(snapshot.devices[device], on: page)
+            lines += LoadBar(snapshot.devices[device], warn: warn).map { [$0.line(on: page)] } ?? []
+            lines += LedgerRows(snapshot, device: device).table.lines(on: page).map { cut($0, to: page.width ?? .max, on: page) }
+        }
+        return lines + legend(for: lines.joined(separator: "\n"), on: page)
+    }
+
+    /// Name on the left and numbers on the right where they fit on a line, else one after the other.
+    private func heading(_ device: Device, on page: Page) -> [String] {
+        let left = "GPU \(device.index)  \(shown(device.name ?? "(the driver tells no name)", on: page))"
+        let memory = device.memory
+        var right = [String]()
+        if let sharedWith = memory.sharedWith {
+            right.append("memory shared with \(sharedWith)")
+        } else {
+            right = ["\(size(memory.used)) / \(size(memory.total))", percent(memory.used, of: memory.total)]
+        }
+        if let busy = device.utilizationPercent { right.append("util \(busy)%") }
+        let width = page.width ?? Self.usualWidth
+        let numbers = right.joined(separator: "  ")
+        let space = width - columns(left) - columns(numbers)
+        var lines = [left + String(repeating: " ", count: max(2, space)) + numbers]
+        if page.width != nil, space < 2 { lines = wrapped([left] + right, width: width, on: page) }
+        if memory.sharedWith == nil, let why = memory.unavailable {
+            lines += wrapped(["memory unknown: \(shown(why, on: page))"], width: page.width ?? .max, on: page)
+        }
+        return lines
+    }
+
+    /// What a bar and a heading are laid out for where lines may be of any length.
+    static let usualWidth = 80
+
+    private func wrapped(_ pieces: [String], width: Int, on page: Page) -> [String] {
+        var lines: [String] = []
+        for piece in pieces {
+            if let last = lines.last, columns(last) + 2 + columns(piece) <= width {
+                lines[lines.count - 1] = last + "  " + piece
+            } else {
+                lines.append(cut(piece, to: width, on: page))
+            }
+        }
+        return lines
+    }
+}
+
+/// Explains what is rare in a table, where it occurs in `text`.
+package func legend(for text: String, on page: Page) -> [String] {
+    let words = text.split(whereSeparator: \.isWhitespace)
+    var lines: [String] = []
+    if words.contains(where: { $0 == unknown }) { lines.append("--  unknown") }
+    if words.contains(where: { $0.hasSuffix("B+") }) { lines.append("+   at least: the driver does not tell all of it") }
+    if text.contains(LedgerRows.overlap) {
+        lines.append("(overlap or change)  processes share memory, or it moved while it was read")
+    }
+    return lines.isEmpty ? [] : [""] + lines.map { cut($0, to: page.width ?? .max, on: page) }
+}
+
+/// A device's memory as a bar with the load line marked on it.
+struct LoadBar {
+    private let containers: Bytes
+    private let used: Bytes
+    private let reserved: Bytes
+    private let total: Bytes
+    private let warn: Double
+
+    init?(_ device: Device, warn: Double) {
+        guard let total = device.memory.total, let used = device.memory.used, total > 0 else { return nil }
+        self.total = total
+        self.used = min(max(0, used), total)
+        containers = min(max(0, (device.ledger.containers ?? 0).adding(device.ledger.instances ?? 0)), self.used)
+        reserved = min(max(0, device.memory.reserved ?? 0), total - self.used)
+        self.warn = warn
+    }
+
+    func line(on page: Page) -> String {
+        let cells = max(3, (page.width ?? LedgerScreen.usualWidth) - 2)
+        let (ends, marks) = page.unicode ? (["▕", "▏"], ["█", "▓", "▒", "░", "│"]) : (["[", "]"], ["#", "=", "-", ".", "|"])
+        let edges = [containers, used, used + reserved].map {
+            Int((Double($0) / Double(total) * Double(cells)).rounded())
+        }
+        let mark = min(cells - 1, Int(Double(cells) * warn))
+        var bar = ""
+        for cell in 0..<cells {
+            let part = edges.firstIndex { cell < $0 } ?? 3
+            bar += cell == mark ? marks[4] : marks[part]
+        }
+        return ends[0] + page.paint(bar, Double(used) > warn * Double(total) ? .red : .green) + ends[1]
+    }
+}

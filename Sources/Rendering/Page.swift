@@ -1,0 +1,67 @@
+/// What is written on: how wide it is, and what it can show.
+package struct Page: Sendable {
+    /// Columns; nil where lines may be of any length, as in a pipe.
+    package var width: Int?
+    package var unicode: Bool
+    package var colour: Bool
+
+    package init(width: Int? = nil, unicode: Bool = true, colour: Bool = false) {
+        self.width = width
+        self.unicode = unicode
+        self.colour = colour
+    }
+
+    var ellipsis: String { unicode ? "…" : "~" }
+
+    package enum Colour: String {
+        case red = "31", yellow = "33", green = "32", faint = "2"
+    }
+
+    func paint(_ text: String, _ colour: Colour) -> String {
+        self.colour ? "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m" : text
+    }
+}
+
+/// Names of processes and containers come from others: no control character of theirs reaches a terminal, and nothing that
+/// it cannot show.
+func shown(_ text: String, on page: Page) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+        let isPlain = scalar.value >= 0x20 && scalar.value < 0x7F
+        let isControl = scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value) || isDirectional(scalar)
+        result.unicodeScalars.append(isPlain || (page.unicode && !isControl) ? scalar : "?")
+    }
+    return result
+}
+
+/// Marks that turn the direction of the text around them, or show nothing at all.
+private func isDirectional(_ scalar: Unicode.Scalar) -> Bool {
+    (0x200B...0x200F).contains(scalar.value) || (0x2028...0x202E).contains(scalar.value)
+        || (0x2066...0x2069).contains(scalar.value) || scalar.value == 0xFEFF
+}
+
+/// Columns that a text takes on a terminal: two for the wide characters of East Asia and for emoji.
+func columns(_ text: String) -> Int {
+    text.reduce(0) { sum, character in
+        let scalar = character.unicodeScalars.first!.value
+        let isWide =
+            (0x1100...0x115F).contains(scalar) || (0x2E80...0xA4CF).contains(scalar) || (0xAC00...0xD7A3).contains(scalar)
+            || (0xF900...0xFAFF).contains(scalar) || (0xFE30...0xFE6F).contains(scalar)
+            || (0xFF00...0xFF60).contains(scalar) || (0x1F300...0x1FAFF).contains(scalar)
+        return sum + (isWide ? 2 : 1)
+    }
+}
+
+func cut(_ text: String, to width: Int, on page: Page) -> String {
+    guard columns(text) > width else { return text }
+    guard width > 0 else { return "" }
+    var result = ""
+    var used = 0
+    for character in text {
+        let size = columns(String(character))
+        guard used + size <= width - 1 else { break }
+        result.append(character)
+        used += size
+    }
+    return result + page.ellipsis
+}

@@ -1,0 +1,45 @@
+import Ledger
+
+/// The rows of `plimsoll ps`: one per process and device.
+package enum ProcessRows {
+    /// - Parameter commands: command lines by PID, where they were asked for.
+    package static func rows(_ snapshot: Snapshot, truncates: Bool, commands: [UInt32: String]?) -> [Row] {
+        let containers = Dictionary(snapshot.containers.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        return snapshot.processes.map { process in
+            let device = snapshot.devices[process.device]
+            let command = commands.map { [("Command", $0[process.pid] ?? unknown)] } ?? []
+            return Row(
+                fields: [
+                    ("PID", String(process.pid)), ("User", process.user ?? unknown), ("Type", process.typeList),
+                    ("GPU", device.index), ("UUID", device.uuid ?? unknown), ("GPUMem", size(process.bytes)),
+                    ("ContainerID", process.container.map { truncates ? shortID($0) : $0 } ?? process.elsewhere),
+                    ("Container", process.container.map { containers[$0]?.name ?? unknown } ?? process.elsewhere),
+                    ("Name", process.name ?? unknown),
+                ] + command, numbers: [("GPUMemBytes", process.bytes)], labels: [:])
+        }
+    }
+
+    package static func table(_ rows: [Row], commands: Bool) -> Table {
+        let columns: [(String, Table.Column)] = [
+            ("PID", .init("PID", .right, importance: 8)), ("User", .init("USER", shortest: 6, importance: 2)),
+            ("Type", .init("TYPE", importance: 1)), ("GPU", .init("GPU", importance: 6)),
+            ("GPUMem", .init("GPU MEM", .right, importance: 9)),
+            ("ContainerID", .init("CONTAINER ID", importance: 3)),
+            ("Container", .init("CONTAINER", shortest: 6, importance: 7)),
+            ("Name", .init("NAME", shortest: 6, importance: 5)),
+        ]
+        let all = columns + (commands ? [("Command", .init("COMMAND", shortest: 10, importance: 4))] : [])
+        return Table(all.map(\.1), rows: rows.map { row in all.map { row[$0.0] ?? unknown } })
+    }
+}
+
+extension GPUProcess {
+    /// As nvidia-smi writes them: "C", "G", "M+C".
+    fileprivate var typeList: String {
+        let letters: [ProcessType: String] = [.mps: "M", .compute: "C", .graphics: "G"]
+        return [.mps, .compute, .graphics].filter(types.contains).compactMap { letters[$0] }.joined(separator: "+")
+    }
+
+    /// What stands where a container's name would.
+    package var elsewhere: String { "(\(holder.rawValue))" }
+}

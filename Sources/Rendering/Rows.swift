@@ -1,0 +1,43 @@
+import Ledger
+
+/// A row of `stats` or `ps`: its fields by the names that templates know, as text.
+package struct Row {
+    package var fields: [(name: String, value: String)]
+    /// Beside the texts, in JSON.
+    package var numbers: [(name: String, value: Bytes?)]
+    package var labels: [String: String]
+
+    package var json: JSON {
+        .object(fields.map { ($0.name, .string($0.value)) } + numbers.map { ($0.name, .integer($0.value)) })
+    }
+
+    subscript(name: String) -> String? {
+        fields.first { $0.name == name }?.value
+    }
+}
+
+/// A kind of rows: what its fields are called in a title line, and which make the table that is shown unasked.
+package struct RowKind: Sendable {
+    package var titles: [(field: String, title: String)]
+    package var hasLabels: Bool
+
+    package static let stats = RowKind(
+        titles: [
+            ("ID", "CONTAINER ID"), ("Name", "NAME"), ("Image", "IMAGE"), ("Runtime", "RUNTIME"), ("GPU", "GPU"),
+            ("UUID", "UUID"), ("GPUMem", "GPU MEM"), ("GPUTotal", "TOTAL"), ("GPUPerc", "GPU MEM %"), ("PIDs", "PIDS"),
+            ("RAMLimit", "RAM LIMIT"),
+        ], hasLabels: true)
+
+    package static let ps = RowKind(
+        titles: [
+            ("PID", "PID"), ("User", "USER"), ("Type", "TYPE"), ("GPU", "GPU"), ("UUID", "UUID"), ("GPUMem", "GPU MEM"),
+            ("ContainerID", "CONTAINER ID"), ("Container", "CONTAINER"), ("Name", "NAME"),
+        ], hasLabels: false)
+
+    package static let whose = RowKind(
+        titles: [
+            ("Asked", "ASKED"), ("PID", "HOST PID"), ("InsidePID", "PID INSIDE"), ("User", "USER"), ("GPU", "GPU"),
+            ("GPUMem", "GPU MEM"), ("ContainerID", "CONTAINER ID"), ("Container", "CONTAINER"), ("Image", "IMAGE"),
+            ("Name", "NAME"),
+        ], hasLabels: false)
+}

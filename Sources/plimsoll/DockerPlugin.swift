@@ -1,0 +1,86 @@
+import ArgumentParser
+import Glibc
+import Rendering
+
+/// The program as `docker gpu`: Docker starts `docker-gpu` with its own global options, the word `gpu`, and ours.
+enum DockerPlugin {
+    static let executable = "docker-gpu"
+    static let metadataCommand = "docker-cli-plugin-metadata"
+
+    static func main(_ arguments: [String]) {
+        switch arguments.first {
+        case metadataCommand?: Output.write(metadata.text() + "\n")
+        case "__complete"?, "__completeNoDesc"?: Output.write(completions(arguments.dropFirst()))
+        default: Main.run(Docker.self, afterGlobalOptions(arguments))
+        }
+    }
+
+    /// Docker CLI plugin protocol, cli-plugins/metadata.
+    private static var metadata: JSON {
+        .object([
+            ("SchemaVersion", .string("0.1.0")), ("Vendor", .string("Plimsoll")), ("Version", .string(Plimsoll.version)),
+            ("ShortDescription", .string("GPU memory of containers")),
+        ])
+    }
+
+    /// Docker passes on what stood before `gpu`. What chooses an engine goes where we look for it anyway; the rest is not
+    /// about us.
+    private static func afterGlobalOptions(_ arguments: [String]) -> [String] {
+        var rest = arguments[...]
+        while let option = rest.first, option.hasPrefix("-"), !["-h", "--help", "-v", "--version"].contains(option) {
+            rest.removeFirst()
+            let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
+            guard takesValue.contains(parts[0]) else { continue }
+            guard let value = parts.count > 1 ? parts[1] : rest.popFirst() else { break }
+            switch parts[0] {
+            case "-H", "--host": setenv("DOCKER_HOST", value, 1)
+            case "-c", "--context":
+                setenv("DOCKER_CONTEXT", value, 1)
+                unsetenv("DOCKER_HOST")
+            case "--config": setenv("DOCKER_CONFIG", value, 1)
+            default: break
+            }
+        }
+        return Array(rest)
+    }
+
+    private static let takesValue: Set = [
+        "-H", "--host", "-c", "--context", "--config", "-l", "--log-level", "--tlscacert", "--tlscert", "--tlskey",
+    ]
+
+    /// The lines that Docker's completion reads: a candidate each, with a description after a tab, and `:4`, which keeps the
+    /// shell from adding file names (cobra, ShellCompDirectiveNoFileComp).
+    private static func completions(_ arguments: ArraySlice<String>) -> [String] {
+        let words = afterGlobalOptions(Array(arguments)).drop { $0 == "gpu" }
+        let last = words.last ?? ""
+        let commands = Plimsoll.configuration.subcommands.map { $0.configuration }
+        var candidates: [String] = []
+        if last.hasPrefix("-") {
+            let command = Plimsoll.configuration.subcommands.first { $0.configuration.commandName == words.first }
+            let help = Docker.helpMessage(for: command ?? LedgerCommand.self)
+            let options = help.split { " \n,;()/[]".contains($0) }.filter { $0.hasPrefix("--") && $0.count > 2 }
+            candidates = Set(options.map(String.init)).filter { $0.hasPrefix(last) }.sorted()
+        } else if words.count <= 1 {
+            candidates = commands.filter { $0.commandName?.hasPrefix(last) ?? false }.map {
+                "\($0.commandName ?? "")\t\($0.abstract)"
+            }
+        }
+        return candidates + [":4"]
+    }
+}
+
+/// `docker gpu …`, so that help texts show what is typed.
+struct Docker: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "docker", abstract: "Docker", shouldDisplay: false, subcommands: [GPU.self])
+
+    struct GPU: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "gpu",
+            abstract: "The load line for GPU memory: how much each container holds.",
+            discussion: Plimsoll.configuration.discussion,
+            version: Plimsoll.version,
+            subcommands: Plimsoll.configuration.subcommands,
+            defaultSubcommand: LedgerCommand.self)
+    }
+}

@@ -1,0 +1,132 @@
+import ArgumentParser
+import ContainerRuntimes
+import Glibc
+import Ledger
+import Rendering
+import Sampling
+
+/// The options of every command that reads the host.
+struct HostOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Where /proc is mounted (PLIMSOLL_PROCFS).", valueName: "path"))
+    var procfs = environment("PLIMSOLL_PROCFS") ?? "/proc"
+
+    @Option(help: ArgumentHelp("Where /sys is mounted (PLIMSOLL_SYSFS).", valueName: "path"))
+    var sysfs = environment("PLIMSOLL_SYSFS") ?? "/sys"
+
+    @Option(
+        help: ArgumentHelp(
+            "NVIDIA's management library, the system's libnvidia-ml.so.1 by default (PLIMSOLL_NVML_LIBRARY).",
+            valueName: "path"))
+    var nvmlLibrary: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            A container engine, unix:///PATH; may be repeated (DOCKER_HOST). By default that of the current Docker \
+            context, else every engine of this machine whose socket answers.
+            """, valueName: "url"))
+    var dockerHost: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "How long to wait for a source: by default 10 for a device and 2 for an engine (PLIMSOLL_TIMEOUT).",
+            valueName: "seconds"))
+    var timeout: Double?
+
+    @Option(help: ArgumentHelp("Read a recording of `plimsoll capture` instead of this machine.", valueName: "file"))
+    var replay: String?
+
+    @Flag(name: .customLong("no-color"), help: "No colour, on a terminal either (NO_COLOR).")
+    var noColour = false
+
+    func validate() throws {
+        if let timeout, !(timeout > 0 && timeout <= 3600) {
+            throw ValidationError("--timeout is a number of seconds above 0 and up to 3600.")
+        }
+    }
+
+    var page: Page { Screen.page(colourless: noColour) }
+
+    /// Reads the host, or the recording: again at every call, or the same.
+    func makeSource() throws -> HostSource {
+        if let replay {
+            do {
+                return .recording(try Recording.read(replay))
+            } catch {
+                throw Failure.impossible(error)
+            }
+        }
+        return .host(Sampler(try plan(), onSlowDriver: { Output.error("waiting for the driver") }))
+    }
+
+    func plan() throws -> SamplingPlan {
+        var seconds = timeout
+        if seconds == nil, let text = environment("PLIMSOLL_TIMEOUT") {
+            guard let number = Double(text), number > 0, number <= 3600 else {
+                throw Failure.usage("PLIMSOLL_TIMEOUT is '\(text)', which is no number of seconds up to 3600")
+            }
+            seconds = number
+        }
+        let names = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "HOME", "XDG_RUNTIME_DIR"]
+        let variables = names.reduce(into: [:]) { $0[$1] = environment($1) }
+        let engines: EngineSelection
+        do {
+            engines = try EngineSelection(hosts: dockerHost, environment: variables)
+        } catch {
+            throw Failure.impossible(error)
+        }
+        return SamplingPlan(
+            procfs: procfs, sysfs: sysfs, nvmlLibrary: nvmlLibrary ?? environment("PLIMSOLL_NVML_LIBRARY"),
+            engines: engines, deviceTimeout: seconds ?? 10, engineTimeout: seconds ?? 2)
+    }
+}
+
+enum HostSource {
+    case host(Sampler)
+    case recording(Observation)
+
+    func observe() -> Observation {
+        switch self {
+        case .host(let sampler): sampler.observe()
+        case .recording(let observation): observation
+        }
+    }
+}
+
+/// `--format`, for commands whose answer is rows.
+enum RowFormat {
+    case table
+    case json
+    case template(Template)
+
+    init(_ text: String, for kind: RowKind) throws {
+        switch text {
+        case "table", "": self = .table
+        case "json": self = .json
+        default:
+            do throws(TemplateError) {
+                self = .template(try Template(text, for: kind))
+            } catch {
+                throw Failure.usage(error)
+            }
+        }
+    }
+
+    /// - Parameters:
+    ///   - table: the rows as they are shown unasked.
+    ///   - title: whether a template's table has its title line.
+    func lines(_ rows: [Row], on page: Page, table: ([Row]) -> Table) throws -> [String] {
+        switch self {
+        case .table:
+            let lines = table(rows).lines(on: page)
+            return lines + legend(for: lines.joined(separator: "\n"), on: page)
+        case .json: return rows.map { $0.json.text() }
+        case .template(let template):
+            do throws(TemplateError) {
+                return try template.lines(rows)
+            } catch {
+                throw Failure.usage(error)
+            }
+        }
+    }
+}

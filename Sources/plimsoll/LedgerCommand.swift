@@ -1,0 +1,79 @@
+import ArgumentParser
+import Ledger
+import Rendering
+
+struct LedgerCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ledger",
+        abstract: "Once: who holds each GPU's memory, in a column that adds up to the card.",
+        discussion: """
+            A line per device with a bar: containers, other use, reserve, free, and the load line. Then a row per holder, \
+            largest first: containers, processes of the host, processes that are gone or hidden from here, and the \
+            remainder that no process accounts for.
+            """)
+
+    @OptionGroup var host: HostOptions
+
+    @Option(help: ArgumentHelp("table or json.", valueName: "format"))
+    var format = Format.table
+
+    @Option(help: ArgumentHelp("Where the load line is drawn.", valueName: "percent"))
+    var warn = Share(0.9)
+
+    @Option(help: ArgumentHelp("Exit with 1 if more than this of a device's memory is in use.", valueName: "percent"))
+    var failAbove: Share?
+
+    enum Format: String, ExpressibleByArgument {
+        case table, json
+    }
+
+    mutating func run() throws {
+        let snapshot = Snapshot(try host.makeSource().observe())
+        switch format {
+        case .json: Output.write(snapshot.json.text(indented: true) + "\n")
+        case .table:
+            if !snapshot.devices.isEmpty { Output.write(LedgerScreen(snapshot, warn: warn.part).lines(on: host.page)) }
+        }
+        Output.troubles(of: snapshot)
+        if snapshot.outcome == .done, let failAbove { judge(snapshot, failAbove).exit() }
+        snapshot.outcome.exit()
+    }
+
+    private func judge(_ snapshot: Snapshot, _ limit: Share) -> Outcome {
+        var outcome = Outcome.done
+        for device in snapshot.devices where device.memory.sharedWith == nil {
+            guard let used = device.memory.used, let total = device.memory.total, total > 0 else {
+                Output.error("GPU \(device.index): whether it is above \(limit) cannot be told")
+                if outcome == .done { outcome = .impossible }
+                continue
+            }
+            guard Double(used) / Double(total) > limit.part else { continue }
+            Output.error("GPU \(device.index): \(percent(used, of: total)) of its memory is in use, above \(limit)")
+            outcome = .no
+        }
+        return outcome
+    }
+}
+
+/// A share of a device's memory, as "90%" or "90".
+struct Share: ExpressibleByArgument, CustomStringConvertible {
+    /// 0 to 1.
+    var part: Double
+
+    init(_ part: Double) {
+        self.part = part
+    }
+
+    init?(argument: String) {
+        let digits = argument.hasSuffix("%") ? argument.dropLast() : argument[...]
+        guard let number = Double(digits), number > 0, number <= 100 else { return nil }
+        part = number / 100
+    }
+
+    var description: String {
+        let number = part * 100
+        return (number == number.rounded() ? String(Int(number)) : String(number)) + "%"
+    }
+
+    var defaultValueDescription: String { description }
+}

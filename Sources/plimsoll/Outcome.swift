@@ -1,0 +1,45 @@
+import Glibc
+import Ledger
+
+/// How the program ends: the exit codes, all of them here.
+struct Outcome: RawRepresentable, Equatable {
+    var rawValue: Int32
+
+    static let done = Outcome(rawValue: 0)
+    /// Done, and the answer is no.
+    static let no = Outcome(rawValue: 1)
+    static let impossible = Outcome(rawValue: 2)
+    static let usage = Outcome(rawValue: 64)
+    static let interrupted = Outcome(rawValue: 130)
+
+    /// At once: a thread that hangs in a driver is not waited for.
+    func exit() -> Never {
+        _exit(rawValue)
+    }
+}
+
+/// What ends a command early, as a person is told it.
+struct Failure: Error {
+    var outcome: Outcome
+    var message: String
+
+    static func impossible(_ message: some CustomStringConvertible) -> Failure {
+        Failure(outcome: .impossible, message: message.description)
+    }
+
+    static func usage(_ message: some CustomStringConvertible) -> Failure {
+        Failure(outcome: .usage, message: message.description + "\nSee `--help`.")
+    }
+}
+
+extension Snapshot {
+    /// Whether there was anything to answer from: a driver that answers and has no device answers no.
+    var outcome: Outcome {
+        guard devices.isEmpty else { return devices.contains(where: \.wasRead) ? .done : .impossible }
+        return sources.contains { $0.name == "nvml" && !$0.ok } ? .impossible : .no
+    }
+}
+
+extension Device {
+    fileprivate var wasRead: Bool { memory.used != nil || ledger.containers != nil }
+}

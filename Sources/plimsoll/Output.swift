@@ -1,0 +1,78 @@
+import Glibc
+import Ledger
+import Rendering
+
+/// Standard output holds the answer alone; what is for people goes to standard error.
+enum Output {
+    static func write(_ text: String) {
+        write(Array(text.utf8))
+    }
+
+    static func write(_ bytes: [UInt8]) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            if count > 0 {
+                rest = rest.dropFirst(count)
+            } else if errno == EPIPE {
+                // Whoever read has read enough.
+                Outcome.done.exit()
+            } else if errno == EAGAIN {
+                var ready = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
+                poll(&ready, 1, -1)
+            } else if errno != EINTR {
+                error("standard output: \(String(cString: strerror(errno)))")
+                Outcome.impossible.exit()
+            }
+        }
+    }
+
+    static func write(_ lines: [String]) {
+        write(lines.map { $0 + "\n" }.joined())
+    }
+
+    static func error(_ message: String, prefixed: Bool = true) {
+        let bytes = Array(((prefixed ? "plimsoll: " : "") + message + "\n").utf8)
+        _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    /// Tells which sources did not answer, and why.
+    static func troubles(of snapshot: Snapshot) {
+        for source in snapshot.sources { if let error = source.error { Output.error("\(source.name): \(error)") } }
+        if snapshot.devices.isEmpty, snapshot.outcome == .no {
+            Output.error("nvml: the driver answers, and has no device")
+        }
+    }
+}
+
+/// What standard output is.
+struct Screen {
+    static let isTerminal = isatty(STDOUT_FILENO) == 1
+    static let errorsAreShown = isatty(STDERR_FILENO) == 1
+
+    /// - Parameter colourless: the user wants none.
+    static func page(colourless: Bool) -> Page {
+        Page(
+            width: size?.columns ?? environment("COLUMNS").flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil },
+            unicode: isUTF8, colour: isTerminal && !colourless && environment("NO_COLOR") == nil)
+    }
+
+    static var size: (columns: Int, rows: Int)? {
+        var size = winsize()
+        guard isTerminal, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        return (Int(size.ws_col), Int(size.ws_row))
+    }
+
+    /// The first of these that is set decides (locale(7)).
+    private static var isUTF8: Bool {
+        let locale = environment("LC_ALL") ?? environment("LC_CTYPE") ?? environment("LANG") ?? ""
+        let name = locale.uppercased()
+        return name.contains("UTF-8") || name.contains("UTF8")
+    }
+}
+
+/// A variable of the environment; one that is empty counts as unset.
+func environment(_ name: String) -> String? {
+    guard let value = getenv(name), value.pointee != 0 else { return nil }
+    return String(cString: value)
+}

@@ -1,0 +1,49 @@
+import ArgumentParser
+
+/// The program, by its own name.
+struct Plimsoll: ParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "plimsoll",
+        abstract: "The load line for GPU memory: how much each container holds.",
+        discussion: """
+            Without a command it is `plimsoll ledger`. Everything is read from this machine: the GPU's driver, /proc, and \
+            the container engine's socket.
+
+            Exit codes: 0 done; 1 done, and the answer is no; 2 could not be done; 64 wrong usage; 130 at Ctrl-C.
+            """,
+        version: version,
+        subcommands: [LedgerCommand.self, StatsCommand.self, PsCommand.self, WhoseCommand.self, CaptureCommand.self],
+        defaultSubcommand: LedgerCommand.self)
+}
+
+@main
+enum Main {
+    static func main() {
+        Signals.prepare()
+        let arguments = CommandLine.arguments
+        let name = arguments.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
+        if name == DockerPlugin.executable || arguments.dropFirst().first == DockerPlugin.metadataCommand {
+            DockerPlugin.main(Array(arguments.dropFirst()))
+        } else {
+            run(Plimsoll.self, Array(arguments.dropFirst()))
+        }
+    }
+
+    static func run(_ root: (some ParsableCommand).Type, _ arguments: [String]) {
+        do {
+            var command = try root.parseAsRoot(arguments)
+            try command.run()
+        } catch let failure as Failure {
+            Output.error(failure.message)
+            failure.outcome.exit()
+        } catch {
+            // Help and wrong usage: ArgumentParser knows which stream and which code.
+            let text = root.fullMessage(for: error)
+            let code = root.exitCode(for: error).rawValue
+            if code == 0 { Output.write(text + "\n") } else { Output.error(text, prefixed: false) }
+            Outcome(rawValue: code).exit()
+        }
+    }
+}

@@ -1,0 +1,112 @@
+import ArgumentParser
+import Glibc
+import Ledger
+import Rendering
+
+struct StatsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stats",
+        abstract: "Like docker stats, for GPU memory: a row per container and device, each second.",
+        discussion: """
+            Fields for --format: .ID .Name .Image .Runtime .GPU .UUID .GPUMem .GPUTotal .GPUPerc .PIDs .RAMLimit and \
+            .Label "key", as in --format 'table {{.Name}}\\t{{.GPUMem}}'.
+            """)
+
+    @OptionGroup var host: HostOptions
+
+    @Argument(help: "Only these containers, by name or by the beginning of their id.")
+    var container: [String] = []
+
+    @Option(help: ArgumentHelp("table, json (an object a line) or a Go-style template.", valueName: "format"))
+    var format = "table"
+
+    @Flag(name: .shortAndLong, help: "Running containers that hold no GPU memory too.")
+    var all = false
+
+    @Flag(help: "One reading, and no more.")
+    var noStream = false
+
+    @Flag(help: "Ids in full.")
+    var noTrunc = false
+
+    @Option(help: ArgumentHelp("Time from reading to reading.", valueName: "seconds"))
+    var interval = 1.0
+
+    func validate() throws {
+        guard interval >= 0.1, interval <= 86400 else {
+            throw ValidationError("--interval is a number of seconds from 0.1 up to 86400.")
+        }
+    }
+
+    mutating func run() throws {
+        let format = try RowFormat(format, for: .stats)
+        let source = try host.makeSource()
+        var stream = Stream(redraws: isRedrawn(format))
+        while true {
+            let snapshot = Snapshot(source.observe())
+            let view = StatsRows(snapshot, truncates: !noTrunc)
+            let missing = view.unmatched(container)
+            if !stream.isRunning, snapshot.outcome != .done || !missing.isEmpty {
+                Output.troubles(of: snapshot)
+                for name in missing { Output.error("no running container has the name or id \(name)") }
+                (snapshot.outcome == .done ? .no : snapshot.outcome).exit()
+            }
+            let rows = view.rows(named: container, idle: all)
+            stream.show(try format.lines(rows, on: host.page, table: StatsRows.table), snapshot)
+            // A recording is of one moment.
+            if noStream || host.replay != nil { Outcome.done.exit() }
+            stream.sleep(interval)
+        }
+    }
+
+    /// A table on a terminal is drawn in place; everything else is appended to.
+    private func isRedrawn(_ format: RowFormat) -> Bool {
+        guard Screen.isTerminal, !noStream, host.replay == nil else { return false }
+        return switch format {
+        case .table: true
+        case .template(let template): template.isTable
+        case .json: false
+        }
+    }
+}
+
+/// Frames on standard output, one after the other or each over the last.
+private struct Stream {
+    let redraws: Bool
+    private(set) var isRunning = false
+    private var toldErrors: [String] = []
+    private var next = ContinuousClock.now
+
+    init(redraws: Bool) {
+        self.redraws = redraws
+    }
+
+    mutating func show(_ lines: [String], _ snapshot: Snapshot) {
+        if redraws {
+            // Home, each line to its end, and what was below: one write, so that nothing flickers.
+            let start = isRunning ? "\u{1B}[H" : "\u{1B}[2J\u{1B}[H"
+            Output.write(start + fitting(lines).map { $0 + "\u{1B}[K\n" }.joined() + "\u{1B}[J")
+        } else {
+            Output.write(lines)
+        }
+        let errors = snapshot.sources.compactMap(\.error)
+        // Under a table that is drawn anew they were wiped away.
+        if errors != toldErrors || (redraws && Screen.errorsAreShown) { Output.troubles(of: snapshot) }
+        toldErrors = errors
+        isRunning = true
+    }
+
+    /// More lines than the terminal has would make it scroll.
+    private func fitting(_ lines: [String]) -> [String] {
+        guard let rows = Screen.size?.rows, rows > 2, lines.count >= rows else { return lines }
+        let shown = lines.prefix(rows - 2)
+        return shown + ["and \(lines.count - shown.count) more lines"]
+    }
+
+    mutating func sleep(_ seconds: Double) {
+        next = max(next.advanced(by: .seconds(seconds)), ContinuousClock.now)
+        let left = (next - ContinuousClock.now) / .seconds(1)
+        let time = timespec(tv_sec: Int(left), tv_nsec: Int(left.truncatingRemainder(dividingBy: 1) * 1e9))
+        withUnsafePointer(to: time) { _ = nanosleep($0, nil) }
+    }
+}

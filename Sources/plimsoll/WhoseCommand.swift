@@ -1,0 +1,64 @@
+import ArgumentParser
+import Glibc
+import Ledger
+import Rendering
+
+struct WhoseCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "whose",
+        abstract: "The container of a PID: the host's, one seen inside a container, or of an error message.",
+        discussion: """
+            Without PIDs it reads text from standard input, such as a pasted out-of-memory message, and finds them there. \
+            Exit code 1 where a PID is nobody's.
+
+            Fields for --format: .Asked .PID .InsidePID .User .GPU .GPUMem .ContainerID .Container .Image .Name.
+            """)
+
+    @OptionGroup var host: HostOptions
+
+    @Argument(help: "Process ids.")
+    var pid: [UInt32] = []
+
+    @Option(help: ArgumentHelp("table, json (an object a line) or a Go-style template.", valueName: "format"))
+    var format = "table"
+
+    mutating func run() throws {
+        let format = try RowFormat(format, for: .whose)
+        let asked = pid.isEmpty ? try pidsFromInput() : pid
+        let source = try host.makeSource()
+        var observation = source.observe()
+        if case .host(let sampler) = source {
+            for pid in asked {
+                if !observation.processes.contains(where: { $0.pid == pid }), let process = sampler.process(pid) {
+                    observation.processes.append(process)
+                }
+            }
+        }
+        var snapshot = Snapshot(observation)
+        var rows: [Row] = []
+        var nobodys: [UInt32] = []
+        for pid in asked {
+            var owners = observation.owners(of: pid, in: snapshot)
+            if owners.isEmpty, case .host(let sampler) = source {
+                observation.processes += sampler.processes(withInsidePID: pid)
+                snapshot = Snapshot(observation)
+                owners = observation.owners(of: pid, in: snapshot)
+            }
+            if owners.isEmpty { nobodys.append(pid) }
+            rows += owners.map { OwnershipRows.row($0, asked: pid, in: snapshot) }
+        }
+        if !rows.isEmpty { Output.write(try format.lines(rows, on: host.page, table: OwnershipRows.table)) }
+        Output.troubles(of: snapshot)
+        for pid in nobodys { Output.error("PID \(pid) is nobody's: not on this host, and in none of its containers") }
+        (nobodys.isEmpty ? .done : Outcome.no).exit()
+    }
+
+    private func pidsFromInput() throws -> [UInt32] {
+        guard isatty(STDIN_FILENO) == 0 else { throw Failure.usage("which PID? Name one, or pipe in the message") }
+        var text = ""
+        while let line = readLine(strippingNewline: false), text.utf8.count < 1 << 20 { text += line }
+        let found = pids(inMessage: text)
+        guard !found.isEmpty else { throw Failure.usage("there is no PID in what was piped in") }
+        return found
+    }
+}

@@ -62,5 +62,16 @@ let package = Package(
         .executableTarget(
             name: "gpusim-hold", dependencies: ["CSimulator"], path: "Simulator/gpusim-hold",
             swiftSettings: strict, linkerSettings: selfContained),
+
+        // What the tests share: the built program, made-up hosts, the simulated driver, a stand-in engine.
+        .target(name: "TestSupport", dependencies: ["Ledger"], path: "Tests/Support", swiftSettings: strict),
+        .testTarget(name: "LedgerTests", dependencies: ["Ledger"], swiftSettings: strict),
+        .testTarget(name: "HostFSTests", dependencies: ["HostFS", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "GPUDriversTests", dependencies: ["GPUDrivers", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ContainerRuntimesTests", dependencies: ["ContainerRuntimes", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "RenderingTests", dependencies: ["Rendering", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "ProgramTests", dependencies: ["Sampling", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", dependencies: ["TestSupport"], swiftSettings: strict),
     ]
 )

@@ -83,7 +83,7 @@ struct LedgerRows {
         if let instances = ledger.instances, instances != 0 { rows.append(row(instances, "(in its instances)")) }
         let remainder = ledger.unattributed
         rows.append(row(remainder, (remainder ?? 0) < 0 ? Self.overlap : "(unattributed)"))
-        if let reserved = memory.reserved { rows.append(row(reserved, "(reserved by the driver)")) }
+        if let reserved = memory.reserved { rows.append(row(reserved, "(reserved)")) }
         rows.append(row(memory.free, "(free)"))
         return rows
     }

@@ -53,20 +53,20 @@ package struct StatsRows {
 }
 
 extension StatsRows {
-    /// The table that is shown unasked. Used and total share a column, as in `docker stats`.
-    package static func table(_ rows: [Row]) -> Table {
-        Table(
+    /// The table that is shown unasked. Used and total share a column, as in `docker stats`; on a narrow page the total
+    /// goes first.
+    package static func table(_ rows: [Row], on page: Page) -> Table {
+        let isNarrow = (page.width ?? .max) < 60
+        return Table(
             [
                 .init("CONTAINER ID", importance: 4), .init("NAME", shortest: 6, importance: 8),
-                .init("GPU", importance: 6), .init("GPU MEM / TOTAL", shortest: 9, importance: 9),
+                .init("GPU", importance: 6), .init(isNarrow ? "GPU MEM" : "GPU MEM / TOTAL", importance: 9),
                 .init("GPU MEM %", importance: 5), .init("PIDS", importance: 3),
             ],
             rows: rows.map { row in
                 func field(_ name: String) -> String { row[name] ?? unknown }
-                return [
-                    field("ID"), field("Name"), field("GPU"), "\(field("GPUMem")) / \(field("GPUTotal"))",
-                    field("GPUPerc"), field("PIDs"),
-                ]
+                let memory = field("GPUMem") + (isNarrow ? "" : " / \(field("GPUTotal"))")
+                return [field("ID"), field("Name"), field("GPU"), memory, field("GPUPerc"), field("PIDs")]
             })
     }
 }

@@ -114,11 +114,10 @@ enum RowFormat {
 
     /// - Parameters:
     ///   - table: the rows as they are shown unasked.
-    ///   - title: whether a template's table has its title line.
-    func lines(_ rows: [Row], on page: Page, table: ([Row]) -> Table) throws -> [String] {
+    func lines(_ rows: [Row], on page: Page, table: ([Row], Page) -> Table) throws -> [String] {
         switch self {
         case .table:
-            let lines = table(rows).lines(on: page)
+            let lines = table(rows, page).lines(on: page)
             return lines + legend(for: lines.joined(separator: "\n"), on: page)
         case .json: return rows.map { $0.json.text() }
         case .template(let template):

@@ -33,6 +33,7 @@ enum Main {
 
     static func run(_ root: (some ParsableCommand).Type, _ arguments: [String]) {
         do {
+            try refuseUnknownCommand(in: arguments.drop { $0 == "gpu" })
             var command = try root.parseAsRoot(arguments)
             try command.run()
         } catch let failure as Failure {
@@ -45,5 +46,14 @@ enum Main {
             if code == 0 { Output.write(text + "\n") } else { Output.error(text, prefixed: false) }
             Outcome(rawValue: code).exit()
         }
+    }
+
+    /// A word that is no command would otherwise be a stray argument of the default one, and be called that.
+    private static func refuseUnknownCommand(in arguments: some Sequence<String>) throws {
+        let commands = Plimsoll.configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
+        guard let first = arguments.first(where: { _ in true }), !first.hasPrefix("-"), !commands.contains(first) else {
+            return
+        }
+        throw Failure.usage("there is no command '\(first)'; there are \(commands.joined(separator: ", "))")
     }
 }

@@ -34,7 +34,7 @@ struct PsCommand: ParsableCommand {
                 snapshot, truncates: !noTrunc, commands: command ? commandLines(source, observation) : nil)
             let shows = command
             Output.write(
-                try format.lines(rows, on: host.page) { rows in ProcessRows.table(rows, commands: shows) })
+                try format.lines(rows, on: host.page) { rows, _ in ProcessRows.table(rows, commands: shows) })
         }
         Output.troubles(of: snapshot)
         snapshot.outcome.exit()

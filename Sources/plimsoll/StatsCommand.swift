@@ -52,7 +52,7 @@ struct StatsCommand: ParsableCommand {
                 (snapshot.outcome == .done ? .no : snapshot.outcome).exit()
             }
             let rows = view.rows(named: container, idle: all)
-            stream.show(try format.lines(rows, on: host.page, table: StatsRows.table), snapshot)
+            stream.show(try format.lines(rows, on: host.page, table: StatsRows.table(_:on:)), snapshot)
             // A recording is of one moment.
             if noStream || host.replay != nil { Outcome.done.exit() }
             stream.sleep(interval)

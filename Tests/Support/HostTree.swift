@@ -1,0 +1,110 @@
+import Foundation
+
+/// A made-up host: a /proc and a /sys of files, what its driver lists, and the containers that its engine runs.
+package final class HostTree {
+    package let scratch: Scratch
+    private var cards: [[String: Any]] = []
+    private var containers: [[String: Any]] = []
+
+    /// Booted on 2026-11-01 at 00:00:00 UTC, `uptime` seconds ago.
+    package init(uptime: String = "100000.00 1.00") throws {
+        scratch = try Scratch()
+        try scratch.write("\(uptime)\n", to: "proc/uptime")
+        try scratch.write("cpu  1 2 3\nbtime 1793491200\nprocesses 1\n", to: "proc/stat")
+    }
+
+    deinit { scratch.remove() }
+
+    package static func id(_ seed: Int) -> String {
+        let digits = String(seed * 0x9E37_79B9 & 0xFFFF_FFFF, radix: 16)
+        return String((digits + "4c25fea9883bbc9b5cc808cd3dc57d8ed84909612e56c939fb162d191767b868").prefix(64))
+    }
+
+    /// - Parameter started: seconds after boot.
+    @discardableResult
+    package func process(
+        _ pid: Int, _ name: String, cgroup: String, started: Double = 1000, state: String = "S", inside: [Int] = [],
+        user: Int = 0
+    ) throws -> HostTree {
+        let ticks = Int(started * 100)
+        let rest = "1 1 1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 \(ticks) 0 0 18446744073709551615"
+        try scratch.write("\(pid) (\(name)) \(state) \(rest)\n", to: "proc/\(pid)/stat")
+        let pids = ([pid] + inside).map(String.init).joined(separator: "\t")
+        try scratch.write(
+            "Name:\t\(name)\nPid:\t\(pid)\nUid:\t\(user)\t\(user)\t\(user)\t\(user)\nNSpid:\t\(pids)\n",
+            to: "proc/\(pid)/status")
+        try scratch.write(cgroup + "\n", to: "proc/\(pid)/cgroup")
+        return self
+    }
+
+    @discardableResult
+    package func ramLimit(_ text: String, cgroup path: String) throws -> HostTree {
+        try scratch.write(text + "\n", to: "sys/fs/cgroup\(path)")
+        return self
+    }
+
+    @discardableResult
+    package func container(_ id: String, _ name: String, _ image: String, labels: [String: String] = [:]) -> HostTree {
+        containers.append([
+            "Id": id, "Names": ["/\(name)"], "Image": image, "Labels": labels, "State": "running",
+        ])
+        return self
+    }
+
+    /// - Parameter more: further keys of a card in the simulator's host description.
+    @discardableResult
+    package func card(
+        _ name: String, uuid: String, total: Int, processes: [[String: Any]], _ more: [String: Any] = [:]
+    ) -> HostTree {
+        var card: [String: Any] = [
+            "name": name, "uuid": uuid, "pci": String(format: "00000000:%02x:00.0", cards.count + 1), "totalMiB": total,
+            "processes": processes,
+        ]
+        card.merge(more) { $1 }
+        cards.append(card)
+        return self
+    }
+
+    /// A line of the driver's lists.
+    package static func listed(_ pid: Int, _ mebibytes: Int?, _ types: [String] = ["compute"]) -> [String: Any] {
+        var line: [String: Any] = ["pid": pid, "types": types]
+        if let mebibytes { line["bytes"] = mebibytes << 20 }
+        return line
+    }
+
+    /// Starts the driver and the engine of this host; they end with what is returned.
+    package func start(driver: String = "550.144.03") throws -> RunningHost {
+        let description: [String: Any] = ["driver": driver, "cuda": 12040, "devices": cards]
+        let json = try JSONSerialization.data(withJSONObject: description)
+        try json.write(to: scratch.url.appending(path: "gpus.json"))
+        let answer = try JSONSerialization.data(withJSONObject: containers)
+        return RunningHost(
+            tree: self, driver: try SimulatedDriver(host: scratch.path("gpus.json"), in: scratch),
+            engine: try StubEngine(scratch.path("docker.sock"), .answer(String(decoding: answer, as: UTF8.self))))
+    }
+}
+
+/// A made-up host whose driver and engine answer.
+package final class RunningHost {
+    package let tree: HostTree
+    package let driver: SimulatedDriver
+    package let engine: StubEngine
+
+    init(tree: HostTree, driver: SimulatedDriver, engine: StubEngine) {
+        self.tree = tree
+        self.driver = driver
+        self.engine = engine
+    }
+
+    package var environment: [String: String] {
+        driver.environment.merging([
+            "PLIMSOLL_PROCFS": tree.scratch.path("proc"), "PLIMSOLL_SYSFS": tree.scratch.path("sys"),
+            "DOCKER_HOST": "unix://\(engine.path)",
+        ]) { $1 }
+    }
+
+    /// The real program on this host.
+    package func plimsoll(_ arguments: String..., environment more: [String: String] = [:]) throws -> ProgramResult {
+        try run(arguments, environment: environment.merging(more) { $1 })
+    }
+}

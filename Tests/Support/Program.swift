@@ -1,0 +1,71 @@
+import Foundation
+
+/// The programs of this build, beside the test bundle itself.
+package enum Build {
+    package static let folder: URL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+    package static let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+    package static let plimsoll = folder.appending(path: "plimsoll").path
+}
+
+package struct ProgramResult: Sendable {
+    package var output: String
+    package var errors: String
+    /// The exit code; 128 + N for an end by signal N.
+    package var code: Int32
+    package var seconds: Double
+}
+
+/// Runs a program to its end, with nothing of this machine's own settings in its environment.
+@discardableResult
+package func run(
+    program: String = Build.plimsoll, _ arguments: [String], environment: [String: String] = [:], input: String = ""
+) throws -> ProgramResult {
+    let process = Process()
+    process.executableURL = URL(filePath: program)
+    process.arguments = arguments
+    process.environment = ["PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"].merging(environment) { $1 }
+    let files = try Scratch()
+    defer { files.remove() }
+    let (outPath, errPath, inPath) = (files.path("out"), files.path("err"), files.path("in"))
+    for path in [outPath, errPath] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+    try input.write(toFile: inPath, atomically: false, encoding: .utf8)
+    process.standardOutput = FileHandle(forWritingAtPath: outPath)
+    process.standardError = FileHandle(forWritingAtPath: errPath)
+    process.standardInput = FileHandle(forReadingAtPath: inPath)
+    let start = Date()
+    try process.run()
+    process.waitUntilExit()
+    let code = process.terminationStatus + (process.terminationReason == .uncaughtSignal ? 128 : 0)
+    return ProgramResult(
+        output: try String(contentsOfFile: outPath, encoding: .utf8),
+        errors: try String(contentsOfFile: errPath, encoding: .utf8), code: code, seconds: -start.timeIntervalSinceNow)
+}
+
+/// A folder that goes away.
+package struct Scratch: Sendable {
+    package let url: URL
+
+    package init() throws {
+        // Short, because the path of a socket has 107 bytes.
+        url = URL(filePath: "/tmp/plimsoll-test-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    }
+
+    package func path(_ name: String) -> String { url.appending(path: name).path }
+
+    package func write(_ text: String, to name: String) throws {
+        let file = url.appending(path: name)
+        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try text.write(to: file, atomically: false, encoding: .utf8)
+    }
+
+    package func remove() {
+        try? FileManager.default.removeItem(at: url)
+    }
+}
+
+package struct Unexpected: Error, CustomStringConvertible {
+    package var description: String
+    package init(_ description: String) { self.description = description }
+}

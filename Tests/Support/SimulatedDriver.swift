@@ -1,0 +1,67 @@
+import Foundation
+
+/// The stand-in for a host's NVIDIA driver: the daemon that keeps the book, and the libraries that ask it.
+package final class SimulatedDriver {
+    package let libraries: String
+    package let socketFolder: String
+    private let daemon = Process()
+
+    /// - Parameter host: path of a host description.
+    package init(host: String, in scratch: Scratch) throws {
+        libraries = scratch.path("lib")
+        socketFolder = scratch.path("gpusim")
+        let files = FileManager.default
+        try files.createDirectory(atPath: libraries, withIntermediateDirectories: true)
+        try files.createDirectory(atPath: socketFolder, withIntermediateDirectories: true)
+        for (built, name) in [("libSimulatedNVML.so", "libnvidia-ml.so.1"), ("libSimulatedCUDA.so", "libcuda.so.1")] {
+            try files.copyItem(atPath: Build.folder.appending(path: built).path, toPath: "\(libraries)/\(name)")
+        }
+        daemon.executableURL = Build.folder.appending(path: "gpusimd")
+        daemon.arguments = [host, socket]
+        let told = Pipe()
+        daemon.standardOutput = told
+        try daemon.run()
+        let word = told.fileHandleForReading.availableData
+        guard word.starts(with: "ready".utf8) else {
+            throw Unexpected("gpusimd says: \(String(decoding: word, as: UTF8.self))")
+        }
+    }
+
+    deinit {
+        kill(daemon.processIdentifier, SIGKILL)
+        daemon.waitUntilExit()
+    }
+
+    package var socket: String { "\(socketFolder)/socket" }
+
+    package var environment: [String: String] {
+        ["GPUSIM_SOCKET": socket, "PLIMSOLL_NVML_LIBRARY": "\(libraries)/libnvidia-ml.so.1"]
+    }
+}
+
+/// A program that holds simulated memory until it is let go.
+package final class Holding {
+    package let process = Process()
+    private let output = Pipe()
+
+    package init(_ arguments: [String], driver: SimulatedDriver) throws {
+        process.executableURL = Build.folder.appending(path: "gpusim-hold")
+        process.arguments = arguments
+        process.environment = ["LD_LIBRARY_PATH": driver.libraries, "GPUSIM_SOCKET": driver.socket]
+        process.standardOutput = output
+        try process.run()
+        let word = output.fileHandleForReading.availableData
+        guard word.starts(with: "holding".utf8) else {
+            throw Unexpected("gpusim-hold says: \(String(decoding: word, as: UTF8.self))")
+        }
+    }
+
+    package var pid: Int32 { process.processIdentifier }
+
+    package func end() {
+        process.terminate()
+        process.waitUntilExit()
+    }
+
+    deinit { if process.isRunning { end() } }
+}

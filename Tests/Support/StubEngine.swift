@@ -1,0 +1,73 @@
+import Foundation
+
+/// A unix socket that answers as an engine would, or as none should.
+package final class StubEngine: Sendable {
+    package enum Behaviour: Sendable {
+        /// 200, with this body.
+        case answer(String)
+        /// These bytes, whatever was asked.
+        case bytes(String)
+        /// Takes the request and says nothing.
+        case hangs
+        /// Sends a byte of an answer now and then.
+        case drips
+        /// Closes the connection at once.
+        case closes
+    }
+
+    package let path: String
+    private let listener: Int32
+
+    package init(_ path: String, _ behaviour: Behaviour, headers: String = "Api-Version: 1.41") throws {
+        self.path = path
+        let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+        let result = withUnsafePointer(to: address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard result == 0, listen(listener, 64) == 0 else { throw Unexpected("\(path): \(errno)") }
+        self.listener = listener
+        Thread.detachNewThread {
+            while true {
+                let fd = accept(listener, nil, nil)
+                guard fd >= 0 else { return }
+                Thread.detachNewThread { Self.serve(fd, behaviour, headers) }
+            }
+        }
+    }
+
+    deinit {
+        shutdown(listener, Int32(SHUT_RDWR))
+        close(listener)
+    }
+
+    private static func serve(_ fd: Int32, _ behaviour: Behaviour, _ headers: String) {
+        defer { close(fd) }
+        if case .closes = behaviour { return }
+        var request = [UInt8](repeating: 0, count: 4096)
+        guard recv(fd, &request, request.count, 0) > 0 else { return }
+        func send(_ text: String) {
+            var rest = Array(text.utf8)[...]
+            while !rest.isEmpty {
+                let count = rest.withUnsafeBytes { Glibc.send(fd, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+                guard count > 0 else { return }
+                rest = rest.dropFirst(count)
+            }
+        }
+        switch behaviour {
+        case .answer(let body): send("HTTP/1.0 200 OK\r\n\(headers)\r\nContent-Type: application/json\r\n\r\n\(body)")
+        case .bytes(let bytes): send(bytes)
+        case .hangs: sleep(30)
+        case .drips:
+            for byte in "HTTP/1.0 200 OK\r\n\r\n[                         " {
+                send(String(byte))
+                usleep(300_000)
+            }
+        case .closes: break
+        }
+    }
+}

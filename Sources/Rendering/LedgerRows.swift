@@ -60,14 +60,8 @@ struct LedgerRows {
 
     private var processes: [Row] {
         snapshot.processes.filter { $0.device == device && $0.holder != .container }.map { process in
-            let what =
-                switch process.holder {
-                case .gone: "(gone: no such process)"
-                case .hidden: "(hidden from here)"
-                case .host, .container: "(host process)"
-                }
-            return Row(
-                bytes: process.bytes, name: process.name ?? "PID \(process.pid)", image: what,
+            Row(
+                bytes: process.bytes, name: process.name ?? "PID \(process.pid)", image: process.elsewhere,
                 processes: String(process.pid), order: String(process.pid))
         }
     }

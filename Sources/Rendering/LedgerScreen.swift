@@ -62,12 +62,14 @@ package struct LedgerScreen {
 
 /// Explains what is rare in a table, where it occurs in `text`.
 package func legend(for text: String, on page: Page) -> [String] {
-    let words = text.split(whereSeparator: \.isWhitespace)
+    let words = Set(text.split(whereSeparator: \.isWhitespace))
     var lines: [String] = []
-    if words.contains(where: { $0 == unknown }) { lines.append("--  unknown") }
-    if words.contains(where: { $0.hasSuffix("B+") }) { lines.append("+   at least: the driver does not tell all of it") }
+    if words.contains(Substring(unknown)) { lines.append("--  unknown") }
+    if words.contains(where: { $0.hasSuffix("B+") }) { lines.append("+  at least: the driver does not tell all of it") }
+    if words.contains("(gone)") { lines.append("(gone)  the driver lists it, and there is no such process any more") }
+    if words.contains("(hidden)") { lines.append("(hidden)  the driver lists it, and it is not to be seen from here") }
     if text.contains(LedgerRows.overlap) {
-        lines.append("(overlap or change)  processes share memory, or it moved while it was read")
+        lines.append("\(LedgerRows.overlap)  processes share memory, or it moved while it was read")
     }
     return lines.isEmpty ? [] : [""] + lines.map { cut($0, to: page.width ?? .max, on: page) }
 }

@@ -15,9 +15,12 @@ package final class HostTree {
 
     deinit { scratch.remove() }
 
+    /// A container's id: 64 hexadecimal digits, the same for the same seed.
     package static func id(_ seed: Int) -> String {
-        let digits = String(seed * 0x9E37_79B9 & 0xFFFF_FFFF, radix: 16)
-        return String((digits + "4c25fea9883bbc9b5cc808cd3dc57d8ed84909612e56c939fb162d191767b868").prefix(64))
+        (0..<4).map { part in
+            let mixed = UInt64(seed * 4 + part + 1) &* 0x9E37_79B9_7F4A_7C15 ^ 0x2545_F491_4F6C_DD1D
+            return String(format: "%016llx", mixed)
+        }.joined()
     }
 
     /// - Parameter started: seconds after boot.

@@ -1,0 +1,125 @@
+import Foundation
+import Ledger
+import TestSupport
+import Testing
+
+@testable import ContainerRuntimes
+
+struct DockerEngineTests {
+    private func ask(_ behaviour: StubEngine.Behaviour, headers: String = "Api-Version: 1.41") throws -> ObservedEngine {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let stub = try StubEngine(scratch.path("s"), behaviour, headers: headers)
+        return try DockerEngine(socket: stub.path).containers(within: 1)
+    }
+
+    @Test("A container's own name is the one without a second slash; links have theirs beside it")
+    func names() throws {
+        let answer = """
+            [{"Id": "aa", "Names": ["/web/db", "/db"], "Image": "postgres:16", "Labels": {"a": "b"}},
+             {"Id": "bb", "Names": null, "Image": "x", "Labels": null}, {"Id": "cc"}]
+            """
+        let engine = try ask(.answer(answer))
+        #expect(engine.containers.map(\.name) == ["db", nil, nil])
+        #expect(engine.containers[0].labels == ["a": "b"])
+        #expect(engine.runtime == .docker)
+    }
+
+    @Test("Every character that Docker allows in a name comes through")
+    func everyCharacter() throws {
+        let name = "aZ09_.-" + String(repeating: "x", count: 200)
+        let engine = try ask(.answer(#"[{"Id": "aa", "Names": ["/\#(name)"]}]"#))
+        #expect(engine.containers[0].name == name)
+    }
+
+    @Test("Podman is known by its header")
+    func podman() throws {
+        let engine = try ask(.answer("[]"), headers: "Libpod-Api-Version: 4.3.1")
+        #expect(engine.runtime == .podman)
+    }
+
+    @Test("An engine that hangs is left after its time")
+    func hangs() throws {
+        let start = Date()
+        #expect(throws: EngineError.self) { try ask(.hangs) }
+        #expect(-start.timeIntervalSinceNow < 3)
+    }
+
+    @Test("One that drips byte by byte is left after its time too")
+    func drips() throws {
+        let start = Date()
+        #expect(throws: EngineError.self) { try ask(.drips) }
+        #expect(-start.timeIntervalSinceNow < 3)
+    }
+
+    @Test(
+        "Rubbish is told as rubbish",
+        arguments: [
+            StubEngine.Behaviour.closes, .bytes("SSH-2.0-OpenSSH_9.2\r\n"), .bytes("HTTP/1.0 200 OK\r\n\r\n{}"),
+            .bytes("HTTP/1.0 200 OK\r\n\r\n[{\"Id\":"), .bytes("HTTP/1.0 abc\r\n\r\n[]"), .answer("[1,2]"),
+            .bytes("HTTP/1.0 200 OK\r\n"),
+        ])
+    func rubbish(_ behaviour: StubEngine.Behaviour) {
+        #expect {
+            try ask(behaviour)
+        } throws: { error in
+            if case EngineError.notUnderstood = error { true } else if case EngineError.broken = error { true } else { false }
+        }
+    }
+
+    @Test("An engine's own words about an error are told")
+    func refusal() {
+        #expect {
+            try ask(.bytes("HTTP/1.0 500 Internal Server Error\r\n\r\n{\"message\":\"disk is full\"}"))
+        } throws: { String(describing: $0).contains("500: disk is full") }
+    }
+
+    @Test("No socket, nobody behind it, and no permission are told apart")
+    func absence() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        #expect(throws: EngineError.noSocket(path: "/nowhere/docker.sock")) {
+            try DockerEngine(socket: "/nowhere/docker.sock").containers(within: 1)
+        }
+        var stub: StubEngine? = try StubEngine(scratch.path("s"), .closes)
+        let path = stub!.path
+        stub = nil
+        #expect(throws: EngineError.notRunning(path: path)) { try DockerEngine(socket: path).containers(within: 1) }
+        let forbidden = EngineError.forbidden(path: "/var/run/docker.sock", group: "docker").description
+        #expect(forbidden.contains("usermod -aG docker"))
+    }
+}
+
+struct EngineSelectionTests {
+    private func selection(_ hosts: [String] = [], _ environment: [String: String]) throws -> EngineSelection {
+        try EngineSelection(hosts: hosts, environment: environment)
+    }
+
+    @Test("Named engines come first, then DOCKER_HOST, then the current context, then the usual sockets")
+    func order() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        try scratch.write(#"{"currentContext": "lab"}"#, to: "config.json")
+        try scratch.write(
+            #"{"Name": "lab", "Endpoints": {"docker": {"Host": "unix:///lab.sock"}}}"#, to: "contexts/meta/abc/meta.json")
+        let config = ["DOCKER_CONFIG": scratch.url.path]
+        let all = config.merging(["DOCKER_HOST": "unix:///env.sock"]) { $1 }
+        #expect(try selection(["unix:///a.sock", "/b.sock"], all).engines.map(\.socket) == ["/a.sock", "/b.sock"])
+        #expect(try selection([], all).engines.map(\.socket) == ["/env.sock"])
+        #expect(try selection([], config).engines.map(\.socket) == ["/lab.sock"])
+        let usual = try selection([], config.merging(["DOCKER_CONTEXT": "default"]) { $1 })
+        #expect(usual.engines.map(\.socket) == ["/var/run/docker.sock", "/run/podman/podman.sock"])
+        #expect(!usual.isNamed)
+        #expect(throws: EngineError.self) { try selection([], config.merging(["DOCKER_CONTEXT": "no"]) { $1 }) }
+    }
+
+    @Test(
+        "An engine on another machine is refused",
+        arguments: [
+            "tcp://10.0.0.1:2375", "ssh://me@gpu-box", "https://x", "npipe:////./pipe/docker",
+            "unix:///home/me/.docker/desktop/docker.sock",
+        ])
+    func elsewhere(_ url: String) {
+        #expect(throws: EngineError.elsewhere(url: url)) { try selection([url], [:]) }
+    }
+}

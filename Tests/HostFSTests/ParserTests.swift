@@ -1,0 +1,81 @@
+import Testing
+
+@testable import HostFS
+
+struct ParserTests {
+    @Test("A process's name may hold anything, brackets too")
+    func stat() {
+        let rest = "1 1 1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 421337 0 0"
+        #expect(ProcessStat("42 (a) b) (c)) S \(rest)\n")?.name == "a) b) (c)")
+        #expect(ProcessStat("42 (a) b) (c)) S \(rest)\n")?.startTick == 421337)
+        #expect(ProcessStat("42 (x) Z \(rest)")?.isDead == true)
+        #expect(ProcessStat("42 (x) R \(rest)")?.isDead == false)
+    }
+
+    @Test(
+        "What is no stat is not understood", arguments: ["", "42", "42 (x", "42 (x) S 1 2", "42 x) ( S", "42 (x) S"])
+    func noStat(_ text: String) {
+        #expect(ProcessStat(text) == nil)
+    }
+
+    @Test("The effective user counts, and the PIDs of all namespaces")
+    func status() {
+        let status = ProcessStatus("Name:\tx\nPid:\t9\nUid:\t1000\t0\t1000\t1000\nNSpid:\t9\t3\t1\n")
+        #expect(status.effectiveUser == 0)
+        #expect(status.namespacePIDs == [9, 3, 1])
+        #expect(ProcessStatus("Pid:\t9\n").namespacePIDs == [9])
+        #expect(ProcessStatus("").effectiveUser == nil)
+    }
+
+    @Test(
+        "Uptime is read in ticks",
+        arguments: [
+            ("100000.25 1.00\n", 10_000_025), ("0.00 0.00", 0), ("5.5 1", 550), ("7 1", 700), ("", nil), ("x 1", nil),
+            ("-1.00 1", nil), ("1.2.3 1", nil), ("99999999999999999999.00 1", nil),
+        ] as [(String, Int64?)])
+    func uptime(_ text: String, _ ticks: Int64?) {
+        #expect(uptimeTicks(text, ticksPerSecond: 100) == ticks)
+    }
+
+    @Test(
+        "A RAM limit is a number or none",
+        arguments: [
+            ("max\n", .some(.none)), ("2147483648\n", .some(2_147_483_648)),
+            ("9223372036854771712\n", .some(.none)), ("0\n", .some(0)), ("", .none), ("rubbish", .none), ("-1", .none),
+        ] as [(String, UInt64??)])
+    func limits(_ text: String, _ expected: UInt64??) {
+        #expect(ramLimit(text) == expected)
+    }
+
+    @Test(
+        "hidepid is seen in the mount table under each of its names",
+        arguments: [
+            ("proc /proc proc rw,relatime,hidepid=2 0 0", true), ("proc /proc proc rw,hidepid=invisible 0 0", true),
+            ("proc /proc proc rw,relatime,hidepid=ptraceable 0 0", true), ("proc /proc proc rw,hidepid=0 0 0", false),
+            ("proc /proc proc rw,hidepid=off 0 0", false), ("proc /proc proc rw 0 0", false),
+            ("tmpfs /tmp tmpfs rw,hidepid=2 0 0", false), ("", false),
+        ])
+    func hidepid(_ mounts: String, _ expected: Bool) {
+        #expect(mountsHideProcesses(mounts) == expected)
+    }
+
+    @Test("Our own container is named by what its engine mounts")
+    func ownContainers() {
+        let id = "4c25fea9883bbc9b5cc808cd3dc57d8ed84909612e56c939fb162d191767b868"
+        let docker = "1 2 254:0 /var/lib/docker/containers/\(id)/hostname /etc/hostname rw - ext4 /dev/vda rw"
+        let podman =
+            "1 2 0:5 /var/lib/containers/storage/overlay-containers/\(id)/userdata/hosts /etc/hosts rw - ext4 x rw"
+        #expect(ownContainer(mountinfo: "0 0 0:1 / / rw\n\(docker)\n") == id)
+        #expect(ownContainer(mountinfo: podman) == id)
+        #expect(ownContainer(mountinfo: "1 2 254:0 / /etc/hostname rw - ext4 /dev/vda rw") == nil)
+    }
+
+    @Test("Boot time, namespaces and command lines")
+    func others() {
+        #expect(bootTime("cpu 1 2\nbtime 1793491200\n") == 1_793_491_200)
+        #expect(bootTime("cpu 1 2\n") == nil)
+        #expect(namespaceInode("pid:[4026531836]") == 4_026_531_836)
+        #expect(namespaceInode("pid:") == nil)
+        #expect(commandLine("python3\0train.py\0--x\0") == "python3 train.py --x")
+    }
+}

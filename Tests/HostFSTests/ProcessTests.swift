@@ -1,0 +1,72 @@
+import Foundation
+import Ledger
+import TestSupport
+import Testing
+
+@testable import HostFS
+
+struct ProcessTests {
+    @Test("A process is read as the kernel shows it")
+    func thisProcess() throws {
+        let process = try #require(ProcFS(root: "/proc").process(UInt32(getpid())))
+        #expect(process.namespacePIDs.contains(UInt32(getpid())))
+        #expect(process.startTick > 0)
+        #expect(!process.isDead)
+        #expect(process.cgroup.value != nil)
+    }
+
+    @Test("A PID that nobody has is no process, and none that vanishes while it is read")
+    func absent() throws {
+        let tree = try HostTree()
+        #expect(ProcFS(root: tree.scratch.path("proc")).process(4242) == nil)
+        // Its stat was read, and then it was gone.
+        try tree.process(4242, "python3", cgroup: "0::/")
+        try FileManager.default.removeItem(atPath: tree.scratch.path("proc/4242/cgroup"))
+        #expect(ProcFS(root: tree.scratch.path("proc")).process(4242) == nil)
+    }
+
+    @Test("Where only the leader is dead, a living thread's cgroup counts")
+    func deadLeader() throws {
+        let tree = try HostTree()
+        try tree.process(4242, "python3", cgroup: "4:memory:/", state: "Z")
+        let stat = "4243 (worker) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100000 0 0"
+        try tree.scratch.write(stat, to: "proc/4242/task/4243/stat")
+        try tree.scratch.write("4:memory:/docker/x\n", to: "proc/4242/task/4243/cgroup")
+        let process = try #require(ProcFS(root: tree.scratch.path("proc")).process(4242))
+        #expect(process.cgroup == .known("4:memory:/docker/x\n"))
+        #expect(!process.isDead)
+    }
+
+    @Test("A zombie is told as dead")
+    func zombie() throws {
+        let tree = try HostTree()
+        try tree.process(4242, "python3", cgroup: "4:memory:/", state: "Z")
+        #expect(ProcFS(root: tree.scratch.path("proc")).process(4242)?.isDead == true)
+    }
+
+    @Test("A tree of files stands for the machine's own /proc; one whose self is another PID does not")
+    func views() throws {
+        let tree = try HostTree()
+        let proc = ProcFS(root: tree.scratch.path("proc"))
+        #expect(try proc.view().procIsOwn)
+        #expect(try proc.view().inInitialNamespace == nil)
+        #expect(try proc.view().bootTime == 1_793_491_200)
+        try FileManager.default.createSymbolicLink(
+            atPath: tree.scratch.path("proc/self"), withDestinationPath: "999999")
+        #expect(try !proc.view().procIsOwn)
+        #expect(throws: FileError.self) { try ProcFS(root: "/nowhere").view() }
+    }
+
+    @Test("A container's RAM limit is read where its hierarchy keeps it")
+    func ramLimits() throws {
+        let tree = try HostTree()
+        let id = HostTree.id(1)
+        try tree.ramLimit("1024", cgroup: "/memory/docker/\(id)/memory.limit_in_bytes")
+        try tree.ramLimit("max", cgroup: "/system.slice/docker-\(id).scope/memory.max")
+        let cgroups = CgroupFS(sysfs: tree.scratch.path("sys"))
+        #expect(cgroups.ramLimit(of: id, cgroup: "4:memory:/docker/\(id)\n0::/docker/\(id)\n") == .known(1024))
+        #expect(cgroups.ramLimit(of: id, cgroup: "0::/system.slice/docker-\(id).scope\n") == .known(nil))
+        #expect(cgroups.ramLimit(of: id, cgroup: "0::/elsewhere/\(id)\n").value == nil)
+        #expect(cgroups.ramLimit(of: id, cgroup: "0::/../docker-\(id).scope\n").value == nil)
+    }
+}

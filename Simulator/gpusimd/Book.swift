@@ -37,6 +37,7 @@ struct Book {
 
     let driver: String
     let cuda: Int
+    let initializeCode: Int32
     let ownNamespace: UInt64
     private(set) var devices: [Device] = []
     private(set) var clients: [Int32: Client] = [:]
@@ -46,6 +47,7 @@ struct Book {
     init(_ host: HostDescription, ownNamespace: UInt64) {
         driver = host.driver
         cuda = host.cuda
+        initializeCode = host.initialize ?? 0
         self.ownNamespace = ownNamespace
         cardCount = host.devices.count
         for card in host.devices {

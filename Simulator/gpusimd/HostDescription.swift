@@ -5,6 +5,8 @@ struct HostDescription: Decodable {
     var driver: String
     /// As cuDriverGetVersion tells it: 12040 is CUDA 12.4.
     var cuda: Int
+    /// The nvmlReturn_t that nvmlInit_v2 answers with, where the driver is not well.
+    var initialize: Int32?
     var devices: [Card]
 
     struct Card: Decodable {

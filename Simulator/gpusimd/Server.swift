@@ -55,6 +55,7 @@ struct Server {
                 book.open(fd, known)
             }
             var hello = sim_reply()
+            hello.code = book.initializeCode
             hello.count = UInt32(book.cardCount)
             hello.bytes = UInt64(book.cuda)
             fill(&hello.text, book.driver)

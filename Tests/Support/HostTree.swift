@@ -76,14 +76,20 @@ package final class HostTree {
     }
 
     /// Starts the driver and the engine of this host; they end with what is returned.
-    package func start(driver: String = "550.144.03") throws -> RunningHost {
-        let description: [String: Any] = ["driver": driver, "cuda": 12040, "devices": cards]
+    ///
+    /// - Parameter more: further keys of the simulator's host description.
+    package func start(
+        _ more: [String: Any] = [:], engine behaviour: StubEngine.Behaviour? = nil
+    ) throws -> RunningHost {
+        var description: [String: Any] = ["driver": "550.144.03", "cuda": 12040, "devices": cards]
+        description.merge(more) { $1 }
         let json = try JSONSerialization.data(withJSONObject: description)
         try json.write(to: scratch.url.appending(path: "gpus.json"))
         let answer = try JSONSerialization.data(withJSONObject: containers)
         return RunningHost(
             tree: self, driver: try SimulatedDriver(host: scratch.path("gpus.json"), in: scratch),
-            engine: try StubEngine(scratch.path("docker.sock"), .answer(String(decoding: answer, as: UTF8.self))))
+            engine: try StubEngine(
+                scratch.path("docker.sock"), behaviour ?? .answer(String(decoding: answer, as: UTF8.self))))
     }
 }
 

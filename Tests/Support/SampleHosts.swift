@@ -45,7 +45,9 @@ package enum SampleHost: String, CaseIterable, Sendable {
             .process(
                 1344, "gnome-shell", cgroup: "0::/user.slice/user-1000.slice/user@1000.service/session.slice/x.service",
                 started: 44, user: 65001)
-        try host.ramLimit("34359738368", cgroup: scope(2) + "/memory.max").ramLimit("max", cgroup: scope(1) + "/memory.max")
+        for seed in 1...6 {
+            try host.ramLimit(seed == 2 ? "34359738368" : "max", cgroup: scope(seed) + "/memory.max")
+        }
         return host.card(
             "NVIDIA GeForce RTX 4090", uuid: "GPU-5d1f0c7e-31a4-4f0b-9a55-0e2f3c1b7a01", total: 24564,
             processes: [
@@ -88,8 +90,11 @@ package enum SampleHost: String, CaseIterable, Sendable {
             .process(43_500, "python3", cgroup: docker(15), started: 96_000, inside: [91], user: 65002)
             .process(44_000, "tritonserver", cgroup: pod, started: 82_000, inside: [1])
             .process(2100, "nv-hostengine", cgroup: "1:name=systemd:/system.slice/dcgm.service\n0::/", started: 60)
-        try host.ramLimit("549755813888", cgroup: "/memory/docker/\(HostTree.id(11))/memory.limit_in_bytes")
-            .ramLimit("9223372036854771712", cgroup: "/memory/docker/\(HostTree.id(12))/memory.limit_in_bytes")
+        let pods = "/memory/kubepods/burstable/pod690705f9-df6e-11e9-8dc5-025000000001/\(HostTree.id(21))"
+        for folder in (11...15).map({ "/memory/docker/\(HostTree.id($0))" }) + [pods] {
+            let isTrainer = folder.contains(HostTree.id(11))
+            try host.ramLimit(isTrainer ? "549755813888" : "9223372036854771712", cgroup: folder + "/memory.limit_in_bytes")
+        }
         func card(_ index: Int, _ processes: [[String: Any]], _ more: [String: Any] = [:]) {
             var all: [String: Any] = ["reservedMiB": 593, "unattributedMiB": 4, "utilization": index < 6 ? 99 : 12]
             all.merge(more) { $1 }

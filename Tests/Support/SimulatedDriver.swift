@@ -32,6 +32,10 @@ package final class SimulatedDriver {
         daemon.waitUntilExit()
     }
 
+    /// A driver that sleeps: every call into it waits until it is woken.
+    package func sleep() { kill(daemon.processIdentifier, SIGSTOP) }
+    package func wake() { kill(daemon.processIdentifier, SIGCONT) }
+
     package var socket: String { "\(socketFolder)/socket" }
 
     package var environment: [String: String] {

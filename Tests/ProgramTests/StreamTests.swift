@@ -1,0 +1,153 @@
+import Foundation
+import TestSupport
+import Testing
+
+struct StreamTests {
+    private func host() throws -> RunningHost {
+        let host = try HostTree()
+        try host.process(4242, "python3", cgroup: "0::/docker/\(HostTree.id(1))")
+        host.container(HostTree.id(1), "trainer", "lab/trainer:1")
+        return try host.card("c", uuid: "GPU-1", total: 100, processes: [HostTree.listed(4242, 10)]).start()
+    }
+
+    @Test("Output into a closed pipe ends it in silence")
+    func closedPipe() throws {
+        let host = try host()
+        let script = "\(Build.plimsoll) stats --interval 0.1 --format json | head -n 2"
+        let result = try run(program: "/bin/sh", ["-c", script], environment: host.environment)
+        #expect(result.output.split(separator: "\n").count == 2)
+        #expect(result.errors == "")
+        #expect(result.seconds < 10)
+    }
+
+    @Test("A full disk behind standard output is told, with exit code 2")
+    func fullDisk() throws {
+        let host = try host()
+        let script = "\(Build.plimsoll) stats --no-stream > /dev/full"
+        let result = try run(program: "/bin/sh", ["-c", script], environment: host.environment)
+        #expect(result.code == 2)
+        #expect(result.errors.contains("No space left"))
+    }
+
+    @Test("Ctrl-C ends a stream with 130 and leaves the terminal as it was")
+    func interrupt() throws {
+        let host = try host()
+        let terminal = try PseudoTerminal(columns: 80, rows: 10)
+        let before = terminal.settings
+        let process = Process()
+        process.executableURL = URL(filePath: Build.plimsoll)
+        process.arguments = ["stats", "--interval", "0.2"]
+        process.environment = host.environment.merging(["LANG": "C.UTF-8", "TERM": "xterm"]) { $1 }
+        process.standardOutput = terminal.slave
+        process.standardError = terminal.slave
+        process.standardInput = terminal.slave
+        try process.run()
+        let shown = terminal.reader.read(until: { $0.components(separatedBy: "trainer").count > 3 })
+        process.interrupt()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 130)
+        #expect(process.terminationReason == .exit)
+        #expect(terminal.settings == before)
+        #expect(shown.contains("10MiB / 100MiB"))
+        // Neither a hidden cursor nor another screen is left behind, because neither was asked for.
+        #expect(!shown.contains("\u{1B}[?"))
+        #expect(terminal.reader.rest().hasSuffix("\u{1B}[0m\r\n"))
+    }
+
+    @Test("Ctrl-C ends it with 130 also while the driver hangs")
+    func interruptWhileHanging() throws {
+        let host = try host()
+        host.driver.sleep()
+        defer { host.driver.wake() }
+        let process = Process()
+        process.executableURL = URL(filePath: Build.plimsoll)
+        process.environment = host.environment
+        process.standardError = Pipe()
+        try process.run()
+        usleep(700_000)
+        process.interrupt()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 130)
+        #expect(process.terminationReason == .exit)
+    }
+
+    @Test("A stream goes on when its driver has hung and come back")
+    func driverComesBack() throws {
+        let host = try host()
+        let process = Process()
+        let output = Pipe()
+        let errors = Pipe()
+        process.executableURL = URL(filePath: Build.plimsoll)
+        process.arguments = ["stats", "--interval", "0.1", "--timeout", "0.3", "--format", "{{.Name}} {{.GPUMem}}"]
+        process.environment = host.environment
+        process.standardOutput = output
+        process.standardError = errors
+        try process.run()
+        defer { process.terminate() }
+        let lines = Reader(output.fileHandleForReading.fileDescriptor)
+        #expect(lines.read { $0.contains("trainer 10MiB\n") }.contains("trainer"))
+        host.driver.sleep()
+        let told = Reader(errors.fileHandleForReading.fileDescriptor).read { $0.contains("no answer within 0.3 s") }
+        #expect(told.contains("no answer within 0.3 s"))
+        _ = lines.rest()
+        host.driver.wake()
+        #expect(lines.read { $0.contains("trainer 10MiB\n") }.contains("trainer"))
+    }
+}
+
+/// A terminal that a program believes in.
+final class PseudoTerminal {
+    let slave: FileHandle
+    private let master: Int32
+
+    init(columns: UInt16, rows: UInt16) throws {
+        var (master, slave): (Int32, Int32) = (0, 0)
+        var size = winsize(ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
+        guard openpty(&master, &slave, nil, nil, &size) == 0 else { throw Unexpected("openpty: \(errno)") }
+        self.master = master
+        self.slave = FileHandle(fileDescriptor: slave, closeOnDealloc: true)
+    }
+
+    deinit { close(master) }
+
+    /// Every setting of the terminal, as text.
+    var settings: String {
+        var settings = termios()
+        tcgetattr(master, &settings)
+        return "\(settings)"
+    }
+
+    var reader: Reader { Reader(master) }
+}
+
+/// Reads what comes, and no longer than 20 seconds.
+struct Reader {
+    private let fd: Int32
+
+    init(_ fd: Int32) { self.fd = fd }
+
+    func read(until done: (String) -> Bool) -> String {
+        var bytes: [UInt8] = []
+        let deadline = Date().addingTimeInterval(20)
+        while Date() < deadline, !done(String(decoding: bytes, as: UTF8.self)) { bytes += chunk(500) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// What was written and not yet read.
+    func rest() -> String {
+        var bytes: [UInt8] = []
+        while true {
+            let more = chunk(100)
+            if more.isEmpty { return String(decoding: bytes, as: UTF8.self) }
+            bytes += more
+        }
+    }
+
+    private func chunk(_ milliseconds: Int32) -> [UInt8] {
+        var waiting = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
+        guard poll(&waiting, 1, milliseconds) > 0 else { return [] }
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = Glibc.read(fd, &buffer, buffer.count)
+        return count > 0 ? Array(buffer[..<count]) : []
+    }
+}

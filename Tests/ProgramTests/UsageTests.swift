@@ -1,0 +1,109 @@
+import Foundation
+import TestSupport
+import Testing
+
+private let workstation = Build.package.appending(path: "samples/workstation.json").path
+
+struct UsageTests {
+    @Test(
+        "Wrong usage is told, with exit code 64 and nothing on standard output",
+        arguments: [
+            ["bogus"], ["ledger", "--bogus"], ["ledger", "--format", "xml"], ["ledger", "--fail-above", "0"],
+            ["ledger", "--warn", "101%"], ["stats", "--interval", "0"], ["stats", "--format", "{{.Bogus}}"],
+            ["whose", "abc"], ["capture"], ["--timeout", "-1"], ["ps", "--format", "{{if}}"], ["whose"],
+        ])
+    func wrong(_ arguments: [String]) throws {
+        let result = try run(arguments)
+        #expect(result.code == 64)
+        #expect(result.output == "")
+        #expect(result.errors != "")
+    }
+
+    @Test("Help and version go to standard output", arguments: [["--help"], ["stats", "--help"], ["--version"], ["help", "ps"]])
+    func help(_ arguments: [String]) throws {
+        let result = try run(arguments)
+        #expect(result.code == 0)
+        #expect(result.output != "")
+        #expect(result.errors == "")
+    }
+
+    @Test(
+        "A gate on what is in use: exit code 1 where a device is above",
+        arguments: [("80%", 1), ("88.33%", 1), ("88.34%", 0), ("90", 0), ("100%", 0)] as [(String, Int32)])
+    func failAbove(_ share: String, _ code: Int32) throws {
+        let result = try run(["ledger", "--fail-above", share, "--replay", workstation])
+        #expect(result.code == code)
+        #expect(result.errors.contains("above") == (code == 1))
+    }
+
+    @Test(
+        "A file that is no recording is told as what it is",
+        arguments: [
+            ("", "is no recording"), ("{}", "is no recording"), ("[1]", "is no recording"),
+            (#"{"plimsollRecording": 99}"#, "format 99"), (#"{"plimsollRecording": 1, "program": "x"}"#, "cut short"),
+        ])
+    func recordings(_ content: String, _ expected: String) throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        try scratch.write(content, to: "r.json")
+        let result = try run(["--replay", scratch.path("r.json")])
+        #expect(result.code == 2)
+        #expect(result.errors.contains(expected))
+        #expect(try run(["--replay", "/nowhere.json"]).errors.contains("no such file"))
+    }
+
+    @Test("A capture is whole or not at all, and a full disk is told")
+    func capture() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let full = try run(["capture", "/dev/full", "--replay", workstation])
+        #expect(full.code == 2)
+        #expect(full.errors.contains("No space left"))
+        #expect(try run(["capture", "/nowhere/x.json", "--replay", workstation]).code == 2)
+        let again = try run(["capture", scratch.path("again.json"), "--replay", workstation])
+        #expect(again.code == 0)
+        #expect(
+            try run(["--format", "json", "--replay", scratch.path("again.json")]).output
+                == run(["--format", "json", "--replay", workstation]).output)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.url.path) == ["again.json"])
+    }
+
+    @Test("A recording holds no command line, no environment and no secret label")
+    func nothingPrivate() throws {
+        let text = try String(contentsOfFile: workstation, encoding: .utf8)
+        for word in ["basicauth", "cmdline", "environ", "secret"] { #expect(!text.contains(word)) }
+    }
+
+    @Test("Command lines are shown only where they are asked for")
+    func commandLines() throws {
+        let host = try HostTree()
+        try host.process(4242, "python3", cgroup: "0::/x")
+        try host.scratch.write("python3\0train.py\0--token=hunter2\0", to: "proc/4242/cmdline")
+        host.card("c", uuid: "GPU-1", total: 100, processes: [HostTree.listed(4242, 10)])
+        let running = try host.start()
+        #expect(try running.plimsoll("ps", "--command").output.contains("python3 train.py --token=hunter2"))
+        #expect(try running.plimsoll("ps", "--command", "--format", "{{.Command}}").output.contains("hunter2"))
+        for arguments in [["ps"], ["ledger"], ["ledger", "--format", "json"], ["capture", "-"], ["stats", "--no-stream"]] {
+            let result = try run(arguments, environment: running.environment)
+            #expect(result.code == 0)
+            #expect(!result.output.contains("hunter2"))
+        }
+    }
+
+    @Test("A PID out of a pasted message is found")
+    func whose() throws {
+        let message = "torch.OutOfMemoryError: CUDA out of memory. Process 4242 has 12.58 GiB memory in use."
+        let result = try run(
+            ["whose", "--format", "{{.Container}} {{.GPUMem}}", "--replay", workstation], input: message)
+        #expect(result.output == "ollama 12.58GiB\n")
+        #expect(try run(["whose", "99999", "--replay", workstation]).code == 1)
+        #expect(try run(["whose", "--replay", workstation], input: "nothing here").code == 64)
+    }
+
+    @Test("A template's error while it runs is wrong usage too")
+    func templates() throws {
+        let result = try run(["stats", "--format", "{{range .Name}}x{{end}}", "--replay", workstation])
+        #expect(result.code == 64)
+        #expect(result.errors.contains("at character"))
+    }
+}

@@ -12,7 +12,8 @@ let strictC: [CSetting] = [.treatAllWarnings(as: .error)]
 let selfContained: [LinkerSetting] = [
     .unsafeFlags(["-static-stdlib"]),
     // Named by FoundationEssentials' module only where a whole build is static.
-    .linkedLibrary("_FoundationCShims"), .linkedLibrary("_FoundationCollections"), .linkedLibrary("swiftSynchronization"),
+    .linkedLibrary("_FoundationCShims"), .linkedLibrary("_FoundationCollections"),
+    .linkedLibrary("swiftSynchronization"),
 ]
 
 /// Code that loads into other people's processes: Embedded Swift, which needs nothing but libc and is built whole.

@@ -49,7 +49,8 @@ struct Options {
     }
 
     private static func size(_ text: String) -> UInt? {
-        for (unit, factor) in [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)] where text.hasSuffix(unit) {
+        for (unit, factor) in [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)]
+        where text.hasSuffix(unit) {
             guard let number = UInt(text.dropLast(unit.count)) else { return nil }
             let (bytes, overflow) = number.multipliedReportingOverflow(by: UInt(factor))
             return overflow ? nil : bytes

@@ -28,6 +28,7 @@ package struct CgroupFS: Sendable {
         let controllers = place.hierarchy.split(separator: ",")
         if controllers.contains("memory") { return ["\(root)/memory\(place.path)/memory.limit_in_bytes"] }
         // The unified hierarchy is the whole tree, or beside v1's on a hybrid host.
-        return place.hierarchy.isEmpty ? ["\(root)\(place.path)/memory.max", "\(root)/unified\(place.path)/memory.max"] : []
+        return place.hierarchy.isEmpty
+            ? ["\(root)\(place.path)/memory.max", "\(root)/unified\(place.path)/memory.max"] : []
     }
 }

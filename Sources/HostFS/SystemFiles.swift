@@ -36,7 +36,9 @@ package func mountsHideProcesses(_ mounts: String) -> Bool {
 package func ownContainer(mountinfo: String) -> String? {
     for line in mountinfo.split(separator: "\n") {
         let fields = line.split(separator: " ")
-        guard fields.count > 4, ["/etc/hostname", "/etc/resolv.conf", "/etc/hosts"].contains(fields[4]) else { continue }
+        guard fields.count > 4, ["/etc/hostname", "/etc/resolv.conf", "/etc/hosts"].contains(fields[4]) else {
+            continue
+        }
         let components = fields[3].split(separator: "/")
         for (parent, component) in zip(components, components.dropFirst())
         where ["containers", "overlay-containers"].contains(parent) && component.count == 64 {

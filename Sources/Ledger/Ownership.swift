@@ -26,7 +26,8 @@ extension Observation {
                         labels: [:], usage: [])
             }
             return Ownership(
-                process: process, pid: pid, holder: held.first?.holder ?? place.holder, container: container, held: held)
+                process: process, pid: pid, holder: held.first?.holder ?? place.holder, container: container, held: held
+            )
         }
         var owners: [Ownership] = []
         let own = processes.first { $0.pid == pid }

@@ -17,7 +17,9 @@ package struct LedgerScreen {
             if device > 0 { lines.append("") }
             lines += heading(snapshot.devices[device], on: page)
             lines += LoadBar(snapshot.devices[device], warn: warn).map { [$0.line(on: page)] } ?? []
-            lines += LedgerRows(snapshot, device: device).table.lines(on: page).map { cut($0, to: page.width ?? .max, on: page) }
+            lines += LedgerRows(snapshot, device: device).table.lines(on: page).map {
+                cut($0, to: page.width ?? .max, on: page)
+            }
         }
         return lines + legend(for: lines.joined(separator: "\n"), on: page)
     }
@@ -93,7 +95,8 @@ struct LoadBar {
 
     func line(on page: Page) -> String {
         let cells = max(3, (page.width ?? LedgerScreen.usualWidth) - 2)
-        let (ends, marks) = page.unicode ? (["▕", "▏"], ["█", "▓", "▒", "░", "│"]) : (["[", "]"], ["#", "=", "-", ".", "|"])
+        let (ends, marks) =
+            page.unicode ? (["▕", "▏"], ["█", "▓", "▒", "░", "│"]) : (["[", "]"], ["#", "=", "-", ".", "|"])
         let edges = [containers, used, used + reserved].map {
             Int((Double($0) / Double(total) * Double(cells)).rounded())
         }

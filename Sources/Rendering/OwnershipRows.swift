@@ -10,8 +10,10 @@ package enum OwnershipRows {
         let elsewhere = "(\(owner.holder.rawValue))"
         return Row(
             fields: [
-                ("Asked", String(asked)), ("PID", String(owner.pid)), ("InsidePID", inside.map { String($0) } ?? unknown),
-                ("User", owner.process?.user ?? unknown), ("GPU", devices.isEmpty ? unknown : devices.joined(separator: ",")),
+                ("Asked", String(asked)), ("PID", String(owner.pid)),
+                ("InsidePID", inside.map { String($0) } ?? unknown),
+                ("User", owner.process?.user ?? unknown),
+                ("GPU", devices.isEmpty ? unknown : devices.joined(separator: ",")),
                 ("GPUMem", sum(bytes, complete: held.count == owner.held.count)),
                 ("ContainerID", owner.container.map { shortID($0.id) } ?? elsewhere),
                 ("Container", owner.container.map { $0.name ?? unknown } ?? elsewhere),

@@ -45,7 +45,8 @@ func columns(_ text: String) -> Int {
     text.reduce(0) { sum, character in
         let scalar = character.unicodeScalars.first!.value
         let isWide =
-            (0x1100...0x115F).contains(scalar) || (0x2E80...0xA4CF).contains(scalar) || (0xAC00...0xD7A3).contains(scalar)
+            (0x1100...0x115F).contains(scalar) || (0x2E80...0xA4CF).contains(scalar)
+            || (0xAC00...0xD7A3).contains(scalar)
             || (0xF900...0xFAFF).contains(scalar) || (0xFE30...0xFE6F).contains(scalar)
             || (0xFF00...0xFF60).contains(scalar) || (0x1F300...0x1FAFF).contains(scalar)
         return sum + (isWide ? 2 : 1)

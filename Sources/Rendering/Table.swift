@@ -44,7 +44,8 @@ package struct Table {
                 let room = kept.map { column in columns[column].shortest.map { max(0, widths[column] - $0) } ?? 0 }
                 if room.reduce(0, +) >= tooMuch {
                     shrink(&widths, kept, by: tooMuch)
-                } else if kept.count > 1, let least = kept.min(by: { columns[$0].importance < columns[$1].importance }) {
+                } else if kept.count > 1, let least = kept.min(by: { columns[$0].importance < columns[$1].importance })
+                {
                     kept.removeAll { $0 == least }
                 } else {
                     widths[kept[0]] = width

@@ -18,7 +18,8 @@ enum DockerPlugin {
     /// Docker CLI plugin protocol, cli-plugins/metadata.
     private static var metadata: JSON {
         .object([
-            ("SchemaVersion", .string("0.1.0")), ("Vendor", .string("Plimsoll")), ("Version", .string(Plimsoll.version)),
+            ("SchemaVersion", .string("0.1.0")), ("Vendor", .string("Plimsoll")),
+            ("Version", .string(Plimsoll.version)),
             ("ShortDescription", .string("GPU memory of containers")),
         ])
     }

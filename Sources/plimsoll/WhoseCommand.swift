@@ -47,7 +47,9 @@ struct WhoseCommand: ParsableCommand {
             if owners.isEmpty { nobodys.append(pid) }
             rows += owners.map { OwnershipRows.row($0, asked: pid, in: snapshot) }
         }
-        if !rows.isEmpty { Output.write(try format.lines(rows, on: host.page, table: { rows, _ in OwnershipRows.table(rows) })) }
+        if !rows.isEmpty {
+            Output.write(try format.lines(rows, on: host.page, table: { rows, _ in OwnershipRows.table(rows) }))
+        }
         Output.troubles(of: snapshot)
         for pid in nobodys { Output.error("PID \(pid) is nobody's: not on this host, and in none of its containers") }
         (nobodys.isEmpty ? .done : Outcome.no).exit()

@@ -6,7 +6,8 @@ import Testing
 @testable import ContainerRuntimes
 
 struct DockerEngineTests {
-    private func ask(_ behaviour: StubEngine.Behaviour, headers: String = "Api-Version: 1.41") throws -> ObservedEngine {
+    private func ask(_ behaviour: StubEngine.Behaviour, headers: String = "Api-Version: 1.41") throws -> ObservedEngine
+    {
         let scratch = try Scratch()
         defer { scratch.remove() }
         let stub = try StubEngine(scratch.path("s"), behaviour, headers: headers)
@@ -63,7 +64,13 @@ struct DockerEngineTests {
         #expect {
             try ask(behaviour)
         } throws: { error in
-            if case EngineError.notUnderstood = error { true } else if case EngineError.broken = error { true } else { false }
+            if case EngineError.notUnderstood = error {
+                true
+            } else if case EngineError.broken = error {
+                true
+            } else {
+                false
+            }
         }
     }
 
@@ -101,7 +108,8 @@ struct EngineSelectionTests {
         defer { scratch.remove() }
         try scratch.write(#"{"currentContext": "lab"}"#, to: "config.json")
         try scratch.write(
-            #"{"Name": "lab", "Endpoints": {"docker": {"Host": "unix:///lab.sock"}}}"#, to: "contexts/meta/abc/meta.json")
+            #"{"Name": "lab", "Endpoints": {"docker": {"Host": "unix:///lab.sock"}}}"#,
+            to: "contexts/meta/abc/meta.json")
         let config = ["DOCKER_CONFIG": scratch.url.path]
         let all = config.merging(["DOCKER_HOST": "unix:///env.sock"]) { $1 }
         #expect(try selection(["unix:///a.sock", "/b.sock"], all).engines.map(\.socket) == ["/a.sock", "/b.sock"])

@@ -1,5 +1,6 @@
-@testable import Ledger
 import Testing
+
+@testable import Ledger
 
 private let id = "6525e65814a99d431b6978e8f8c895013176c6c58173b56639d4b020c14e6022"
 private let other = "951e643e3c241b225b6284ef2b79a37c13fc64cbf65b5d46bda95fcb98fe63a4"
@@ -78,7 +79,8 @@ struct CgroupTests {
             "kind, old", "0::/docker/\(other)/kubepods/besteffort/pod\(dashed)/\(id)", (other, .docker),
             (id, .containerd)),
         Form(
-            "Mesos, nested", "0::/mesos/3b1cf944-1d2c-4a5e-9a11-0e2f3c1b7a01/mesos/077d75a1-1d2c-4a5e-9a11-0e2f3c1b7a02",
+            "Mesos, nested",
+            "0::/mesos/3b1cf944-1d2c-4a5e-9a11-0e2f3c1b7a01/mesos/077d75a1-1d2c-4a5e-9a11-0e2f3c1b7a02",
             ("3b1cf944-1d2c-4a5e-9a11-0e2f3c1b7a01", .unknown), ("077d75a1-1d2c-4a5e-9a11-0e2f3c1b7a02", .unknown)),
         Form("ECS, v1", "4:memory:/ecs/5a0d5ceddf6c44c1928d367a815d890f/\(id)", (id, .ecs)),
         Form("ECS, v1 with its cluster", "4:memory:/ecs/cluster/5a0d5ceddf6c44c1928d367a815d890f/\(id)", (id, .ecs)),

@@ -1,11 +1,13 @@
-@testable import Ledger
 import Testing
+
+@testable import Ledger
 
 private let docker = "0::/docker/6525e65814a99d431b6978e8f8c895013176c6c58173b56639d4b020c14e6022"
 private let dockerID = "6525e65814a99d431b6978e8f8c895013176c6c58173b56639d4b020c14e6022"
 
 private func process(_ pid: UInt32, _ cgroup: String, start: Int64 = 10, dead: Bool = false) -> ObservedProcess {
-    ObservedProcess(pid: pid, startTick: start, isDead: dead, cgroup: .known(cgroup), namespacePIDs: [pid], name: "p\(pid)")
+    ObservedProcess(
+        pid: pid, startTick: start, isDead: dead, cgroup: .known(cgroup), namespacePIDs: [pid], name: "p\(pid)")
 }
 
 private func card(

@@ -1,5 +1,6 @@
-@testable import Ledger
 import Testing
+
+@testable import Ledger
 
 /// Hosts made at random, and for each what the ledger must say, worked out in another way: not by joining lists, but by
 /// asking of every (process, device) by itself where it belongs.
@@ -51,7 +52,8 @@ struct OracleTests {
                 }
             truth[pid] = what
             var process = ObservedProcess(
-                pid: pid, startTick: Int64.random(in: 0...asked, using: &dice), cgroup: .known("0::/system.slice/x.service"))
+                pid: pid, startTick: Int64.random(in: 0...asked, using: &dice),
+                cgroup: .known("0::/system.slice/x.service"))
             switch what {
             case .container(let index): process.cgroup = .known(path(containers[index], &dice))
             case .host: break
@@ -66,7 +68,9 @@ struct OracleTests {
             }
             processes.append(process)
         }
-        let devices = (0..<Int.random(in: 1...4, using: &dice)).map { device($0, Array(truth.keys.sorted()), asked, &dice) }
+        let devices = (0..<Int.random(in: 1...4, using: &dice)).map {
+            device($0, Array(truth.keys.sorted()), asked, &dice)
+        }
         let view = ProcessView(hidesProcesses: hides)
         return Made(
             observation: Observation(time: 0, host: "h", view: view, devices: devices, processes: processes),

@@ -68,7 +68,8 @@ struct DriverTroubleTests {
         #expect(document["devices"][1]["memory"]["unavailable"].string?.contains("GPU_IS_LOST") == true)
         #expect(document["devices"][1]["uuid"].isNull)
         #expect(document["devices"][1]["ledger"]["containersBytes"].isNull)
-        #expect(document["containers"][0]["usage"].elements.map { $0["bytes"].integer } == [1024 * mebibyte, 5 * mebibyte])
+        #expect(
+            document["containers"][0]["usage"].elements.map { $0["bytes"].integer } == [1024 * mebibyte, 5 * mebibyte])
         let table = try host.plimsoll()
         #expect(table.output.contains("memory unknown: nvmlDeviceGetHandleByIndex_v2: GPU_IS_LOST"))
         // That a container holds nothing is not known where a device could not be read.
@@ -142,7 +143,8 @@ struct EngineTroubleTests {
         #expect(result.seconds < 4)
     }
 
-    @Test("Docker that answers rubbish is told; the ids stay", arguments: ["{}", "hello", "HTTP/1.0 200 OK\r\n\r\n[{]"])
+    @Test(
+        "Docker that answers rubbish is told; the ids stay", arguments: ["{}", "hello", "HTTP/1.0 200 OK\r\n\r\n[{]"])
     func rubbish(_ bytes: String) throws {
         let result = try simpleHost().start(engine: .bytes(bytes)).plimsoll("ledger", "--format", "json")
         #expect(result.code == 0)
@@ -177,7 +179,8 @@ struct EngineTroubleTests {
         if geteuid() == 0 { #expect(result.errors.contains("usermod -aG root")) }
     }
 
-    @Test("An engine on another machine is refused with exit code 2", arguments: ["tcp://10.0.0.1:2375", "ssh://gpu-box"])
+    @Test(
+        "An engine on another machine is refused with exit code 2", arguments: ["tcp://10.0.0.1:2375", "ssh://gpu-box"])
     func elsewhere(_ url: String) throws {
         let result = try run(["--docker-host", url])
         #expect(result.code == 2)
@@ -308,7 +311,9 @@ struct HostTroubleTests {
             var text = text
             text.replace(/"(time|host)": "[^"]*"/, with: "")
             text.replace(/"seconds": [-0-9.e]+/, with: "")
-            for (number, name) in SampleHost.users { text.replace("\"user\": \"\(number)\"", with: "\"user\": \"\(name)\"") }
+            for (number, name) in SampleHost.users {
+                text.replace("\"user\": \"\(number)\"", with: "\"user\": \"\(name)\"")
+            }
             return text
         }
         let file = Build.package.appending(path: "samples/\(sample.rawValue).json").path

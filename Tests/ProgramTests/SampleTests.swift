@@ -20,7 +20,9 @@ struct SampleTests {
         text.replace(/"time" : \d+/, with: "\"time\" : 1793591200000")
         text.replace(/"host" : "[^"]*"/, with: "\"host\" : \"\(sample.rawValue)\"")
         text.replace(/"seconds" : [-0-9.e]+/, with: "\"seconds\" : 0.003")
-        for (number, name) in SampleHost.users { text.replace("\"user\" : \"\(number)\"", with: "\"user\" : \"\(name)\"") }
+        for (number, name) in SampleHost.users {
+            text.replace("\"user\" : \"\(number)\"", with: "\"user\" : \"\(name)\"")
+        }
         return text
     }
 }
@@ -49,7 +51,9 @@ struct GoldenTests {
         Look(name: "ascii", environment: ["COLUMNS": "80", "LANG": "C"]),
     ]
 
-    private func replay(_ sample: SampleHost, _ arguments: [String], _ environment: [String: String] = [:]) throws -> String {
+    private func replay(_ sample: SampleHost, _ arguments: [String], _ environment: [String: String] = [:]) throws
+        -> String
+    {
         let file = Build.package.appending(path: "samples/\(sample.rawValue).json").path
         let result = try run(arguments + ["--replay", file], environment: environment)
         #expect(result.code == 0)
@@ -75,7 +79,8 @@ struct GoldenTests {
         try expectGolden(replay(sample, ["ledger", "--format", "json"]), "\(sample.rawValue)/ledger.json")
         try expectGolden(replay(sample, ["stats", "--format", "json"]), "\(sample.rawValue)/stats.jsonl")
         try expectGolden(replay(sample, ["ps", "--format", "json"]), "\(sample.rawValue)/ps.jsonl")
-        let template = #"table {{.Name}}\t{{.GPU}}\t{{.GPUMem}}\t{{.RAMLimit}}\t{{.Label "com.docker.compose.project"}}"#
+        let template =
+            #"table {{.Name}}\t{{.GPU}}\t{{.GPUMem}}\t{{.RAMLimit}}\t{{.Label "com.docker.compose.project"}}"#
         try expectGolden(replay(sample, ["stats", "--format", template]), "\(sample.rawValue)/stats-template.txt")
     }
 

@@ -19,7 +19,9 @@ struct UsageTests {
         #expect(result.errors != "")
     }
 
-    @Test("Help and version go to standard output", arguments: [["--help"], ["stats", "--help"], ["--version"], ["help", "ps"]])
+    @Test(
+        "Help and version go to standard output",
+        arguments: [["--help"], ["stats", "--help"], ["--version"], ["help", "ps"]])
     func help(_ arguments: [String]) throws {
         let result = try run(arguments)
         #expect(result.code == 0)
@@ -83,7 +85,9 @@ struct UsageTests {
         let running = try host.start()
         #expect(try running.plimsoll("ps", "--command").output.contains("python3 train.py --token=hunter2"))
         #expect(try running.plimsoll("ps", "--command", "--format", "{{.Command}}").output.contains("hunter2"))
-        for arguments in [["ps"], ["ledger"], ["ledger", "--format", "json"], ["capture", "-"], ["stats", "--no-stream"]] {
+        for arguments in [
+            ["ps"], ["ledger"], ["ledger", "--format", "json"], ["capture", "-"], ["stats", "--no-stream"],
+        ] {
             let result = try run(arguments, environment: running.environment)
             #expect(result.code == 0)
             #expect(!result.output.contains("hunter2"))

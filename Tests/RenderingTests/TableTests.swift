@@ -40,6 +40,8 @@ struct JSONTests {
             ("n", .number(.nan)), ("e", .object([])), ("l", .array([])),
         ])
         #expect(document.text() == #"{"z":"a\"b\\c\n\u0001/ü","a":[-1,null,true,0.5],"n":null,"e":{},"l":[]}"#)
-        #expect(JSON.object([("a", .array([.object([("b", .null)])]))]).text(indented: true) == "{\n  \"a\": [\n    {\n      \"b\": null\n    }\n  ]\n}")
+        #expect(
+            JSON.object([("a", .array([.object([("b", .null)])]))]).text(indented: true)
+                == "{\n  \"a\": [\n    {\n      \"b\": null\n    }\n  ]\n}")
     }
 }

@@ -47,7 +47,8 @@ struct TemplateTests {
         arguments: [
             ("{{.Bogus}}", 3), ("table {{.Bogus}}", 9), ("{{.Name", 1), ("{{if .Name}}x", 1), ("{{end}}", 1),
             ("x{{else}}", 2), ("{{nope .Name}}", 3), ("{{truncate .Name}}", 3), (#"{{.Label}}"#, 3), (#"{{"x}}"#, 3),
-            ("{{}}", 3), ("{{(.Name}}", 3), ("{{.Name | .ID}}", 11), ("{{/* x", 1), ("{{range .Name}}{{.Name}}{{end}}", 18),
+            ("{{}}", 3), ("{{(.Name}}", 3), ("{{.Name | .ID}}", 11), ("{{/* x", 1),
+            ("{{range .Name}}{{.Name}}{{end}}", 18),
             ("{{.Name .ID}}", 9), ("{{if}}{{end}}", 5),
         ])
     func refuses(_ template: String, _ position: Int) {

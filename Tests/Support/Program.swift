@@ -2,7 +2,8 @@ import Foundation
 
 /// The programs of this build, beside the test bundle itself.
 package enum Build {
-    package static let folder: URL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+    package static let folder: URL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+        .deletingLastPathComponent()
     package static let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
     package static let plimsoll = folder.appending(path: "plimsoll").path

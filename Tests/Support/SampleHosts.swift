@@ -76,7 +76,8 @@ package enum SampleHost: String, CaseIterable, Sendable {
         }
         func docker(_ seed: Int) -> String {
             let id = HostTree.id(seed)
-            return "12:memory:/docker/\(id)\n11:devices:/docker/\(id)\n1:name=systemd:/docker/\(id)\n0::/system.slice/containerd.service"
+            return
+                "12:memory:/docker/\(id)\n11:devices:/docker/\(id)\n1:name=systemd:/docker/\(id)\n0::/system.slice/containerd.service"
         }
         let pod =
             "12:memory:/kubepods/burstable/pod690705f9-df6e-11e9-8dc5-025000000001/\(HostTree.id(21))\n0::/"
@@ -93,7 +94,8 @@ package enum SampleHost: String, CaseIterable, Sendable {
         let pods = "/memory/kubepods/burstable/pod690705f9-df6e-11e9-8dc5-025000000001/\(HostTree.id(21))"
         for folder in (11...15).map({ "/memory/docker/\(HostTree.id($0))" }) + [pods] {
             let isTrainer = folder.contains(HostTree.id(11))
-            try host.ramLimit(isTrainer ? "549755813888" : "9223372036854771712", cgroup: folder + "/memory.limit_in_bytes")
+            try host.ramLimit(
+                isTrainer ? "549755813888" : "9223372036854771712", cgroup: folder + "/memory.limit_in_bytes")
         }
         func card(_ index: Int, _ processes: [[String: Any]], _ more: [String: Any] = [:]) {
             var all: [String: Any] = ["reservedMiB": 593, "unattributedMiB": 4, "utilization": index < 6 ? 99 : 12]

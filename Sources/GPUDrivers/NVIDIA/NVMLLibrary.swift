@@ -13,7 +13,8 @@ struct NVMLLibrary: @unchecked Sendable {
 
     /// Where the library is when the loader does not know it: WSL, the GPU Operator's driver container, NixOS.
     private static let elsewhere = [
-        "/usr/lib/wsl/lib", "/run/nvidia/driver/usr/lib/x86_64-linux-gnu", "/run/nvidia/driver/usr/lib/aarch64-linux-gnu",
+        "/usr/lib/wsl/lib", "/run/nvidia/driver/usr/lib/x86_64-linux-gnu",
+        "/run/nvidia/driver/usr/lib/aarch64-linux-gnu",
         "/run/nvidia/driver/usr/lib64", "/run/opengl-driver/lib",
     ]
     static let name = "libnvidia-ml.so.1"

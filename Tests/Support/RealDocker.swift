@@ -1,0 +1,103 @@
+import Foundation
+
+/// A real Docker engine, for end-to-end tests: the one of PLIMSOLL_TEST_DOCKER_HOST, which `.ci/run` starts, else whichever
+/// the docker client finds.
+package enum RealDocker {
+    package static let host = ProcessInfo.processInfo.environment["PLIMSOLL_TEST_DOCKER_HOST"]
+    package static let isCI = ProcessInfo.processInfo.environment["CI"] != nil
+    /// On everything that the tests make, so that it can be found and removed.
+    package static let label = "plimsoll.test"
+
+    /// Why there is no engine to test with; nil where there is one.
+    package static let absence: String? = {
+        guard let result = try? docker("version", "--format", "{{.Server.Os}}") else {
+            return "there is no docker client on this machine"
+        }
+        guard result.code == 0 else { return "no Docker engine answers: \(result.errors.prefix(200))" }
+        return endpoint == nil ? "the engine is on another machine" : nil
+    }()
+
+    /// URL of the engine's socket.
+    package static let endpoint: String? = {
+        if let host { return host }
+        let told = try? docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}").output
+        let url = told?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
+        return url.hasPrefix("unix://") && !url.contains("/.docker/desktop/") ? url : nil
+    }()
+
+    @discardableResult
+    package static func docker(_ arguments: String..., environment: [String: String] = [:]) throws -> ProgramResult {
+        try docker(arguments, environment: environment)
+    }
+
+    @discardableResult
+    package static func docker(_ arguments: [String], environment: [String: String] = [:]) throws -> ProgramResult {
+        var all = environment
+        if let host { all["DOCKER_HOST"] = host }
+        all["HOME"] = all["HOME"] ?? ProcessInfo.processInfo.environment["HOME"]
+        return try run(program: "/usr/bin/env", ["docker"] + arguments, environment: all)
+    }
+}
+
+/// Containers on the real engine that hold memory of a simulated driver.
+package final class ContainerHost {
+    package let scratch: Scratch
+    package let driver: SimulatedDriver
+    private let image: String
+
+    /// Two cards: 24,564 MiB with contexts of 380 MiB, and 12,288 MiB with contexts of 156 MiB.
+    package init() throws {
+        scratch = try Scratch()
+        driver = try SimulatedDriver(
+            host: Build.package.appending(path: "Simulator/hosts/two-cards.json").path, in: scratch)
+        image = "plimsoll-test:\(scratch.url.lastPathComponent.suffix(8).lowercased())"
+        try makeImage()
+    }
+
+    deinit {
+        let containers = try? RealDocker.docker("ps", "-aq", "--filter", "label=\(RealDocker.label)=\(image)").output
+        for id in (containers ?? "").split(separator: "\n") { _ = try? RealDocker.docker("rm", "-f", String(id)) }
+        _ = try? RealDocker.docker("rmi", image)
+        scratch.remove()
+    }
+
+    /// A root file system of the two programs and the libraries that they need.
+    private func makeImage() throws {
+        let script = "\(Build.package.path)/Simulator/make-image.sh"
+        let programs = ["gpusim-hold", "plimsoll"].map { Build.folder.appending(path: $0).path }
+        let environment = RealDocker.host.map { ["DOCKER_HOST": $0] } ?? [:]
+        let result = try TestSupport.run(program: "/bin/sh", [script, image] + programs, environment: environment)
+        guard result.code == 0 else { throw Unexpected("make-image.sh: \(result.errors)") }
+    }
+
+    /// Starts a container that holds, and waits until it does.
+    ///
+    /// - Returns: its id.
+    @discardableResult
+    package func start(_ name: String, options: [String] = [], _ arguments: [String]) throws -> String {
+        let mounts = ["-v", "\(driver.libraries):/usr/lib/gpusim:ro", "-v", "\(driver.socketFolder):/run/gpusim"]
+        let result = try RealDocker.docker(
+            ["run", "-d", "--network", "none", "--name", name, "--label", "\(RealDocker.label)=\(image)"] + mounts
+                + ["-e", "LD_LIBRARY_PATH=/usr/lib/gpusim"] + options + [image, "/bin/gpusim-hold"] + arguments)
+        guard result.code == 0 else { throw Unexpected("docker run: \(result.errors)") }
+        try wait("\(name) holds") { try RealDocker.docker("logs", name).output.contains("holding") }
+        return result.output.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    /// The real program on this machine, with the real engine.
+    package func plimsoll(_ arguments: String...) throws -> ProgramResult {
+        try TestSupport.run(arguments, environment: environment)
+    }
+
+    package var environment: [String: String] {
+        driver.environment.merging(["DOCKER_HOST": RealDocker.endpoint ?? ""]) { $1 }
+    }
+
+    package func wait(_ what: String, until done: () throws -> Bool) throws {
+        for _ in 0..<100 {
+            if try done() { return }
+            usleep(100_000)
+        }
+        throw Unexpected("waited 10 s in vain: \(what)")
+    }
+}

@@ -10,7 +10,8 @@ let strictC: [CSetting] = [.treatAllWarnings(as: .error)]
 
 /// A program that can be copied into any glibc container: the Swift runtime goes inside it.
 let selfContained: [LinkerSetting] = [
-    .unsafeFlags(["-static-stdlib"]),
+    // lld comes with the toolchain; the default linker warns of a function that Foundation holds and we do not call.
+    .unsafeFlags(["-static-stdlib", "-use-ld=lld"]),
     // Named by FoundationEssentials' module only where a whole build is static.
     .linkedLibrary("_FoundationCShims"), .linkedLibrary("_FoundationCollections"),
     .linkedLibrary("swiftSynchronization"),

@@ -2,7 +2,9 @@
 #include "CSimulator.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -97,3 +99,5 @@ uint64_t sim_pid_namespace(const char *process) {
     snprintf(path, sizeof path, "/proc/%s/ns/pid", process);
     return stat(path, &status) == 0 ? status.st_ino : 0;
 }
+
+void sim_end_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGTERM); }

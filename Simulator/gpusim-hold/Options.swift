@@ -10,6 +10,8 @@ struct Options {
 
     var holds: [Hold] = []
     var children = 0
+    /// Started by `--children` of another.
+    var isChild = false
     var grow: UInt?
     var breathe: Double?
     var seconds: Double?
@@ -20,6 +22,7 @@ struct Options {
         while let argument = rest.popFirst() {
             switch argument {
             case "--children": children = try Self.value(&rest, argument, Int.init)
+            case "--child": isChild = true
             case "--grow": grow = try Self.value(&rest, argument, Self.size)
             case "--breathe": breathe = try Self.value(&rest, argument, Double.init)
             case "--for": seconds = try Self.value(&rest, argument, Double.init)
@@ -35,7 +38,7 @@ struct Options {
     }
 
     var childArguments: [String] {
-        (seconds.map { ["--for", String($0)] } ?? []) + (breathe.map { ["--breathe", String($0)] } ?? [])
+        ["--child"] + (seconds.map { ["--for", String($0)] } ?? []) + (breathe.map { ["--breathe", String($0)] } ?? [])
             + holdArguments
     }
 

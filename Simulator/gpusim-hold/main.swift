@@ -1,3 +1,4 @@
+import CSimulator
 import Glibc
 
 // gpusim-hold [--children N] [--grow SIZE] [--breathe SECONDS] [--for SECONDS] DEVICE:SIZE…
@@ -16,6 +17,8 @@ do {
     print("gpusim-hold: \(error)")
     exit(64)
 }
+
+if options.isChild { sim_end_with_parent() }
 
 // Before any thread or child, so that all of them leave these to the wait below.
 var signals = sigset_t()
@@ -67,7 +70,7 @@ func monotonicSeconds() -> Double {
     return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
 }
 
-/// The program again, without `--children`; it dies with its parent.
+/// The program again, without `--children`; it ends with its parent.
 func startChild(_ options: Options) throws -> pid_t {
     let arguments = ["gpusim-hold"] + options.childArguments
     var pointers = arguments.map { strdup($0) } + [nil]

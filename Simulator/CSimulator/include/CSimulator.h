@@ -93,6 +93,9 @@ int sim_listen(const char *path);
 // The PID of the process at the other end, in our PID namespace (SO_PEERCRED, which Swift's Glibc lacks), or -1.
 pid_t sim_peer(int fd);
 
+// This process ends when its parent does (prctl, which Swift cannot call). Not to be relied on across set-user-id programs.
+void sim_end_with_parent(void);
+
 // Inode number of the PID namespace that `process` ("self" or a PID) is in, 0 where it may not be read.
 uint64_t sim_pid_namespace(const char *process);
 

@@ -1,0 +1,58 @@
+# Targets never install anything on your system by themselves: where something is missing they print the line to type.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+SWIFT   ?= swift
+
+BINDIR  := $(DESTDIR)$(PREFIX)/bin
+MANDIR  := $(DESTDIR)$(PREFIX)/share/man/man1
+# Where the docker client looks for plugins of all users; under a home directory, for those of one.
+ifneq ($(HOME),)
+ifeq ($(filter $(HOME)/%,$(PREFIX)),$(PREFIX))
+PLUGINS := $(DESTDIR)$(HOME)/.docker/cli-plugins
+endif
+endif
+PLUGINS ?= $(DESTDIR)$(PREFIX)/lib/docker/cli-plugins
+
+RELEASE := .build/release/plimsoll
+SOURCES := Package.swift $(shell find Sources -type f)
+
+.PHONY: build demo test check install uninstall man clean
+
+build: $(RELEASE)
+
+$(RELEASE): $(SOURCES)
+	@sh scripts/require-swift.sh "$(SWIFT)"
+	$(SWIFT) build -c release --product plimsoll
+	@touch $@
+
+# Real containers (or, without Docker, real processes) that hold memory of a simulated GPU.
+demo:
+	@sh scripts/require-swift.sh "$(SWIFT)"
+	@sh scripts/build-demo.sh "$(SWIFT)"
+	@sh scripts/demo.sh
+
+# Everything; the end-to-end tests where a Docker engine answers.
+test:
+	@sh scripts/require-swift.sh "$(SWIFT)"
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+
+# What needs no run: format, lint, and the rules that docs/architecture.md gives.
+check:
+	@sh scripts/require-swift.sh "$(SWIFT)"
+	@sh scripts/check.sh "$(SWIFT)"
+
+install: build
+	@sh scripts/install.sh "$(RELEASE)" "$(BINDIR)" "$(MANDIR)" "$(PLUGINS)"
+
+uninstall:
+	@sh scripts/uninstall.sh "$(BINDIR)" "$(MANDIR)" "$(PLUGINS)"
+
+# The manual page, from the program's own help.
+man:
+	$(SWIFT) build
+	sh scripts/manual.sh docs/man
+
+clean:
+	rm -rf .build

@@ -1,0 +1,41 @@
+#!/bin/sh
+# check.sh SWIFT: format and lint, then rules that a formatter does not know.
+set -eu
+cd "$(dirname "$0")/.."
+failed=0
+fail() {
+    echo "check: $1" >&2
+    failed=1
+}
+
+"$1" format lint --strict --recursive Package.swift Sources Simulator Tests || fail "formatting: run '$1 format -i -r Package.swift Sources Simulator Tests'"
+
+# Where something is in the kernel's file systems is known in one place. Options' defaults and help, and what a message says
+# of a place, are not that.
+paths=$(grep -rnE '"[^"]*/(proc|sys|dev)/[^"]*"' Sources --include='*.swift' | grep -vE '^Sources/HostFS/|^[^:]*:[0-9]+: *///' || true)
+[ -z "$paths" ] || fail "paths of /proc, /sys or /dev outside Sources/HostFS:
+$paths"
+
+# Formatting is done in one place.
+formats=$(grep -rnE 'String\(format:|snprintf|GiB"|%\.[0-9]' Sources --include='*.swift' | grep -vE '^Sources/Rendering/' || true)
+[ -z "$formats" ] || fail "formatting of amounts outside Sources/Rendering:
+$formats"
+
+# No source starts another program.
+started=$(grep -rnE 'posix_spawn|popen\(|system\(|Process\(\)' Sources --include='*.swift' || true)
+[ -z "$started" ] || fail "a source that starts a program:
+$started"
+
+left=$(grep -rnE 'TODO|FIXME|XXX|fatalError\(|try!' Sources Simulator Tests --include='*.swift' --include='*.c' --include='*.h' || true)
+[ -z "$left" ] || fail "left in the code:
+$left"
+
+for script in scripts/*.sh Simulator/*.sh; do sh -n "$script" || fail "$script"; done
+
+# A file aims at 250 lines and is looked at again at 400.
+long=$(find Sources Simulator -name '*.swift' -o -name '*.c' | xargs wc -l | awk '$2 != "total" && $1 > 400 { print $2 ": " $1 }')
+[ -z "$long" ] || fail "files over 400 lines:
+$long"
+
+[ "$failed" -eq 0 ] && echo "check: all is well"
+exit "$failed"

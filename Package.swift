@@ -37,7 +37,7 @@ let package = Package(
         .target(name: "Ledger", swiftSettings: strict),
         .target(name: "HostFS", dependencies: ["Ledger"], swiftSettings: strict),
         .target(name: "GPUDrivers", dependencies: ["CNVML", "HostFS", "Ledger"], swiftSettings: strict),
-        .target(name: "ContainerRuntimes", dependencies: ["HostFS", "Ledger"], swiftSettings: strict),
+        .target(name: "ContainerRuntimes", dependencies: ["Ledger"], swiftSettings: strict),
         .target(
             name: "Sampling", dependencies: ["GPUDrivers", "ContainerRuntimes", "HostFS", "Ledger"],
             swiftSettings: strict),

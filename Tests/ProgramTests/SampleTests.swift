@@ -109,3 +109,25 @@ struct GoldenTests {
         }
     }
 }
+
+struct DocumentTests {
+    @Test("The README shows what the program prints")
+    func readme() throws {
+        let readme = try String(contentsOf: Build.package.appending(path: "README.md"), encoding: .utf8)
+        let file = Build.package.appending(path: "samples/workstation.json").path
+        let output = try run(["--replay", file], environment: ["COLUMNS": "98"]).output
+        let first = output.components(separatedBy: "\n\n")[0]
+        #expect(readme.contains("$ plimsoll\n\(first)\n```"))
+    }
+
+    @Test("The manual page is what the help texts say")
+    func manual() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let script = Build.package.appending(path: "scripts/manual.sh").path
+        let made = try run(program: "/bin/sh", [script, scratch.url.path])
+        #expect(made.code == 0, "\(made.errors)")
+        let written = try String(contentsOf: Build.package.appending(path: "docs/man/plimsoll.1"), encoding: .utf8)
+        #expect(try String(contentsOfFile: scratch.path("plimsoll.1"), encoding: .utf8) == written)
+    }
+}

@@ -36,6 +36,7 @@ demo:
 test:
 	@sh scripts/require-swift.sh "$(SWIFT)"
 	$(SWIFT) build --build-tests
+	$(SWIFT) build --product generate-manual
 	$(SWIFT) test --skip-build
 
 # What needs no run: format, lint, and the rules that docs/architecture.md gives.
@@ -51,7 +52,8 @@ uninstall:
 
 # The manual page, from the program's own help.
 man:
-	$(SWIFT) build
+	$(SWIFT) build --product plimsoll
+	$(SWIFT) build --product generate-manual
 	sh scripts/manual.sh docs/man
 
 clean:

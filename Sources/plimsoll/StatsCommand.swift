@@ -76,6 +76,7 @@ private struct Stream {
     private(set) var isRunning = false
     private var toldErrors: [String] = []
     private var next = ContinuousClock.now
+    private var width: Int?
 
     init(redraws: Bool) {
         self.redraws = redraws
@@ -83,8 +84,11 @@ private struct Stream {
 
     mutating func show(_ lines: [String], _ snapshot: Snapshot) {
         if redraws {
-            // Home, each line to its end, and what was below: one write, so that nothing flickers.
-            let start = isRunning ? "\u{1B}[H" : "\u{1B}[2J\u{1B}[H"
+            // Home, each line to its end, and what was below: one write, so that nothing flickers. A terminal that was made
+            // narrower or wider has moved what was on it, so that is wiped.
+            let isSame = isRunning && width == Screen.size?.columns
+            width = Screen.size?.columns
+            let start = isSame ? "\u{1B}[H" : "\u{1B}[2J\u{1B}[H"
             Output.write(start + fitting(lines).map { $0 + "\u{1B}[K\n" }.joined() + "\u{1B}[J")
         } else {
             Output.write(lines)

@@ -44,7 +44,7 @@ package struct ProcFS: Sendable {
     /// `hidepid` does not bind root, nor the members of a group named in the mount; PID 1 is another user's process that is
     /// always there, so what we may read of it tells which we are.
     private var hidesProcesses: Bool {
-        guard let mounts = try? FileReading.text("\(root)/self/mounts"), mountsHideProcesses(mounts) else {
+        guard let mounts = try? FileReading.text("\(root)/mounts"), mountsHideProcesses(mounts) else {
             return false
         }
         return (try? FileReading.text("\(root)/1/cgroup")) == nil

@@ -34,13 +34,13 @@ func formatted(_ format: String, _ number: Double) -> String {
     return String(decoding: buffer.prefix(Int(count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
 
-/// "2026-11-22T19:13:00.123Z", from milliseconds since 1970.
-package func timestamp(_ milliseconds: Int64) -> String {
+/// "2026-11-22T19:13:00.123Z", from milliseconds since 1970; nil for a time that no calendar has.
+package func timestamp(_ milliseconds: Int64) -> String? {
     let (quotient, remainder) = milliseconds.quotientAndRemainder(dividingBy: 1000)
     var seconds = time_t(remainder < 0 ? quotient - 1 : quotient)
     let fraction = remainder < 0 ? remainder + 1000 : remainder
     var parts = tm()
-    guard gmtime_r(&seconds, &parts) != nil else { return unknown }
+    guard gmtime_r(&seconds, &parts) != nil, parts.tm_year < 8100 else { return nil }
     func digits(_ value: Int32, _ count: Int) -> String {
         let text = String(value)
         return String(repeating: "0", count: max(0, count - text.count)) + text

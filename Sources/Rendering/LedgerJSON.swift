@@ -68,7 +68,7 @@ extension Container {
 extension GPUProcess {
     fileprivate func json(_ devices: [Device]) -> JSON {
         .object([
-            ("pid", .integer(Int64(pid))), ("startTime", .string(startTime.map(timestamp))),
+            ("pid", .integer(Int64(pid))), ("startTime", .string(startTime.flatMap(timestamp))),
             ("nsPids", .array(namespacePIDs.map { .integer(Int64($0)) })), ("name", .string(name)),
             ("user", .string(user)), ("device", .string(devices[device].reference)), ("bytes", .integer(bytes)),
             ("unavailable", .string(unavailable)), ("types", .array(types.map { .string($0.rawValue) })),

@@ -9,6 +9,7 @@ final class DriverSession {
     private let onSlow: () -> Void
     private var toldSlow = false
     private var opening: Answer<Result<NVMLDriver, NVMLError>>?
+    private var counting: Answer<Result<Int, NVMLError>>?
     private var hanging: [Int: Answer<[ObservedDevice]>] = [:]
 
     init(_ plan: SamplingPlan, onSlow: @escaping () -> Void) {
@@ -44,11 +45,16 @@ final class DriverSession {
     }
 
     private func observe(_ driver: NVMLDriver) -> ([ObservedDevice], String?) {
-        let counting = Answer { () -> Result<Int, NVMLError> in
-            do throws(NVMLError) { return .success(try driver.deviceCount()) } catch { return .failure(error) }
-        }
+        let counting =
+            counting
+            ?? Answer {
+                do throws(NVMLError) { return .success(try driver.deviceCount()) } catch { return .failure(error) }
+            }
+        self.counting = counting
+        let counted = wait(for: counting)
+        if counted != nil { self.counting = nil }
         let count: Int
-        switch wait(for: counting) {
+        switch counted {
         case .success(let number): count = number
         case .failure(let error): return ([], error.description)
         case nil: return ([], silence("the driver"))

@@ -228,7 +228,7 @@ struct HostTroubleTests {
     @Test("With hidepid what cannot be looked up is hidden, not gone")
     func hidepid() throws {
         let host = try HostTree()
-        try host.scratch.write("proc /proc proc rw,relatime,hidepid=2 0 0\n", to: "proc/self/mounts")
+        try host.scratch.write("proc /proc proc rw,relatime,hidepid=2 0 0\n", to: "proc/mounts")
         host.card("c", uuid: "GPU-1", total: 100, processes: [HostTree.listed(4242, 10)])
         let running = try host.start()
         let document = try running.plimsoll("--format", "json").document()
@@ -255,6 +255,35 @@ struct HostTroubleTests {
         #expect(result.code == 0)
         #expect(result.errors.contains("/nowhere"))
         #expect(try result.document()["devices"][0]["ledger"]["hiddenBytes"].integer == 1024 * mebibyte)
+    }
+
+    @Test("A recording that claims what cannot be is shown without it, and brings nothing down")
+    func hostileRecording() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let sample = Build.package.appending(path: "samples/workstation.json")
+        let honest = try String(contentsOf: sample, encoding: .utf8)
+        let huge = "9223372036854775807"
+        let changes: [(String, String)] = [
+            ("\"bytes\" : [0-9]+", "\"bytes\" : 18446744073709551615"),
+            ("\"total\" : [0-9]+", "\"total\" : 18446744073709551615"),
+            ("\"used\" : [0-9]+", "\"used\" : 281474976710656"), ("\"startTick\" : [0-9]+", "\"startTick\" : -\(huge)"),
+            ("\"bootTime\" : [0-9]+", "\"bootTime\" : \(huge)"), ("\"time\" : [0-9]+", "\"time\" : \(huge)"),
+            ("\"ticksPerSecond\" : [0-9]+", "\"ticksPerSecond\" : 0"),
+            ("\"index\" : \"1\"", "\"index\" : \"1\", \"parentIndex\" : \"1\""),
+            ("\"utilizationPercent\" : \\{\\s*\"value\" : [0-9]+", "\"utilizationPercent\" : { \"value\" : \(huge)"),
+            ("\"pid\" : [0-9]+", "\"pid\" : 1"),
+            ("\"cgroup\" : \\{[^}]*\\}", "\"cgroup\" : { \"value\" : \"0::/\\\\u0000/..\" }"),
+        ]
+        for (pattern, replacement) in changes {
+            let text = honest.replacing(try Regex(pattern), with: replacement)
+            #expect(text != honest, "\(pattern)")
+            try scratch.write(text, to: "r.json")
+            for arguments in [["ledger"], ["ledger", "--format", "json"], ["stats", "-a"], ["ps"], ["whose", "1"]] {
+                let result = try run(arguments + ["--replay", scratch.path("r.json")], environment: ["COLUMNS": "80"])
+                #expect(result.code < 3, "\(pattern) \(arguments): \(result.code) \(result.errors.prefix(300))")
+            }
+        }
     }
 
     @Test("5,000 processes on six cards are all accounted for")

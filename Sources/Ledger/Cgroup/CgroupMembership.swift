@@ -39,7 +39,8 @@ struct CgroupLine {
 
     init?(_ line: Substring) {
         let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-        guard fields.count == 3, fields[2].hasPrefix("/") else { return nil }
+        // The kernel writes no path longer than PATH_MAX.
+        guard fields.count == 3, fields[2].hasPrefix("/"), fields[2].utf8.count <= 4096 else { return nil }
         controllers = fields[1]
         // Linux appends this to the path of a cgroup that was removed under a process that is dying.
         path = fields[2].hasSuffix(" (deleted)") ? fields[2].dropLast(" (deleted)".count) : fields[2]

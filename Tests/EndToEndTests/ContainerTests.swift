@@ -36,7 +36,8 @@ struct ContainerTests {
     private func held(_ document: JSONDocument) -> [String: [String: Int64]] {
         document["containers"].elements.reduce(into: [:]) { held, container in
             for usage in container["usage"].elements {
-                held[container["name"].string ?? "?", default: [:]][usage["device"].string ?? "?"] =
+                let name = container["name"].string?.replacing(host.name(""), with: "")
+                held[name ?? "?", default: [:]][usage["device"].string ?? "?"] =
                     usage["bytes"].integer
             }
         }
@@ -78,7 +79,7 @@ struct ContainerTests {
     @Test("Two processes that were started apart in one container are one holder")
     func twoProcesses() throws {
         try host.start("pair", ["0:500MiB"])
-        try RealDocker.docker("exec", "-d", "pair", "/bin/gpusim-hold", "0:200MiB")
+        try RealDocker.docker("exec", "-d", host.name("pair"), "/bin/gpusim-hold", "0:200MiB")
         try host.wait("both hold") { try ledger()["processes"].elements.count == 2 }
         #expect(held(try ledger()) == ["pair": [cardOne: 700 * mebibyte + 2 * contextOne]])
         #expect(try ledger()["containers"][0]["usage"][0]["pids"].elements.count == 2)
@@ -94,7 +95,8 @@ struct ContainerTests {
             ])
         for (name, size) in [("left", 5000 * mebibyte), ("right", 4000 * mebibyte)] {
             let inside = try RealDocker.docker(
-                "exec", "-e", "PLIMSOLL_NVML_LIBRARY=/usr/lib/gpusim/libnvidia-ml.so.1", name, "/bin/plimsoll",
+                "exec", "-e", "PLIMSOLL_NVML_LIBRARY=/usr/lib/gpusim/libnvidia-ml.so.1", host.name(name),
+                "/bin/plimsoll",
                 "ledger",
                 "--format", "json")
             #expect(inside.code == 0)
@@ -107,7 +109,7 @@ struct ContainerTests {
         let third = try RealDocker.docker(
             "run", "--rm", "--network", "none", "-v", "\(host.driver.libraries):/lib/gpusim", "-v",
             "\(host.driver.socketFolder):/run/gpusim", "-e", "LD_LIBRARY_PATH=/lib/gpusim",
-            try RealDocker.docker("inspect", "-f", "{{.Config.Image}}", "left").output.trimmingCharacters(
+            try RealDocker.docker("inspect", "-f", "{{.Config.Image}}", host.name("left")).output.trimmingCharacters(
                 in: .whitespacesAndNewlines), "/bin/gpusim-hold", "1:4000MiB")
         #expect(third.code == 1)
         #expect(third.output.contains("CUDA error 2"))
@@ -118,11 +120,11 @@ struct ContainerTests {
         let before = try ledger()["devices"][0]["memory"]["usedBytes"].integer
         try host.start("breathing", ["--grow", "2000MiB", "0:100MiB"])
         #expect(held(try ledger())["breathing"]?[cardOne] == 100 * mebibyte + contextOne)
-        try RealDocker.docker("kill", "-s", "USR1", "breathing")
+        try RealDocker.docker("kill", "-s", "USR1", host.name("breathing"))
         try host.wait("it grows") {
             held(try ledger())["breathing"]?[cardOne] == 2100 * mebibyte + contextOne
         }
-        try RealDocker.docker("stop", "-t", "5", "breathing")
+        try RealDocker.docker("stop", "-t", "5", host.name("breathing"))
         try host.wait("it returns") { try ledger()["devices"][0]["memory"]["usedBytes"].integer == before }
         #expect(held(try ledger()).isEmpty)
         let all = try host.plimsoll("stats", "--all", "--no-stream", "--format", "{{.Name}}")
@@ -138,7 +140,8 @@ struct ContainerTests {
                 "plain": [cardOne: 100 * mebibyte + contextOne], "monitor": [cardOne: 200 * mebibyte + contextOne],
             ])
         let inside = try RealDocker.docker(
-            "exec", "-e", "PLIMSOLL_NVML_LIBRARY=/usr/lib/gpusim/libnvidia-ml.so.1", "monitor", "/bin/plimsoll", "ps",
+            "exec", "-e", "PLIMSOLL_NVML_LIBRARY=/usr/lib/gpusim/libnvidia-ml.so.1", host.name("monitor"),
+            "/bin/plimsoll", "ps",
             "--format", "{{.PID}}")
         #expect(inside.output.split(separator: "\n").count == 2)
     }
@@ -147,22 +150,22 @@ struct ContainerTests {
     func stoppedAndRemoved() throws {
         try host.start("stopped", ["0:100MiB"])
         try host.start("idle", [])
-        try RealDocker.docker("kill", "stopped")
+        try RealDocker.docker("kill", host.name("stopped"))
         try host.wait("it is gone") { try ledger()["processes"].elements.isEmpty }
         #expect(held(try ledger()).isEmpty)
         let all = try host.plimsoll("stats", "--all", "--no-stream", "--format", "{{.Name}} {{.GPU}} {{.GPUMem}}")
-        #expect(all.output.contains("idle -- 0B\n"))
+        #expect(all.output.contains("\(host.name("idle")) -- 0B\n"))
         #expect(!all.output.contains("stopped"))
-        try RealDocker.docker("rm", "stopped")
-        let missing = try host.plimsoll("stats", "--no-stream", "stopped")
+        try RealDocker.docker("rm", host.name("stopped"))
+        let missing = try host.plimsoll("stats", "--no-stream", host.name("stopped"))
         #expect(missing.code == 1)
-        #expect(missing.errors.contains("no running container has the name or id stopped"))
+        #expect(missing.errors.contains("no running container has the name or id \(host.name("stopped"))"))
     }
 
     @Test("A name that is used again is the new container's")
     func nameUsedAgain() throws {
         let first = try host.start("again", ["0:100MiB"])
-        try RealDocker.docker("rm", "-f", "again")
+        try RealDocker.docker("rm", "-f", host.name("again"))
         let second = try host.start("again", ["0:300MiB"])
         #expect(first != second)
         let document = try ledger()
@@ -198,9 +201,9 @@ struct ContainerTests {
         try host.start("asked", ["0:100MiB"])
         let pid = try #require(try ledger()["processes"][0]["pid"].integer)
         let onHost = try host.plimsoll("whose", String(pid), "--format", "{{.Container}} {{.PID}}")
-        #expect(onHost.output == "asked \(pid)\n")
+        #expect(onHost.output == "\(host.name("asked")) \(pid)\n")
         let inside = try host.plimsoll("whose", "1", "--format", "{{.Container}} {{.PID}}")
-        #expect(inside.output.contains("asked \(pid)"))
+        #expect(inside.output.contains("\(host.name("asked")) \(pid)"))
     }
 }
 
@@ -229,7 +232,7 @@ struct PluginTests {
         let stats = try docker("gpu", "stats", "--no-stream")
         #expect(stats.code == 0)
         #expect(stats.output.contains("plugged"))
-        #expect(try docker("gpu", "ps", "--format", "{{.Container}}").output == "plugged\n")
+        #expect(try docker("gpu", "ps", "--format", "{{.Container}}").output == host.name("plugged") + "\n")
         #expect(try docker("gpu").output.contains("NVIDIA GeForce RTX 4090"))
         #expect(try docker("gpu", "stats", "nobody", "--no-stream").code == 1)
         #expect(try docker("gpu", "bogus").code == 64)
@@ -257,7 +260,7 @@ struct PluginTests {
                     "gpu", "stats", "--no-stream", "--no-trunc", "--format", "{{.ID}} {{.Name}}",
                 ],
                 environment: elsewhere.merging(["HOME": host.scratch.url.path]) { $1 })
-            #expect(result.output == "\(id) chosen\n", "\(arguments)")
+            #expect(result.output == "\(id) \(host.name("chosen"))\n", "\(arguments)")
         }
         #expect(try docker("--context", "default", "gpu", "ps").code == 0)
     }

@@ -70,6 +70,9 @@ package final class ContainerHost {
         guard result.code == 0 else { throw Unexpected("make-image.sh: \(result.errors)") }
     }
 
+    /// What a container of this test is called on the engine, where others may have theirs.
+    package func name(_ short: String) -> String { "\(scratch.url.lastPathComponent)-\(short)" }
+
     /// Starts a container that holds, and waits until it does.
     ///
     /// - Returns: its id.
@@ -77,10 +80,11 @@ package final class ContainerHost {
     package func start(_ name: String, options: [String] = [], _ arguments: [String]) throws -> String {
         let mounts = ["-v", "\(driver.libraries):/usr/lib/gpusim:ro", "-v", "\(driver.socketFolder):/run/gpusim"]
         let result = try RealDocker.docker(
-            ["run", "-d", "--network", "none", "--name", name, "--label", "\(RealDocker.label)=\(image)"] + mounts
+            ["run", "-d", "--network", "none", "--name", self.name(name), "--label", "\(RealDocker.label)=\(image)"]
+                + mounts
                 + ["-e", "LD_LIBRARY_PATH=/usr/lib/gpusim"] + options + [image, "/bin/gpusim-hold"] + arguments)
         guard result.code == 0 else { throw Unexpected("docker run: \(result.errors)") }
-        try wait("\(name) holds") { try RealDocker.docker("logs", name).output.contains("holding") }
+        try wait("\(name) holds") { try RealDocker.docker("logs", self.name(name)).output.contains("holding") }
         return result.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 

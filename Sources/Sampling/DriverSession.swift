@@ -8,9 +8,10 @@ final class DriverSession {
     private let proc: ProcFS
     private let onSlow: () -> Void
     private var toldSlow = false
-    private var opening: Answer<Result<NVMLDriver, NVMLError>>?
-    private var counting: Answer<Result<Int, NVMLError>>?
-    private var hanging: [Int: Answer<[ObservedDevice]>] = [:]
+    private var driver: NVMLDriver?
+    private var opening = PatientCall<Result<NVMLDriver, NVMLError>>()
+    private var counting = PatientCall<Result<Int, NVMLError>>()
+    private var observing: [Int: PatientCall<[ObservedDevice]>] = [:]
 
     init(_ plan: SamplingPlan, onSlow: @escaping () -> Void) {
         self.plan = plan
@@ -20,82 +21,56 @@ final class DriverSession {
 
     /// - Returns: the devices, the driver's version, and what went wrong, of which each device tells its own part too.
     func observe() -> (devices: [ObservedDevice], version: String?, error: String?) {
-        let path = plan.nvmlLibrary
-        let module = proc.kernelDriverVersion(sysfs: plan.sysfs)
-        let opening =
-            opening
-            ?? Answer {
-                do throws(NVMLError) {
-                    return .success(try NVMLDriver(library: path, module: module))
-                } catch {
-                    return .failure(error)
-                }
-            }
-        self.opening = opening
-        guard let opened = wait(for: opening) else { return ([], nil, silence("the driver")) }
-        switch opened {
-        case .failure(let error):
-            // The module may be loaded by the time of the next sample.
-            self.opening = nil
-            return ([], nil, error.description)
-        case .success(let driver):
-            let (devices, error) = observe(driver)
-            return (devices, driver.driverVersion, error)
+        do throws(NVMLError) {
+            guard let driver = try open() else { return ([], nil, silence) }
+            guard let count = try count(driver) else { return ([], driver.driverVersion, silence) }
+            let devices = (0..<count).flatMap { observe($0, of: driver) }
+            let troubles = devices.compactMap(\.trouble)
+            return (devices, driver.driverVersion, troubles.isEmpty ? nil : troubles.joined(separator: "; "))
+        } catch {
+            return ([], driver?.driverVersion, error.description)
         }
     }
 
-    private func observe(_ driver: NVMLDriver) -> ([ObservedDevice], String?) {
-        let counting =
-            counting
-            ?? Answer {
-                do throws(NVMLError) { return .success(try driver.deviceCount()) } catch { return .failure(error) }
+    /// Once; where it fails, again at the next sample: the kernel module may be loaded by then.
+    private func open() throws(NVMLError) -> NVMLDriver? {
+        if let driver { return driver }
+        let path = plan.nvmlLibrary
+        let module = proc.kernelDriverVersion(sysfs: plan.sysfs)
+        let opened = opening.answer(within: plan.deviceTimeout, onSlow: tellSlow) {
+            do throws(NVMLError) {
+                return .success(try NVMLDriver(library: path, module: module))
+            } catch {
+                return .failure(error)
             }
-        self.counting = counting
-        let counted = wait(for: counting)
-        if counted != nil { self.counting = nil }
-        let count: Int
-        switch counted {
-        case .success(let number): count = number
-        case .failure(let error): return ([], error.description)
-        case nil: return ([], silence("the driver"))
         }
-        var devices: [ObservedDevice] = []
-        var errors: [String] = []
-        for gpu in 0..<count {
-            let observed = observe(gpu, of: driver)
-            devices += observed
-            errors += observed.compactMap(\.trouble)
+        driver = try opened?.get()
+        return driver
+    }
+
+    private func count(_ driver: NVMLDriver) throws(NVMLError) -> Int? {
+        let counted = counting.answer(within: plan.deviceTimeout, onSlow: tellSlow) {
+            do throws(NVMLError) { return .success(try driver.deviceCount()) } catch { return .failure(error) }
         }
-        return (devices, errors.isEmpty ? nil : errors.joined(separator: "; "))
+        return try counted?.get()
     }
 
     private func observe(_ gpu: Int, of driver: NVMLDriver) -> [ObservedDevice] {
         let proc = proc
-        let answer = hanging[gpu] ?? Answer { driver.observe(gpu: gpu, clock: proc.uptime) }
-        // What hung when it was asked last has had its time.
-        if let devices = wait(for: answer, seconds: hanging[gpu] == nil ? plan.deviceTimeout : 0) {
-            // An answer that came after its time is of another moment than the rest.
-            if hanging.removeValue(forKey: gpu) == nil { return devices }
-            return observe(gpu, of: driver)
+        let devices = observing[gpu, default: PatientCall()].answer(within: plan.deviceTimeout, onSlow: tellSlow) {
+            driver.observe(gpu: gpu, clock: proc.uptime)
         }
-        hanging[gpu] = answer
-        return [.unreadable(index: String(gpu), why: silence("the driver"))]
+        return devices ?? [.unreadable(index: String(gpu), why: silence)]
     }
 
-    private func wait<Value>(for answer: Answer<Value>, seconds: Double? = nil) -> Value? {
-        let seconds = seconds ?? plan.deviceTimeout
-        if let value = answer.wait(seconds: min(1, seconds)) { return value }
-        guard seconds > 1 else { return nil }
-        if !toldSlow {
-            toldSlow = true
-            onSlow()
-        }
-        return answer.wait(seconds: seconds - 1)
+    private func tellSlow() {
+        if !toldSlow { onSlow() }
+        toldSlow = true
     }
 
-    private func silence(_ who: String) -> String {
+    private var silence: String {
         let seconds = plan.deviceTimeout
-        return "\(who) gave no answer within \(seconds == seconds.rounded() ? "\(Int(seconds))" : "\(seconds)") s"
+        return "the driver gave no answer within \(seconds == seconds.rounded() ? "\(Int(seconds))" : "\(seconds)") s"
     }
 }
 

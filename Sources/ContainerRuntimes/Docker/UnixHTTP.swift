@@ -107,7 +107,8 @@ struct UnixHTTP {
     }
 
     private func response(_ bytes: [UInt8]) throws(EngineError) -> Response {
-        guard let end = bytes.indices.prefix(1 << 16).first(where: { bytes[$0...].starts(with: [13, 10, 13, 10]) }) else {
+        guard let end = bytes.indices.prefix(1 << 16).first(where: { bytes[$0...].starts(with: [13, 10, 13, 10]) })
+        else {
             throw .notUnderstood(path: path, why: bytes.isEmpty ? "nothing" : "no HTTP")
         }
         // Swift counts CR LF as one character, so lines are told by it alone.

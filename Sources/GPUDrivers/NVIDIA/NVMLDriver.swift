@@ -24,7 +24,8 @@ package struct NVMLDriver: Sendable {
         var count: UInt32 = 0
         let code = NVMLCode(value: library.functions.device_count(&count))
         guard code == .success else { throw .failed(call: "nvmlDeviceGetCount_v2", code) }
-        return Int(count)
+        // No machine has as many; a driver that says so is not well.
+        return min(Int(count), 1024)
     }
 
     /// A GPU, and then its MIG instances. What fails of it is told in its place and hides nothing else.
@@ -52,7 +53,7 @@ package struct NVMLDriver: Sendable {
             let counting = functions.mig_count, counting(gpu, &count) == 0, let get = functions.mig_device
         else { return [] }
         var found: [ObservedDevice] = []
-        for slot in 0..<count {
+        for slot in 0..<min(count, 64) {
             var handle: cnvml_device?
             let code = NVMLCode(value: get(gpu, slot, &handle))
             // Slots need not be filled in order.

@@ -12,8 +12,15 @@ package struct ProcFS: Sendable {
     package static let ticksPerSecond = Int64(sysconf(Int32(_SC_CLK_TCK)))
 
     /// Uptime in ticks, on the clock that start times are told in; nil where it cannot be read.
+    ///
+    /// LXCFS puts a container's own uptime in the place of the machine's, while start times stay the machine's. By that clock
+    /// we would not have started yet ourselves, so it is not used.
     package func uptime() -> Int64? {
-        (try? FileReading.text("\(root)/uptime")).flatMap { uptimeTicks($0, ticksPerSecond: Self.ticksPerSecond) }
+        guard let text = try? FileReading.text("\(root)/uptime"),
+            let uptime = uptimeTicks(text, ticksPerSecond: Self.ticksPerSecond)
+        else { return nil }
+        let ownStart = (try? FileReading.text("\(root)/self/stat")).flatMap(ProcessStat.init)?.startTick
+        return ownStart.map { $0 <= uptime } ?? true ? uptime : nil
     }
 
     /// Inodes of the initial namespaces, fixed in the kernel since 3.8 (include/linux/proc_ns.h).

@@ -57,6 +57,18 @@ struct ProcessTests {
         #expect(throws: FileError.self) { try ProcFS(root: "/nowhere").view() }
     }
 
+    @Test("A clock by which we ourselves had not started yet is not the clock of start times")
+    func lxcfsUptime() throws {
+        let tree = try HostTree(uptime: "50.00 1.00")
+        let proc = ProcFS(root: tree.scratch.path("proc"))
+        #expect(proc.uptime() == 5000)
+        let stat = "9 (plimsoll) R 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 "
+        try tree.scratch.write(stat + "4999 0 0", to: "proc/self/stat")
+        #expect(proc.uptime() == 5000)
+        try tree.scratch.write(stat + "9000000 0 0", to: "proc/self/stat")
+        #expect(proc.uptime() == nil)
+    }
+
     @Test("A container's RAM limit is read where its hierarchy keeps it")
     func ramLimits() throws {
         let tree = try HostTree()

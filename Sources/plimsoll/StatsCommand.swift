@@ -107,10 +107,15 @@ private struct Stream {
         return shown + ["and \(lines.count - shown.count) more lines"]
     }
 
+    /// Until the next frame is due. A reader that goes away meanwhile ends the program, though there is nothing to write.
     mutating func sleep(_ seconds: Double) {
         next = max(next.advanced(by: .seconds(seconds)), ContinuousClock.now)
-        let left = (next - ContinuousClock.now) / .seconds(1)
-        let time = timespec(tv_sec: Int(left), tv_nsec: Int(left.truncatingRemainder(dividingBy: 1) * 1e9))
-        withUnsafePointer(to: time) { _ = nanosleep($0, nil) }
+        while true {
+            let left = (next - ContinuousClock.now) / .milliseconds(1)
+            if left <= 0 { return }
+            // No event is asked for: an error and a hang-up are told in any case.
+            var output = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
+            if poll(&output, 1, Int32(min(left, 60_000).rounded(.up))) > 0 { Outcome.done.exit() }
+        }
     }
 }

@@ -20,6 +20,16 @@ struct StreamTests {
         #expect(result.seconds < 10)
     }
 
+    @Test("A stream that has nothing to say notices all the same that nobody listens")
+    func closedPipeInSilence() throws {
+        let host = try HostTree().card("c", uuid: "GPU-1", total: 100, processes: []).start()
+        let script = "timeout 10 \(Build.plimsoll) stats --format json | sleep 0.5; echo ${PIPESTATUS[0]}"
+        let result = try run(program: "/bin/bash", ["-c", script], environment: host.environment)
+        #expect(result.output == "0\n")
+        #expect(result.errors == "")
+        #expect(result.seconds < 8)
+    }
+
     @Test("A full disk behind standard output is told, with exit code 2")
     func fullDisk() throws {
         let host = try host()

@@ -68,6 +68,12 @@ int sim_ask(const struct sim_request *request, void *reply, size_t reply_size) {
     int result = 0;
     if (connection < 0 || owner != getpid()) result = connect_to_book();
     if (result == 0) result = exchange(request, reply, reply_size);
+    if (result != 0 && connection >= 0) {
+        int code = errno;
+        close(connection);
+        connection = -1;
+        errno = code;
+    }
     pthread_mutex_unlock(&lock);
     return result;
 }

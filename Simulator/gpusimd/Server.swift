@@ -83,7 +83,7 @@ struct Server {
     }
 
     private func answer<Reply: BitwiseCopyable>(_ fd: Int32, _ reply: inout Reply) {
-        _ = send(fd, &reply, MemoryLayout<Reply>.size, Int32(MSG_NOSIGNAL))
+        _ = send(fd, &reply, MemoryLayout<Reply>.size, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
     }
 
     private func answerList(_ fd: Int32, _ list: (code: Int32, processes: [sim_process])) {
@@ -95,7 +95,7 @@ struct Server {
         withUnsafeMutableBytes(of: &answer.pointee.processes) { bytes in
             list.processes.withUnsafeBytes { bytes.copyMemory(from: $0) }
         }
-        _ = send(fd, answer, MemoryLayout<sim_process_list>.size, Int32(MSG_NOSIGNAL))
+        _ = send(fd, answer, MemoryLayout<sim_process_list>.size, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
     }
 }
 

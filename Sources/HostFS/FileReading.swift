@@ -24,10 +24,20 @@ package enum FileReading {
         try text(path, in: AT_FDCWD, named: path)
     }
 
+    package static func bytes(_ path: String, limit: Int) throws(FileError) -> [UInt8] {
+        try bytes(path, in: AT_FDCWD, named: path, limit: limit)
+    }
+
     /// - Parameters:
     ///   - path: relative to the open folder `folder`.
     ///   - name: the whole path, for messages.
     static func text(_ path: String, in folder: Int32, named name: String) throws(FileError) -> String {
+        String(decoding: try bytes(path, in: folder, named: name, limit: limit), as: UTF8.self)
+    }
+
+    private static func bytes(
+        _ path: String, in folder: Int32, named name: String, limit: Int
+    ) throws(FileError) -> [UInt8] {
         let fd = openat(folder, path, O_RDONLY | O_CLOEXEC)
         guard fd >= 0 else { throw FileError(path: name, code: errno) }
         defer { close(fd) }
@@ -40,7 +50,7 @@ package enum FileReading {
             if count == 0 { break }
             bytes.append(contentsOf: buffer[..<count])
         }
-        return String(decoding: bytes, as: UTF8.self)
+        return bytes
     }
 
     package static func link(_ path: String) -> String? {

@@ -1,11 +1,12 @@
 import Glibc
 import Ledger
+import Synchronization
 
 extension ProcFS {
     /// What can be told of a process; nil where there is none, or none any more.
     ///
-    /// All is read through one open folder: a /proc/PID that is open belongs to that process alone and answers ESRCH when it
-    /// has ended, so no answer can come from another process that got its PID meanwhile.
+    /// Its files are read through one open folder: a /proc/PID that is open belongs to that process alone and answers ESRCH
+    /// when it has ended, so no answer can come from another process that got its PID meanwhile.
     package func process(_ pid: UInt32) -> ObservedProcess? {
         let path = "\(root)/\(pid)"
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -44,7 +45,7 @@ extension ProcFS {
         return ObservedProcess(
             pid: pid, startTick: stat.startTick, isDead: stat.isDead && living == nil, cgroup: cgroup,
             namespacePIDs: status?.namespacePIDs ?? [], name: stat.name,
-            user: status?.effectiveUser.map(UserNames.name))
+            user: status?.effectiveUser.map { isOwn ? UserNames.name($0) : String($0) })
     }
 
     /// A program whose leader has ended lives on in its other threads; the leader is then a zombie with their PID.
@@ -66,10 +67,19 @@ extension ProcFS {
     }
 }
 
-/// The host's names of users.
+/// The host's names of users, each asked for once: a directory service may answer slowly.
 enum UserNames {
+    private static let known = Mutex<[UInt32: String]>([:])
+
     /// The name, or the number where there is none.
     static func name(_ user: UInt32) -> String {
+        if let name = known.withLock({ $0[user] }) { return name }
+        let name = lookUp(user)
+        known.withLock { $0[user] = name }
+        return name
+    }
+
+    private static func lookUp(_ user: UInt32) -> String {
         var record = passwd()
         var result: UnsafeMutablePointer<passwd>?
         var buffer = [CChar](repeating: 0, count: 4096)

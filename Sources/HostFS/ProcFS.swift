@@ -4,9 +4,14 @@ import Ledger
 /// /proc under a root of one's choice: the only place that knows what is where in it.
 package struct ProcFS: Sendable {
     package let root: String
+    /// `self` is a link to our PID as that /proc counts: another number there means another namespace's /proc. A tree of
+    /// plain files has no such link and stands for the machine's own.
+    let isOwn: Bool
 
     package init(root: String) {
-        self.root = root.count > 1 && root.hasSuffix("/") ? String(root.dropLast()) : root
+        let root = root.count > 1 && root.hasSuffix("/") ? String(root.dropLast()) : root
+        self.root = root
+        isOwn = FileReading.link("\(root)/self").map { $0 == String(getpid()) } ?? true
     }
 
     package static let ticksPerSecond = Int64(sysconf(Int32(_SC_CLK_TCK)))
@@ -39,13 +44,6 @@ package struct ProcFS: Sendable {
             hidesProcesses: hidesProcesses, inCgroupNamespace: inCgroupNamespace,
             ownContainer: mountinfo.flatMap(ownContainer), ticksPerSecond: Self.ticksPerSecond,
             bootTime: (try? FileReading.text("\(root)/stat")).flatMap(HostFS.bootTime))
-    }
-
-    /// `self` is a link to our PID as that /proc counts: another number there means another namespace's /proc. A tree of
-    /// plain files has no such link and stands for the machine's own.
-    private var isOwn: Bool {
-        guard let link = FileReading.link("\(root)/self") else { return true }
-        return link == String(getpid())
     }
 
     /// `hidepid` does not bind root, nor the members of a group named in the mount; PID 1 is another user's process that is

@@ -1,5 +1,5 @@
 /// What the sources said at one moment, unjudged. A plain value: it can be recorded and replayed, and the ledger is a
-/// function of it. It holds no command line, no environment and no label but Compose's two.
+/// function of it. It holds no command line and no environment; a recording of it no label but Compose's two.
 package struct Observation: Codable, Sendable, Equatable {
     /// Milliseconds since 1970, UTC.
     package var time: Int64
@@ -64,6 +64,11 @@ package struct ProcessView: Codable, Sendable, Equatable {
     }
 }
 
+extension ProcessView {
+    /// Whether a process that is not to be seen is not there.
+    package var seesEveryProcess: Bool { inInitialNamespace != false && procIsOwn && !hidesProcesses }
+}
+
 package enum Vendor: String, Codable, Sendable {
     case nvidia, amd, intel, other
 }
@@ -76,7 +81,7 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
     package var uuid: String?
     package var name: String?
     package var pci: String?
-    /// For a MIG instance, its place in `devices`' GPU: that GPU's index.
+    /// For a MIG instance: the index of the GPU that it is part of.
     package var parentIndex: String?
     package var gpuInstance: UInt32?
     package var computeInstance: UInt32?

@@ -32,7 +32,7 @@ struct ProcessLookup {
 
     /// Of a PID in the /proc that was read.
     func place(of pid: UInt32) -> ProcessPlace {
-        guard let process = processes[pid] else { return seesEveryProcess ? .gone : .hidden }
+        guard let process = processes[pid] else { return view.seesEveryProcess ? .gone : .hidden }
         guard let membership = memberships[pid] else {
             return ProcessPlace(holder: .hidden, process: process)
         }
@@ -42,15 +42,13 @@ struct ProcessLookup {
         }
         // A zombie keeps its path on cgroup v2 and has moved to the root on v1: without a container it is nobody's.
         if process.isDead { return ProcessPlace(holder: .gone, process: process) }
-        if view.inCgroupNamespace, membership.isBelowRoot, let own = view.ownContainer {
+        if view.inCgroupNamespace, membership.isBelowRoot {
+            // It is in the container that we are in; which one that is, only some engines' mounts tell.
+            guard let own = view.ownContainer else { return ProcessPlace(holder: .hidden, process: process) }
             let container = CgroupContainer(id: own, runtime: .unknown, hierarchy: "", path: "/")
             return ProcessPlace(holder: .container, container: container, process: process)
         }
         return ProcessPlace(holder: .host, process: process)
-    }
-
-    private var seesEveryProcess: Bool {
-        view.inInitialNamespace != false && view.procIsOwn && !view.hidesProcesses
     }
 
     /// Whether a PID of this driver's lists names a process of the /proc that was read. NVIDIA's driver tells PIDs of the

@@ -13,6 +13,8 @@ private struct Book {
     let observation: Observation
     /// By the place of a GPU: the places of its MIG instances.
     let instancesOf: [Int: [Int]]
+    /// By the place of a MIG instance: that of its GPU.
+    let parentOf: [Int: Int]
     /// By the place of an instance that shares its GPU instance: the one that carries memory and ledger.
     let carrierOf: [Int: Int]
     let entries: [Entry]
@@ -31,6 +33,7 @@ private struct Book {
         self.observation = observation
         let devices = observation.devices
         var instances: [Int: [Int]] = [:]
+        var parents: [Int: Int] = [:]
         var carriers: [Int: Int] = [:]
         for (place, device) in devices.enumerated() {
             guard let parentIndex = device.parentIndex,
@@ -42,8 +45,10 @@ private struct Book {
                 }
             }
             instances[parent, default: []].append(place)
+            parents[place] = parent
         }
         instancesOf = instances
+        parentOf = parents
         carrierOf = carriers
 
         let lookup = ProcessLookup(observation)
@@ -66,12 +71,10 @@ private struct Book {
         let byCarrier = Dictionary(grouping: entries) { carrierOf[$0.device] ?? $0.device }
         let memories = observation.devices.indices.map(memory)
         return observation.devices.enumerated().map { place, observed in
-            let gpu = observed.parentIndex.flatMap { index in
-                observation.devices.first { $0.vendor == observed.vendor && $0.index == index }
-            }
-            return Device(
+            Device(
                 index: observed.index, uuid: observed.uuid, name: observed.name, vendor: observed.vendor,
-                pci: observed.pci, parent: gpu?.uuid, isInstance: observed.parentIndex != nil, memory: memories[place],
+                pci: observed.pci, parent: parentOf[place].flatMap { observation.devices[$0].uuid },
+                memory: memories[place],
                 utilizationPercent: observed.utilizationPercent.value,
                 ledger: ledger(of: place, byCarrier[place] ?? [], memories))
         }
@@ -99,7 +102,7 @@ private struct Book {
 
     private func ledger(of place: Int, _ entries: [Entry], _ memories: [Device.Memory]) -> DeviceLedger {
         // An instance that shares another's memory has its word for the lists too.
-        guard carrierOf[place] == nil else { return DeviceLedger(listsRead: true) }
+        guard carrierOf[place] == nil else { return DeviceLedger(listsRead: observation.view.seesEveryProcess) }
         let sharing = observation.devices.indices.filter { $0 == place || carrierOf[$0] == place }
         let lists = sharing.map { observation.devices[$0] }
         for device in lists { if case .failed = device.compute { return DeviceLedger() } }
@@ -120,7 +123,8 @@ private struct Book {
             if case .failed = device.mps { return true }
             return false
         }
-        ledger.listsRead = !othersFailed
+        // From inside a container a driver leaves out what is not to be seen there.
+        ledger.listsRead = !othersFailed && observation.view.seesEveryProcess
         ledger.complete = instances != nil && !othersFailed && entries.allSatisfy { $0.claim.bytes != nil }
         return ledger
     }
@@ -159,7 +163,8 @@ private struct Book {
         return Container(
             id: id, name: engine?.1.name, image: engine?.1.image, runtime: engine?.0 ?? runtime, known: engine != nil,
             parents: [], labels: engine?.1.labels ?? [:], ramLimit: limit?.value?.flatMap { Bytes(exactly: $0) },
-            ramLimitUnavailable: limit == nil ? "its cgroup was not found" : limit?.reason, usage: [])
+            ramLimitUnavailable: limit == nil
+                ? "it holds no GPU memory, so its cgroup was not looked for" : limit?.reason, usage: [])
     }
 
     // MARK: Processes

@@ -21,7 +21,6 @@ package struct Device: Sendable, Equatable {
     package var pci: String?
     /// The GPU's UUID, for a MIG instance.
     package var parent: String?
-    package var isInstance: Bool
     package var memory: Memory
     package var utilizationPercent: Int?
     package var ledger: DeviceLedger
@@ -54,7 +53,7 @@ package struct DeviceLedger: Sendable, Equatable {
     /// The remainder that no process accounts for; negative where memory is counted twice or moved meanwhile.
     package var unattributed: Bytes?
     package var complete = false
-    /// Every list of the device was read: who is not in one holds nothing there.
+    /// Every list of the device was read, by somebody who sees every process: who is in none holds nothing there.
     package var listsRead = false
 }
 

@@ -26,11 +26,11 @@ package struct LedgerScreen {
 
     /// Name on the left and numbers on the right where they fit on a line, else one after the other.
     private func heading(_ device: Device, on page: Page) -> [String] {
-        let left = "GPU \(device.index)  \(shown(device.name ?? "(the driver tells no name)", on: page))"
+        let left = shown("GPU \(device.index)  \(device.name ?? "(the driver tells no name)")", on: page)
         let memory = device.memory
         var right = [String]()
         if let sharedWith = memory.sharedWith {
-            right.append("memory shared with \(sharedWith)")
+            right.append(shown("memory shared with \(sharedWith)", on: page))
         } else {
             right = ["\(size(memory.used)) / \(size(memory.total))", percent(memory.used, of: memory.total)]
         }

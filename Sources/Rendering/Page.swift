@@ -14,7 +14,7 @@ package struct Page: Sendable {
     var ellipsis: String { unicode ? "…" : "~" }
 
     package enum Colour: String {
-        case red = "31", yellow = "33", green = "32", faint = "2"
+        case red = "31", green = "32"
     }
 
     func paint(_ text: String, _ colour: Colour) -> String {
@@ -24,7 +24,7 @@ package struct Page: Sendable {
 
 /// Names of processes and containers come from others: no control character of theirs reaches a terminal, and nothing that
 /// it cannot show.
-func shown(_ text: String, on page: Page) -> String {
+package func shown(_ text: String, on page: Page) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
         let isPlain = scalar.value >= 0x20 && scalar.value < 0x7F
@@ -41,7 +41,7 @@ private func isDirectional(_ scalar: Unicode.Scalar) -> Bool {
 }
 
 /// Columns that a text takes on a terminal: two for the wide characters of East Asia and for emoji.
-func columns(_ text: String) -> Int {
+package func columns(_ text: String) -> Int {
     text.reduce(0) { sum, character in
         let scalar = character.unicodeScalars.first!.value
         let isWide =
@@ -53,7 +53,7 @@ func columns(_ text: String) -> Int {
     }
 }
 
-func cut(_ text: String, to width: Int, on page: Page) -> String {
+package func cut(_ text: String, to width: Int, on page: Page) -> String {
     guard columns(text) > width else { return text }
     guard width > 0 else { return "" }
     var result = ""

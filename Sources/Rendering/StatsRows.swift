@@ -43,7 +43,8 @@ package struct StatsRows {
 
     /// That a container holds nothing is known only where every device's lists were read.
     private var idleBytes: Bytes? {
-        !snapshot.devices.isEmpty && snapshot.devices.allSatisfy(\.ledger.listsRead) ? 0 : nil
+        let isKnown = !snapshot.devices.isEmpty && snapshot.devices.allSatisfy(\.ledger.listsRead)
+        return isKnown && !snapshot.processes.contains { $0.holder == .hidden } ? 0 : nil
     }
 
     private func ramLimit(_ container: Container) -> String {

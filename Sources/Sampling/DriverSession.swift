@@ -28,7 +28,9 @@ final class DriverSession {
             let troubles = devices.compactMap(\.trouble)
             return (devices, driver.driverVersion, troubles.isEmpty ? nil : troubles.joined(separator: "; "))
         } catch {
-            return ([], driver?.driverVersion, error.description)
+            // A driver that was loaded anew has forgotten our session.
+            driver = nil
+            return ([], nil, error.description)
         }
     }
 

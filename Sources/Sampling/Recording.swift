@@ -1,4 +1,5 @@
 import FoundationEssentials
+import HostFS
 import Ledger
 
 /// An observation in a file: for a bug report, and to be replayed anywhere.
@@ -9,6 +10,8 @@ package struct Recording: Codable {
     package var observation: Observation
 
     package static let version = 1
+    /// Bytes; a machine of a thousand GPUs stays far below.
+    private static let limit = 256 << 20
 
     package init(_ observation: Observation, program: String) {
         plimsollRecording = Self.version
@@ -22,10 +25,10 @@ package struct Recording: Codable {
 
     package static func read(_ path: String) throws(RecordingError) -> Observation {
         let data: Data
-        do {
-            data = try Data(contentsOf: URL(filePath: path))
+        do throws(FileError) {
+            data = Data(try FileReading.bytes(path, limit: limit))
         } catch {
-            throw .unreadable(path: path, why: Self.reason(error))
+            throw .unreadable(error)
         }
         guard let header = try? JSONDecoder().decode(Header.self, from: data) else { throw .notARecording(path: path) }
         guard header.plimsollRecording == version else {
@@ -44,28 +47,23 @@ package struct Recording: Codable {
         do {
             return try Array(encoder.encode(self)) + [UInt8(ascii: "\n")]
         } catch {
-            throw .unreadable(path: "the recording", why: "it cannot be written as JSON")
+            throw .unwritable
         }
     }
 
-    private static func reason(_ error: any Error) -> String {
-        switch (error as? CocoaError)?.code {
-        case .fileReadNoSuchFile: "there is no such file"
-        case .fileReadNoPermission: "no permission to read it"
-        default: "it cannot be read"
-        }
-    }
 }
 
 package enum RecordingError: Error, CustomStringConvertible {
-    case unreadable(path: String, why: String)
+    case unreadable(FileError)
+    case unwritable
     case notARecording(path: String)
     case otherVersion(path: String, version: Int)
     case damaged(path: String)
 
     package var description: String {
         switch self {
-        case .unreadable(let path, let why): "\(path): \(why)"
+        case .unreadable(let error): error.description
+        case .unwritable: "what was read cannot be written as JSON"
         case .notARecording(let path): "\(path) is no recording of `plimsoll capture`"
         case .otherVersion(let path, let version):
             "\(path) is a recording of format \(version); this plimsoll reads format \(Recording.version)"

@@ -46,6 +46,8 @@ package final class Sampler {
         driver = DriverSession(plan, onSlow: onSlowDriver)
     }
 
+    /// Blocks for the time of the plan at most: that of an engine, or that of the driver for its session, for its count and
+    /// for each device, one after the other.
     package func observe() -> Observation {
         let engines = EngineRound(plan)
         var observation = Observation(time: wallClock(), host: hostName(), view: ProcessView())
@@ -75,10 +77,10 @@ package final class Sampler {
     /// One process, whether a driver lists it or not.
     package func process(_ pid: UInt32) -> ObservedProcess? { proc.process(pid) }
 
-    /// Every process that has this PID in a namespace of its own, as `docker exec … ps` shows it.
-    package func processes(withInsidePID pid: UInt32) -> [ObservedProcess] {
+    /// Every process that has one of these PIDs in a namespace of its own, as `docker exec … ps` shows it.
+    package func processes(withInsidePIDs pids: Set<UInt32>) -> [ObservedProcess] {
         let all = (try? proc.pids()) ?? []
-        return all.compactMap(proc.process).filter { $0.namespacePIDs.dropFirst().contains(pid) }
+        return all.compactMap(proc.process).filter { !pids.isDisjoint(with: $0.namespacePIDs.dropFirst()) }
     }
 
     /// The command line of a process that was observed, if it still is that one.

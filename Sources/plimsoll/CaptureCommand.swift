@@ -32,9 +32,15 @@ struct CaptureCommand: ParsableCommand {
     /// A file is written whole or not at all: beside its place first, so that a full disk leaves no half of it and harms no
     /// earlier one. A device or a pipe is written to as it is.
     private func write(_ bytes: [UInt8]) throws {
+        // A link stays what it is, and what it leads to is written.
+        var file = file
+        if let resolved = realpath(self.file, nil) {
+            file = String(cString: resolved)
+            free(resolved)
+        }
         var status = stat()
-        let isSpecial = stat(file, &status) == 0 && status.st_mode & S_IFMT != S_IFREG
-        let path = isSpecial ? file : "\(file).partial-\(getpid())"
+        let isSpecial = stat(self.file, &status) == 0 && status.st_mode & S_IFMT != S_IFREG
+        let path = isSpecial ? self.file : "\(file).partial-\(getpid())"
         let fd = open(path, isSpecial ? O_WRONLY | O_CLOEXEC : O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard fd >= 0 else { throw failure(errno) }
         var code = Self.write(bytes, to: fd)

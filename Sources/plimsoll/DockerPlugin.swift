@@ -30,7 +30,7 @@ enum DockerPlugin {
         var rest = arguments[...]
         while let option = rest.first, option.hasPrefix("-"), !["-h", "--help", "-v", "--version"].contains(option) {
             rest.removeFirst()
-            let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
+            let parts = Self.parts(option)
             guard takesValue.contains(parts[0]) else { continue }
             guard let value = parts.count > 1 ? parts[1] : rest.popFirst() else { break }
             switch parts[0] {
@@ -43,6 +43,15 @@ enum DockerPlugin {
             }
         }
         return Array(rest)
+    }
+
+    /// Name and value of `--host=URL` and `-HURL`; of another option its name.
+    private static func parts(_ option: String) -> [String] {
+        if let short = ["-H", "-c", "-l"].first(where: { option.hasPrefix($0) && option.count > 2 }) {
+            let value = option.dropFirst(2)
+            return [short, String(value.hasPrefix("=") ? value.dropFirst() : value)]
+        }
+        return option.split(separator: "=", maxSplits: 1).map(String.init)
     }
 
     private static let takesValue: Set = [

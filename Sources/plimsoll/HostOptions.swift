@@ -76,7 +76,8 @@ struct HostOptions: ParsableArguments {
             throw Failure.impossible(error)
         }
         return SamplingPlan(
-            procfs: procfs, sysfs: sysfs, nvmlLibrary: nvmlLibrary ?? environment("PLIMSOLL_NVML_LIBRARY"),
+            procfs: procfs, sysfs: sysfs,
+            nvmlLibrary: nvmlLibrary.flatMap { $0.isEmpty ? nil : $0 } ?? environment("PLIMSOLL_NVML_LIBRARY"),
             engines: engines, deviceTimeout: seconds ?? 10, engineTimeout: seconds ?? 2)
     }
 }
@@ -122,10 +123,22 @@ enum RowFormat {
         case .json: return rows.map { $0.json.text() }
         case .template(let template):
             do throws(TemplateError) {
-                return try template.lines(rows)
+                let lines = try template.lines(rows)
+                return Screen.isTerminal ? lines.map { terminalLines($0, page, isTable: template.isTable) } : lines
             } catch {
                 throw Failure.usage(error)
             }
         }
+    }
+
+    /// What a template made, for a terminal: without control characters of others, and no wider in a table.
+    private func terminalLines(_ text: String, _ page: Page, isTable: Bool) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            let parts = line.split(separator: "\t", omittingEmptySubsequences: false).map {
+                shown(String($0), on: page)
+            }
+            let clean = parts.joined(separator: "\t")
+            return isTable ? cut(clean, to: page.width ?? .max, on: page) : clean
+        }.joined(separator: "\n")
     }
 }

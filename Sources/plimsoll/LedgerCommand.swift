@@ -18,7 +18,7 @@ struct LedgerCommand: ParsableCommand {
     var format = Format.table
 
     @Option(help: ArgumentHelp("Where the load line is drawn.", valueName: "percent"))
-    var warn = Share(0.9)
+    var warn = Share(percent: 90)
 
     @Option(help: ArgumentHelp("Exit with 1 if more than this of a device's memory is in use.", valueName: "percent"))
     var failAbove: Share?
@@ -39,40 +39,42 @@ struct LedgerCommand: ParsableCommand {
         snapshot.outcome.exit()
     }
 
+    /// A device that cannot be judged is told, and fails the gate only where none can be.
     private func judge(_ snapshot: Snapshot, _ limit: Share) -> Outcome {
-        var outcome = Outcome.done
+        var outcome: Outcome?
         for device in snapshot.devices where device.memory.sharedWith == nil {
             guard let used = device.memory.used, let total = device.memory.total, total > 0 else {
                 Output.error("GPU \(device.index): whether it is above \(limit) cannot be told")
-                if outcome == .done { outcome = .impossible }
                 continue
             }
+            outcome = outcome ?? .done
             guard Double(used) / Double(total) > limit.part else { continue }
             Output.error("GPU \(device.index): \(percent(used, of: total)) of its memory is in use, above \(limit)")
             outcome = .no
         }
-        return outcome
+        return outcome ?? .impossible
     }
 }
 
 /// A share of a device's memory, as "90%" or "90".
 struct Share: ExpressibleByArgument, CustomStringConvertible {
-    /// 0 to 1.
-    var part: Double
+    var percent: Double
 
-    init(_ part: Double) {
-        self.part = part
+    init(percent: Double) {
+        self.percent = percent
     }
+
+    /// 0 to 1.
+    var part: Double { percent / 100 }
 
     init?(argument: String) {
         let digits = argument.hasSuffix("%") ? argument.dropLast() : argument[...]
         guard let number = Double(digits), number > 0, number <= 100 else { return nil }
-        part = number / 100
+        percent = number
     }
 
     var description: String {
-        let number = part * 100
-        return (number == number.rounded() ? String(Int(number)) : String(number)) + "%"
+        (percent == percent.rounded() ? String(Int(percent)) : String(percent)) + "%"
     }
 
     var defaultValueDescription: String { description }

@@ -40,6 +40,11 @@ extension Snapshot {
     }
 }
 
+extension SourceReport {
+    /// Engines are named by their kind; the others are the driver and /proc.
+    var isEngine: Bool { !["nvml", "proc"].contains(name) }
+}
+
 extension Device {
     fileprivate var wasRead: Bool { memory.used != nil || ledger.containers != nil }
 }

@@ -32,7 +32,11 @@ enum Output {
     }
 
     static func error(_ message: String, prefixed: Bool = true) {
-        let bytes = Array(((prefixed ? "plimsoll: " : "") + message + "\n").utf8)
+        // What a driver, an engine or a recording said is in it, and none of them may steer a terminal.
+        let lines = message.split(separator: "\n", omittingEmptySubsequences: false).map {
+            shown(String($0), on: Page())
+        }
+        let bytes = Array(((prefixed ? "plimsoll: " : "") + lines.joined(separator: "\n") + "\n").utf8)
         _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
@@ -53,14 +57,14 @@ struct Screen {
     /// - Parameter colourless: the user wants none.
     static func page(colourless: Bool) -> Page {
         Page(
-            width: size?.columns ?? environment("COLUMNS").flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil },
+            width: size?.columns ?? environment("COLUMNS").flatMap { Int($0) }.flatMap { 1...1000 ~= $0 ? $0 : nil },
             unicode: isUTF8, colour: isTerminal && !colourless && environment("NO_COLOR") == nil)
     }
 
     static var size: (columns: Int, rows: Int)? {
         var size = winsize()
         guard isTerminal, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
-        return (Int(size.ws_col), Int(size.ws_row))
+        return (min(Int(size.ws_col), 1000), Int(size.ws_row))
     }
 
     /// The first of these that is set decides (locale(7)).

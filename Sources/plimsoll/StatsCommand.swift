@@ -48,8 +48,15 @@ struct StatsCommand: ParsableCommand {
             let missing = view.unmatched(container)
             if !stream.isRunning, snapshot.outcome != .done || !missing.isEmpty {
                 Output.troubles(of: snapshot)
-                for name in missing { Output.error("no running container has the name or id \(name)") }
-                (snapshot.outcome == .done ? .no : snapshot.outcome).exit()
+                // A name that an engine did not tell is not a name that nobody has.
+                let knowsNames = !snapshot.sources.contains { !$0.ok && $0.isEngine }
+                for name in missing {
+                    Output.error(
+                        knowsNames
+                            ? "no running container has the name or id \(name)"
+                            : "whether a container has the name or id \(name) cannot be told")
+                }
+                (snapshot.outcome == .done ? (knowsNames ? .no : .impossible) : snapshot.outcome).exit()
             }
             let rows = view.rows(named: container, idle: all)
             stream.show(try format.lines(rows, on: host.page, table: StatsRows.table(_:on:)), snapshot)
@@ -83,26 +90,29 @@ private struct Stream {
     }
 
     mutating func show(_ lines: [String], _ snapshot: Snapshot) {
+        let errors = snapshot.sources.compactMap(\.error)
         if redraws {
             // Home, each line to its end, and what was below: one write, so that nothing flickers. A terminal that was made
             // narrower or wider has moved what was on it, so that is wiped.
             let isSame = isRunning && width == Screen.size?.columns
             width = Screen.size?.columns
             let start = isSame ? "\u{1B}[H" : "\u{1B}[2J\u{1B}[H"
-            Output.write(start + fitting(lines).map { $0 + "\u{1B}[K\n" }.joined() + "\u{1B}[J")
+            Output.write(start + fitting(lines, beside: errors).map { $0 + "\u{1B}[K\n" }.joined() + "\u{1B}[J")
         } else {
             Output.write(lines)
         }
-        let errors = snapshot.sources.compactMap(\.error)
         // Under a table that is drawn anew they were wiped away.
         if errors != toldErrors || (redraws && Screen.errorsAreShown) { Output.troubles(of: snapshot) }
         toldErrors = errors
         isRunning = true
     }
 
-    /// More lines than the terminal has would make it scroll.
-    private func fitting(_ lines: [String]) -> [String] {
-        guard let rows = Screen.size?.rows, rows > 2, lines.count >= rows else { return lines }
+    /// More lines than the terminal has would make it scroll; what is told of sources stands below them.
+    private func fitting(_ lines: [String], beside errors: [String]) -> [String] {
+        guard let size = Screen.size else { return lines }
+        let told = Screen.errorsAreShown ? errors.flatMap { $0.split(separator: "\n") } : []
+        let rows = size.rows - told.reduce(0) { $0 + 1 + (columns(String($1)) + 20) / size.columns }
+        guard rows > 2, lines.count >= rows else { return lines }
         let shown = lines.prefix(rows - 2)
         return shown + ["and \(lines.count - shown.count) more lines"]
     }

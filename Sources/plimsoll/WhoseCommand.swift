@@ -35,15 +35,15 @@ struct WhoseCommand: ParsableCommand {
             }
         }
         var snapshot = Snapshot(observation)
+        let unknown = asked.filter { observation.owners(of: $0, in: snapshot).isEmpty }
+        if !unknown.isEmpty, case .host(let sampler) = source {
+            observation.processes += sampler.processes(withInsidePIDs: Set(unknown))
+            snapshot = Snapshot(observation)
+        }
         var rows: [Row] = []
         var nobodys: [UInt32] = []
         for pid in asked {
-            var owners = observation.owners(of: pid, in: snapshot)
-            if owners.isEmpty, case .host(let sampler) = source {
-                observation.processes += sampler.processes(withInsidePID: pid)
-                snapshot = Snapshot(observation)
-                owners = observation.owners(of: pid, in: snapshot)
-            }
+            let owners = observation.owners(of: pid, in: snapshot)
             if owners.isEmpty { nobodys.append(pid) }
             rows += owners.map { OwnershipRows.row($0, asked: pid, in: snapshot) }
         }
@@ -51,15 +51,28 @@ struct WhoseCommand: ParsableCommand {
             Output.write(try format.lines(rows, on: host.page, table: { rows, _ in OwnershipRows.table(rows) }))
         }
         Output.troubles(of: snapshot)
-        for pid in nobodys { Output.error("PID \(pid) is nobody's: not on this host, and in none of its containers") }
+        for pid in nobodys { Output.error("PID \(pid) is nobody's: \(absence(observation.view))") }
         (nobodys.isEmpty ? .done : Outcome.no).exit()
+    }
+
+    private func absence(_ view: ProcessView) -> String {
+        if host.replay != nil { return "not in this recording" }
+        return view.seesEveryProcess
+            ? "not on this host, and in none of its containers"
+            : "not that can be seen from here, where other processes may be hidden"
     }
 
     private func pidsFromInput() throws -> [UInt32] {
         guard isatty(STDIN_FILENO) == 0 else { throw Failure.usage("which PID? Name one, or pipe in the message") }
-        var text = ""
-        while let line = readLine(strippingNewline: false), text.utf8.count < 1 << 20 { text += line }
-        let found = pids(inMessage: text)
+        var text: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while text.count < 1 << 20 {
+            let count = read(STDIN_FILENO, &buffer, buffer.count)
+            if count < 0 && errno == EINTR { continue }
+            if count <= 0 { break }
+            text += buffer[..<count]
+        }
+        let found = pids(inMessage: String(decoding: text, as: UTF8.self))
         guard !found.isEmpty else { throw Failure.usage("there is no PID in what was piped in") }
         return found
     }

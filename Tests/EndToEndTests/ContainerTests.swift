@@ -253,7 +253,7 @@ struct PluginTests {
         var elsewhere = environment
         elsewhere["DOCKER_HOST"] = nil
         let url = try #require(RealDocker.endpoint)
-        for arguments in [["-H", url], ["--host=\(url)"], ["--host", url, "--log-level", "error"]] {
+        for arguments in [["-H", url], ["-H\(url)"], ["--host=\(url)"], ["--host", url, "--log-level", "error"]] {
             let result = try run(
                 program: "/usr/bin/env",
                 ["docker"] + arguments + [

@@ -47,6 +47,8 @@ struct CgroupTests {
         Form("Podman, --cgroups=split", "0::/system.slice/app.service/libpod-payload-\(id)", (id, .podman)),
         Form(
             "Podman, a pod", "0::/machine.slice/machine-libpod_pod_\(other).slice/libpod-\(id).scope", (id, .podman)),
+        Form("Podman, a pod under another parent", "0::/myparent/\(other)/libpod-\(id)", (id, .podman)),
+        Form("Docker's containerd namespace", "0::/moby/\(id)", (id, .docker)),
         Form("containerd's ctr", "0::/default/redis", ("redis", .containerd)),
         Form("containerd, bare", "0::/k8s.io/\(id)", (id, .containerd)),
         Form("nerdctl", "0::/system.slice/nerdctl-\(id).scope", (id, .containerd)),
@@ -160,6 +162,8 @@ struct CgroupTests {
         Form("a pod by itself", "0::/kubepods/besteffort/pod\(dashed)"),
         Form("a Podman pod by itself", "0::/machine.slice/machine-libpod_pod_\(other).slice"),
         Form("Mesos's executors", "1:name=systemd:/mesos_executors.slice"),
+        Form("a service below a folder that is called lxc", "0::/system.slice/lxc/foo"),
+        Form("a slice below a folder that is called default", "0::/default/system.slice/x.service"),
         Form("no cgroup line at all", "nonsense"),
         Form("an empty file", ""),
     ]

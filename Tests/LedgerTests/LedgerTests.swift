@@ -162,8 +162,20 @@ struct LedgerTests {
             inInitialNamespace: false, inCgroupNamespace: true, ownContainer: dockerID, nvidiaDriver: "550.1")
         let result = snapshot([card([ListedProcess(pid: 1, bytes: 100)])], [process(1, "0::/")], view)
         #expect(result.processes[0].container == dockerID)
+        var unnamed = view
+        unnamed.ownContainer = nil
+        let nameless = snapshot([card([ListedProcess(pid: 1, bytes: 100)])], [process(1, "0::/")], unnamed)
+        #expect(nameless.processes[0].holder == .hidden)
         let outside = snapshot([card([ListedProcess(pid: 1, bytes: 100)])], [process(1, "0::/../x.service")], view)
         #expect(outside.processes[0].holder == .host)
+    }
+
+    @Test("From inside a container nobody knows that another holds nothing")
+    func listsFromInside() {
+        let device = card([ListedProcess(pid: 1, bytes: 100)])
+        #expect(snapshot([device], [process(1, docker)]).devices[0].ledger.listsRead)
+        let inside = ProcessView(inInitialNamespace: false, nvidiaDriver: "550.144.03")
+        #expect(!snapshot([device], [process(1, docker)], inside).devices[0].ledger.listsRead)
     }
 
     @Test("A PID seen inside a container leads to its process on the host")

@@ -57,7 +57,7 @@ struct DriverTroubleTests {
 
     @Test("One sick device never hides a healthy one, and does not fail the command")
     func sickDevice() throws {
-        let host = try simpleHost().card(
+        let host = try simpleHost().container(HostTree.id(9), "idle", "redis:8").card(
             "NVIDIA GeForce RTX 3060", uuid: "GPU-2", total: 12288, processes: [], ["faults": ["handle": 15]]
         ).card("NVIDIA GeForce RTX 3060", uuid: "GPU-3", total: 12288, processes: [HostTree.listed(4242, 5)]).start()
         let result = try host.plimsoll("ledger", "--format", "json")
@@ -75,6 +75,7 @@ struct DriverTroubleTests {
         // That a container holds nothing is not known where a device could not be read.
         let stats = try host.plimsoll("stats", "-a", "--no-stream", "--format", "{{.Name}} {{.GPUMem}}")
         #expect(stats.output.contains("trainer 1GiB"))
+        #expect(stats.output.contains("idle --"))
     }
 
     @Test("Where no device could be read: exit code 2")
@@ -150,6 +151,22 @@ struct EngineTroubleTests {
         #expect(result.code == 0)
         #expect(try ids(result) == [id])
         #expect(result.errors.contains("answered what no container engine would"))
+    }
+
+    @Test("Where the engine does not answer, nobody knows that a name is not there")
+    func unknownName() throws {
+        let result = try simpleHost().start(engine: .closes).plimsoll("stats", "--no-stream", "other")
+        #expect(result.code == 2)
+        #expect(result.errors.contains("cannot be told"))
+        #expect(try simpleHost().start().plimsoll("stats", "--no-stream", "other").code == 1)
+    }
+
+    @Test("What an engine or a driver says cannot steer the terminal")
+    func steering() throws {
+        let answer = "HTTP/1.0 500 x\r\n\r\n{\"message\":\"\\u001b[31mred\"}"
+        let result = try simpleHost().start(engine: .bytes(answer)).plimsoll()
+        #expect(result.errors.contains("?[31mred"))
+        #expect(!result.errors.contains("\u{1B}"))
     }
 
     @Test("No engine at all: ids, a warning, exit code 0")

@@ -51,7 +51,34 @@ struct UsageTests {
         let result = try run(["--replay", scratch.path("r.json")])
         #expect(result.code == 2)
         #expect(result.errors.contains(expected))
-        #expect(try run(["--replay", "/nowhere.json"]).errors.contains("no such file"))
+        #expect(try run(["--replay", "/nowhere.json"]).errors.contains("No such file"))
+    }
+
+    @Test(
+        "A width that no screen has is not believed", arguments: ["9223372036854775807", "100000000", "0", "-1", "x"])
+    func absurdWidth(_ columns: String) throws {
+        let plain = try run(["--replay", workstation]).output
+        #expect(try run(["--replay", workstation], environment: ["COLUMNS": columns]).output == plain)
+    }
+
+    @Test("The limit of a gate is told as it was typed")
+    func limitAsTyped() throws {
+        #expect(try run(["ledger", "--fail-above", "7%", "--replay", workstation]).errors.contains("above 7%\n"))
+    }
+
+    @Test("A capture through a link writes what it leads to, and a recording comes through a pipe")
+    func linksAndPipes() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        try scratch.write("old", to: "target.json")
+        let link = scratch.path("link.json")
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: scratch.path("target.json"))
+        #expect(try run(["capture", link, "--replay", workstation]).code == 0)
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == scratch.path("target.json"))
+        #expect(try String(contentsOfFile: scratch.path("target.json"), encoding: .utf8).contains("plimsollRecording"))
+        let script =
+            "\(Build.plimsoll) capture /dev/stdout --replay \(workstation) | \(Build.plimsoll) --replay /dev/stdin"
+        #expect(try run(program: "/bin/sh", ["-c", script]).output == run(["--replay", workstation]).output)
     }
 
     @Test("A capture is whole or not at all, and a full disk is told")

@@ -27,8 +27,6 @@ typedef struct {
     char bus_id[32];
 } cnvml_pci_info;
 
-#define CNVML_MEMORY_V2 (sizeof(cnvml_memory_v2) | 2u << 24)
-
 _Static_assert(sizeof(cnvml_memory) == 24, "nvmlMemory_t");
 _Static_assert(sizeof(cnvml_memory_v2) == 40, "nvmlMemory_v2_t");
 _Static_assert(sizeof(cnvml_pci_info) == 68, "nvmlPciInfo_t");
@@ -42,7 +40,6 @@ typedef int32_t (*cnvml_list)(cnvml_device _Nonnull, uint32_t *_Nonnull count, v
 
 typedef struct {
     int32_t (*_Nonnull initialize)(void);
-    int32_t (*_Nonnull shut_down)(void);
     int32_t (*_Nonnull device_count)(uint32_t *_Nonnull);
     int32_t (*_Nonnull device_by_index)(uint32_t, cnvml_device _Nullable *_Nonnull);
     int32_t (*_Nonnull memory)(cnvml_device _Nonnull, cnvml_memory *_Nonnull);

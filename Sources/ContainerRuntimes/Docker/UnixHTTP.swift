@@ -3,6 +3,7 @@ import Glibc
 /// One GET over a unix socket, in HTTP/1.0: the answer comes unchunked and ends with the connection.
 struct UnixHTTP {
     let path: String
+    /// For the whole exchange.
     let seconds: Double
 
     /// No list of containers is larger; what is, is not one.

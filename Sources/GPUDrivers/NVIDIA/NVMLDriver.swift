@@ -103,14 +103,19 @@ package struct NVMLDriver: Sendable {
         var second = cnvml_memory_v2()
         second.version = UInt32(MemoryLayout<cnvml_memory_v2>.size) | 2 << 24
         if let call = library.functions.memory_v2, call(device, &second) == 0 {
+            if second.total == 0 { return .unknown(Self.noTotal) }
             return .known(ObservedMemory(total: second.total, used: second.used, free: second.free))
         }
         // Drivers before R510 have the first call alone, whose `used` includes what is reserved.
         var first = cnvml_memory()
         let code = NVMLCode(value: library.functions.memory(device, &first))
         guard code == .success else { return .unknown("nvmlDeviceGetMemoryInfo: \(code)") }
+        if first.total == 0 { return .unknown(Self.noTotal) }
         return .known(ObservedMemory(total: first.total, used: first.used, free: first.free, tellsReserved: false))
     }
+
+    /// As GPUs answer that share the host's memory.
+    private static let noTotal = "the driver tells no memory of the device's own"
 
     private func utilization(of device: cnvml_device) -> Reading<Int> {
         guard let call = library.functions.utilization else { return .unknown("this driver does not tell it") }

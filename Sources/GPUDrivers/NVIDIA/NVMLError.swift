@@ -18,7 +18,7 @@ package enum NVMLError: Error, Sendable, Equatable, CustomStringConvertible {
             with --gpus all; a library elsewhere is named with --nvml-library.
             """
         case .symbolMissing(let library, let symbol):
-            "\(library) has no \(symbol): it is no NVIDIA management library of this century, or not whole"
+            "\(library) has no \(symbol): it is not NVIDIA's management library, or from a driver before R450"
         case .failed(let call, let code): "\(call): \(code)"
         case .versionMismatch(let module):
             """

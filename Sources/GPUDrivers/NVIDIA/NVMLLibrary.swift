@@ -60,7 +60,7 @@ struct NVMLLibrary: @unchecked Sendable {
             throw .symbolMissing(library: path, symbol: "nvmlDeviceGetComputeRunningProcesses")
         }
         functions = cnvml_functions(
-            initialize: try required("nvmlInit_v2"), shut_down: try required("nvmlShutdown"),
+            initialize: try required("nvmlInit_v2"),
             device_count: try required("nvmlDeviceGetCount_v2"),
             device_by_index: try required("nvmlDeviceGetHandleByIndex_v2"),
             memory: try required("nvmlDeviceGetMemoryInfo"),

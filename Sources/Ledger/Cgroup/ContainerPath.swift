@@ -24,7 +24,8 @@ enum ContainerPath {
         for (index, component) in components.enumerated() {
             walked += "/" + component
             let next = index + 1 < components.count ? components[index + 1] : ""
-            let place = Place(component: component, parent: parent, next: next, first: components[0])
+            let place = Place(
+                component: component, parent: parent, next: next, first: components[0], isNested: !found.isEmpty)
             parent = component
             switch place.kind {
             case .monitor: return found
@@ -43,6 +44,8 @@ private struct Place {
     var parent: Substring
     var next: Substring
     var first: Substring
+    /// A container was found further out.
+    var isNested: Bool
 
     enum Kind {
         case container(String, Runtime)
@@ -112,7 +115,8 @@ private struct Place {
             let name = component.dropFirst("lxc.payload.".count)
             return name.isEmpty ? nil : .container(String(name), .lxc)
         }
-        return parent == "lxc.payload" || parent == "lxc" ? .container(String(component), .lxc) : nil
+        let isOld = parent == "lxc" && (first == "lxc" || isNested)
+        return parent == "lxc.payload" || isOld ? .container(String(component), .lxc) : nil
     }
 
     private var kata: Kind? {
@@ -124,10 +128,10 @@ private struct Place {
     /// 64 hex digits by themselves are a container under whatever parent: `--cgroup-parent` can name any.
     private var bareID: Kind? {
         // Podman's pods with cgroupfs: the pod's own id stands between the parent and its containers.
-        guard isHex(component, 64...64), parent != "libpod_parent" else { return nil }
+        guard isHex(component, 64...64), parent != "libpod_parent", !next.hasPrefix("libpod-") else { return nil }
         if isPod(parent) { return .container(String(component), .containerd) }
         switch parent {
-        case "docker", "actions_job": return .container(String(component), .docker)
+        case "docker", "moby", "actions_job": return .container(String(component), .docker)
         case "k8s.io", "default": return .container(String(component), .containerd)
         default: return .container(String(component), first == "ecs" ? .ecs : .unknown)
         }
@@ -139,7 +143,8 @@ private struct Place {
         case "buildkit" where isBuildKitID(component): return .container(String(component), .unknown)
         case "default", "k8s.io", "moby":
             // A containerd namespace is a directory at the root.
-            return first == parent && component != parent ? .container(String(component), .containerd) : nil
+            let isUnit = component.hasSuffix(".slice") || component.hasSuffix(".service")
+            return first == parent && !isUnit ? .container(String(component), .containerd) : nil
         case "mesos" where isGroupedHex(component, [8, 4, 4, 4, 12]): return .container(String(component), .unknown)
         default: break
         }

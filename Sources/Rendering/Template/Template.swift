@@ -19,12 +19,12 @@ package struct Template {
     }
 
     /// The lines for rows; with `table`, under a title line, in columns split at tabs.
-    package func lines(_ rows: [Row], title: Bool = true) throws(TemplateError) -> [String] {
+    package func lines(_ rows: [Row]) throws(TemplateError) -> [String] {
         var texts: [String] = []
         for row in rows { texts.append(try evaluate(.row(row))) }
         guard isTable else { return texts }
         let titles = Row(fields: kind.titles.map { ($0.field, $0.title) }, numbers: [], labels: [:])
-        let lines = (title ? [try evaluate(.titles(titles))] : []) + texts
+        let lines = [try evaluate(.titles(titles))] + texts
         return Self.aligned(lines.map { $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init) })
     }
 

@@ -76,8 +76,7 @@ struct LedgerRows {
         var rows: [[String]] = []
         if let instances = ledger.instances, instances != 0 { rows.append(row(instances, "(in its instances)")) }
         let remainder = ledger.unattributed
-        let least = ledger.complete ? "(unattributed)" : "(unattributed, at most)"
-        rows.append(row(remainder, (remainder ?? 0) < 0 ? Self.overlap : least))
+        rows.append(row(remainder, (remainder ?? 0) < 0 ? Self.overlap : "(unattributed)"))
         if let reserved = memory.reserved { rows.append(row(reserved, "(reserved)")) }
         rows.append(row(memory.free, "(free)"))
         return rows

@@ -21,7 +21,14 @@ package struct LedgerScreen {
                 cut($0, to: page.width ?? .max, on: page)
             }
         }
-        return lines + legend(for: lines.joined(separator: "\n"), on: page)
+        return lines + legend(for: lines.joined(separator: "\n"), on: page) + incomplete(on: page)
+    }
+
+    private func incomplete(on page: Page) -> [String] {
+        snapshot.devices.filter { $0.ledger.containers != nil && !$0.ledger.complete }.flatMap { device in
+            let what = "GPU \(device.index): not all of its processes are told, so (unattributed) is at most that"
+            return ["", cut(shown(what, on: page), to: page.width ?? .max, on: page)]
+        }
     }
 
     /// Name on the left and numbers on the right where they fit on a line, else one after the other.

@@ -60,6 +60,11 @@ package enum FileReading {
         return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
+    static func isLink(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+    }
+
     static func names(in path: String) throws(FileError) -> [String] {
         guard let folder = opendir(path) else { throw FileError(path: path, code: errno) }
         defer { closedir(folder) }

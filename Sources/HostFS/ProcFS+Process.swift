@@ -10,7 +10,10 @@ extension ProcFS {
     package func process(_ pid: UInt32) -> ObservedProcess? {
         let path = "\(root)/\(pid)"
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { return nil }
+        guard folder >= 0 else {
+            let error = FileError(path: path, code: errno)
+            return error.isAbsent ? nil : .unreadable(pid, why: error.description)
+        }
         defer { close(folder) }
 
         func text(_ name: String) -> Result<String, FileError> {
@@ -25,20 +28,19 @@ extension ProcFS {
         switch text("stat") {
         case .success(let content):
             guard let parsed = ProcessStat(content) else {
-                return ObservedProcess(pid: pid, startTick: 0, cgroup: .unknown("\(path)/stat: not understood"))
+                return .unreadable(pid, why: "\(path)/stat: not understood")
             }
             stat = parsed
-        case .failure(let error) where error.isForbidden:
-            // hidepid=1: the folder is there, its files are not ours to read.
-            return ObservedProcess(pid: pid, startTick: 0, cgroup: .unknown(error.description))
-        case .failure: return nil
+        case .failure(let error):
+            // With hidepid=1 the folder is there, and its files are not ours to read.
+            return error.isAbsent ? nil : .unreadable(pid, why: error.description)
         }
 
         let living = stat.isDead ? livingThread(of: path) : nil
         let cgroup: Reading<String>
         switch text(living.map { "task/\($0)/cgroup" } ?? "cgroup") {
         case .success(let content): cgroup = .known(content)
-        case .failure(let error) where error.isForbidden: cgroup = .unknown(error.description)
+        case .failure(let error) where !error.isAbsent: cgroup = .unknown(error.description)
         case .failure: return nil
         }
         let status = (try? text("status").get()).map(ProcessStatus.init)
@@ -67,6 +69,13 @@ extension ProcFS {
     }
 }
 
+extension ObservedProcess {
+    /// One that is there and does not tell who it is.
+    fileprivate static func unreadable(_ pid: UInt32, why: String) -> ObservedProcess {
+        ObservedProcess(pid: pid, startTick: 0, cgroup: .unknown(why))
+    }
+}
+
 /// The host's names of users, each asked for once: a directory service may answer slowly.
 enum UserNames {
     private static let known = Mutex<[UInt32: String]>([:])
@@ -82,9 +91,13 @@ enum UserNames {
     private static func lookUp(_ user: UInt32) -> String {
         var record = passwd()
         var result: UnsafeMutablePointer<passwd>?
-        var buffer = [CChar](repeating: 0, count: 4096)
-        guard getpwuid_r(user, &record, &buffer, buffer.count, &result) == 0, result != nil, let name = record.pw_name
-        else { return String(user) }
-        return String(cString: name)
+        var buffer = [CChar](repeating: 0, count: 16384)
+        return buffer.withUnsafeMutableBufferPointer { room in
+            // The name lies in the buffer.
+            guard getpwuid_r(user, &record, room.baseAddress!, room.count, &result) == 0, result != nil,
+                let name = record.pw_name
+            else { return String(user) }
+            return String(cString: name)
+        }
     }
 }

@@ -11,16 +11,24 @@ package struct ProcFS: Sendable {
     package init(root: String) {
         let root = root.count > 1 && root.hasSuffix("/") ? String(root.dropLast()) : root
         self.root = root
-        isOwn = FileReading.link("\(root)/self").map { $0 == String(getpid()) } ?? true
+        // In a /proc of a namespace that we are not in, the link is there and leads nowhere.
+        isOwn = FileReading.link("\(root)/self").map { $0 == String(getpid()) } ?? !FileReading.isLink("\(root)/self")
     }
 
     package static let ticksPerSecond = Int64(sysconf(Int32(_SC_CLK_TCK)))
 
     /// Uptime in ticks, on the clock that start times are told in; nil where it cannot be read.
     ///
-    /// LXCFS puts a container's own uptime in the place of the machine's, while start times stay the machine's. By that clock
-    /// we would not have started yet ourselves, so it is not used.
+    /// LXCFS puts a container's own uptime in the place of the machine's, while start times stay the machine's. So for the
+    /// system's own /proc the kernel's clock is read that both are made of; elsewhere, a clock by which we would not have
+    /// started yet ourselves is not used.
     package func uptime() -> Int64? {
+        if root == "/proc" {
+            var now = timespec()
+            guard clock_gettime(CLOCK_BOOTTIME, &now) == 0 else { return nil }
+            let fraction = Int64(now.tv_nsec) * Self.ticksPerSecond / 1_000_000_000
+            return Int64(now.tv_sec) * Self.ticksPerSecond + fraction
+        }
         guard let text = try? FileReading.text("\(root)/uptime"),
             let uptime = uptimeTicks(text, ticksPerSecond: Self.ticksPerSecond)
         else { return nil }

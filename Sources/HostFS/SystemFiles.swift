@@ -53,8 +53,9 @@ package func ramLimit(_ text: String) -> UInt64?? {
     let word = text.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
     if word == "max" { return .some(nil) }
     guard let bytes = UInt64(word) else { return nil }
-    // v1 has no word for it: the largest page-aligned number of a signed 64-bit counter, 0x7ffffffffffff000.
-    return bytes >= 9_223_372_036_854_771_712 ? .some(nil) : .some(bytes)
+    // v1 has no word for it: the largest page-aligned number of a signed 64-bit counter, 0x7ffffffffffff000 with pages of
+    // 4 KiB; arm64 has pages of up to 64 KiB.
+    return bytes >= UInt64(Int64.max) - 65535 ? .some(nil) : .some(bytes)
 }
 
 /// The inode number in a namespace link such as `pid:[4026531836]`.

@@ -18,7 +18,9 @@ extension Observation {
         func ownership(_ pid: UInt32, _ process: ObservedProcess?) -> Ownership {
             let held = snapshot.processes.filter { $0.pid == pid }
             let place = lookup.place(of: pid)
-            let id = held.first?.container ?? place.container?.id
+            // What a driver lists may be another process than the one that has this PID here.
+            let isSame = held.first.map { $0.holder == .container || $0.holder == .host } ?? true
+            let id = held.isEmpty ? place.container?.id : held[0].container
             let container = id.flatMap { id in
                 (snapshot.containers + snapshot.idleContainers).first { $0.id == id }
                     ?? Container(
@@ -26,7 +28,8 @@ extension Observation {
                         labels: [:], usage: [])
             }
             return Ownership(
-                process: process, pid: pid, holder: held.first?.holder ?? place.holder, container: container, held: held
+                process: isSame ? process : nil, pid: pid, holder: held.first?.holder ?? place.holder,
+                container: container, held: held
             )
         }
         var owners: [Ownership] = []

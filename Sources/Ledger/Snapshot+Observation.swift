@@ -164,7 +164,7 @@ private struct Book {
             id: id, name: engine?.1.name, image: engine?.1.image, runtime: engine?.0 ?? runtime, known: engine != nil,
             parents: [], labels: engine?.1.labels ?? [:], ramLimit: limit?.value?.flatMap { Bytes(exactly: $0) },
             ramLimitUnavailable: limit == nil
-                ? "it holds no GPU memory, so its cgroup was not looked for" : limit?.reason, usage: [])
+                ? "its cgroup was not read" : limit?.reason, usage: [])
     }
 
     // MARK: Processes
@@ -178,7 +178,8 @@ private struct Book {
             let process = entry.place.process
             return GPUProcess(
                 pid: entry.pid, startTime: process.flatMap(startTime), namespacePIDs: process?.namespacePIDs ?? [],
-                name: process?.name, user: process?.user, device: entry.device, bytes: entry.claim.bytes,
+                name: process.flatMap { $0.name.isEmpty ? nil : $0.name }, user: process?.user, device: entry.device,
+                bytes: entry.claim.bytes,
                 unavailable: entry.claim.bytes == nil ? Self.untold : nil,
                 types: ProcessType.allCases.filter(entry.claim.types.contains), holder: entry.place.holder,
                 container: entry.place.container?.id)
@@ -186,7 +187,10 @@ private struct Book {
     }
 
     private func startTime(of process: ObservedProcess) -> Int64? {
-        guard let boot = observation.view.bootTime, observation.view.ticksPerSecond > 0 else { return nil }
+        // No process starts in the tick of the boot: 0 is one whose stat could not be read.
+        guard let boot = observation.view.bootTime, observation.view.ticksPerSecond > 0, process.startTick != 0 else {
+            return nil
+        }
         let (boots, overflow) = boot.multipliedReportingOverflow(by: 1000)
         let (ticks, tooMany) = process.startTick.multipliedReportingOverflow(by: 1000)
         return overflow || tooMany ? nil : boots.adding(ticks / observation.view.ticksPerSecond)

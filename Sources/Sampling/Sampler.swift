@@ -59,7 +59,7 @@ package final class Sampler {
 
         do throws(FileError) {
             observation.view = try proc.view()
-            observation.processes = processes(listedBy: devices)
+            observation.processes = processes(listedBy: devices, completely: driverError == nil)
             observation.sources.append(SourceReport(name: "proc", seconds: clock.lap()))
         } catch {
             observation.view.hidesProcesses = true
@@ -88,10 +88,13 @@ package final class Sampler {
         proc.commandLine(of: process.pid, startedAt: process.startTick)
     }
 
-    private func processes(listedBy devices: [ObservedDevice]) -> [ObservedProcess] {
+    /// - Parameter completely: every list was read, so what is in none of them need not be remembered.
+    private func processes(listedBy devices: [ObservedDevice], completely: Bool) -> [ObservedProcess] {
         let listed = devices.flatMap { $0.compute.processes + $0.graphics.processes + $0.mps.processes }
         let found = Set(listed.map(\.pid)).sorted().compactMap(proc.process).map(withKnownContainer)
-        seen = Dictionary(found.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
+        let there = Set(found.map(\.pid))
+        if completely { seen = seen.filter { there.contains($0.key) } }
+        for process in found where process.cgroup.value != nil { seen[process.pid] = process }
         return found
     }
 

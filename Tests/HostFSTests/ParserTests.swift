@@ -41,7 +41,8 @@ struct ParserTests {
         "A RAM limit is a number or none",
         arguments: [
             ("max\n", .some(.none)), ("2147483648\n", .some(2_147_483_648)),
-            ("9223372036854771712\n", .some(.none)), ("0\n", .some(0)), ("", .none), ("rubbish", .none), ("-1", .none),
+            ("9223372036854771712\n", .some(.none)), ("9223372036854710272\n", .some(.none)), ("0\n", .some(0)),
+            ("", .none), ("rubbish", .none), ("-1", .none),
         ] as [(String, UInt64??)])
     func limits(_ text: String, _ expected: UInt64??) {
         #expect(ramLimit(text) == expected)

@@ -69,6 +69,24 @@ struct ProcessTests {
         #expect(proc.uptime() == nil)
     }
 
+    @Test("The system's own clock is that of start times")
+    func ownClock() throws {
+        let uptime = try #require(ProcFS(root: "/proc").uptime())
+        let started = try #require(ProcFS(root: "/proc").process(UInt32(getpid()))).startTick
+        #expect(started <= uptime)
+        #expect(uptime - started < 100 * 3600)
+    }
+
+    @Test("A process whose stat may not be understood is there, and tells neither name nor start")
+    func rubbishStat() throws {
+        let tree = try HostTree()
+        try tree.process(4242, "python3", cgroup: "0::/docker/x")
+        try tree.scratch.write("rubbish", to: "proc/4242/stat")
+        let process = try #require(ProcFS(root: tree.scratch.path("proc")).process(4242))
+        #expect(process.cgroup.value == nil)
+        #expect(process.startTick == 0)
+    }
+
     @Test("A container's RAM limit is read where its hierarchy keeps it")
     func ramLimits() throws {
         let tree = try HostTree()

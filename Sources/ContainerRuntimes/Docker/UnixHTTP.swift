@@ -67,11 +67,14 @@ struct UnixHTTP {
         guard stat(path, &status) == 0, status.st_mode & S_IWGRP != 0 else { return nil }
         var record = group()
         var result: UnsafeMutablePointer<group>?
-        var buffer = [CChar](repeating: 0, count: 4096)
-        guard getgrgid_r(status.st_gid, &record, &buffer, buffer.count, &result) == 0, result != nil else {
-            return String(status.st_gid)
+        var buffer = [CChar](repeating: 0, count: 1 << 16)
+        return buffer.withUnsafeMutableBufferPointer { room in
+            // The name lies in the buffer, with the names of all members.
+            guard getgrgid_r(status.st_gid, &record, room.baseAddress!, room.count, &result) == 0, result != nil else {
+                return String(status.st_gid)
+            }
+            return String(cString: record.gr_name)
         }
-        return String(cString: record.gr_name)
     }
 
     private func send(_ request: String, to fd: Int32, until deadline: Double) throws(EngineError) {

@@ -50,8 +50,16 @@ package struct NVMLDriver: Sendable {
         var count: UInt32 = 0
         // NOT_SUPPORTED on every GPU that cannot be divided.
         guard let mode = functions.mig_mode, mode(gpu, &current, &pending) == 0, current == 1,
-            let counting = functions.mig_count, counting(gpu, &count) == 0, let get = functions.mig_device
+            let counting = functions.mig_count, let get = functions.mig_device
         else { return [] }
+        let counted = NVMLCode(value: counting(gpu, &count))
+        guard counted == .success else {
+            // It is divided, and nobody tells into what.
+            var instances = ObservedDevice.unreadable(
+                index: "\(index):?", why: "nvmlDeviceGetMaxMigDeviceCount: \(counted)")
+            instances.parentIndex = String(index)
+            return [instances]
+        }
         var found: [ObservedDevice] = []
         for slot in 0..<min(count, 64) {
             var handle: cnvml_device?
@@ -102,7 +110,11 @@ package struct NVMLDriver: Sendable {
     private func memory(of device: cnvml_device) -> Reading<ObservedMemory> {
         var second = cnvml_memory_v2()
         second.version = UInt32(MemoryLayout<cnvml_memory_v2>.size) | 2 << 24
-        if let call = library.functions.memory_v2, call(device, &second) == 0 {
+        let code2 = library.functions.memory_v2.map { NVMLCode(value: $0(device, &second)) }
+        if let code2, !code2.meansNoSuchCall, code2 != .success {
+            return .unknown("nvmlDeviceGetMemoryInfo_v2: \(code2)")
+        }
+        if code2 == .success {
             if second.total == 0 { return .unknown(Self.noTotal) }
             return .known(ObservedMemory(total: second.total, used: second.used, free: second.free))
         }

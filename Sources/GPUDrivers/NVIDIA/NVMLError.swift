@@ -40,6 +40,10 @@ package struct NVMLCode: Equatable, Sendable, CustomStringConvertible {
     static let insufficientSize = NVMLCode(value: 7)
     static let versionMismatch = NVMLCode(value: 18)
 
+    /// NOT_SUPPORTED, FUNCTION_NOT_FOUND or ARGUMENT_VERSION_MISMATCH: this driver has the call for nobody, or not for this
+    /// device; any other failure may pass.
+    var meansNoSuchCall: Bool { [3, 13, 25].contains(value) }
+
     package var description: String {
         let (name, meaning) = Self.names[value] ?? ("error \(value)", nil)
         return meaning.map { "\(name) (\($0))" } ?? name

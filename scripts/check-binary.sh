@@ -24,6 +24,7 @@ newest() {
 # within PREFIX LIMIT
 within() {
     version=$(newest "$1")
+    [ -n "$version" ] || return 0
     [ "$(printf '%s\n' "$version" "$2" | sort -V | tail -n 1)" = "$2" ] || fail "asks for $1_$version, above $2"
     echo "  $1_$version"
 }

@@ -1,5 +1,6 @@
 #!/bin/sh
-# uninstall.sh BINDIR SHAREDIR PLUGINS: removes what install.sh put there, and the folders of other programs that are empty then.
+# uninstall.sh BINDIR SHAREDIR PLUGINS: removes what install.sh put there, and nothing else. Folders stay, since one that is
+# empty now may have been so before: Debian's zsh makes such a one.
 set -eu
 bin=$1 share=$2 plugins=$3
 for file in "$plugins/docker-gpu" "$bin/plimsoll" "$share/man/man1/plimsoll.1" "$share/man/man1/docker-gpu.1" \
@@ -11,8 +12,4 @@ for file in "$plugins/docker-gpu" "$bin/plimsoll" "$share/man/man1/plimsoll.1" "
         exit 1
     fi
     echo "Removed $file"
-done
-for folder in "$plugins" "$(dirname "$plugins")" "$share/man/man1" "$share/bash-completion/completions" \
-    "$share/bash-completion" "$share/zsh/site-functions" "$share/zsh" "$share/fish/vendor_completions.d" "$share/fish"; do
-    rmdir "$folder" 2>/dev/null || true
 done

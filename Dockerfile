@@ -19,7 +19,7 @@ COPY .build/dist/plimsoll-*-linux-*.tar.gz /plimsoll.tar.gz
 RUN mkdir /plimsoll && tar -C /plimsoll --strip-components=1 -xzf /plimsoll.tar.gz
 
 # Any base with glibc 2.34 or later and libstdc++.
-FROM ${BASE}
+FROM ${BASE} AS tool
 COPY --from=unpacked /plimsoll/bin/plimsoll /usr/local/bin/plimsoll
 COPY --from=unpacked /plimsoll/LICENSE /usr/local/share/doc/plimsoll/LICENSE
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=utility LANG=C.UTF-8

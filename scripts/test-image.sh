@@ -18,21 +18,24 @@ fail() {
 if [ "$1" = remove ]; then
     [ ! -e "$work/gpusimd.pid" ] || kill "$(cat "$work/gpusimd.pid")" 2>/dev/null || true
     docker rm -f "$name" >/dev/null 2>&1 || true
-    docker rmi "$name:tool" "$name:base" "$name:holder" >/dev/null 2>&1 || true
+    docker rmi "$name:tool" "$name:unpacked" "$name:base" "$name:holder" >/dev/null 2>&1 || true
     exit 0
 fi
 root=$3
 
 tar -C "$root" --one-file-system --exclude=./tmp/* --exclude=./var/cache/* -c . | docker import - "$name:base" >/dev/null
-# The engine may have no network and no BuildKit; neither is needed.
-DOCKER_BUILDKIT=0 docker build --network none --build-arg BASE="$name:base" -t "$name:tool" . >"$work/build.log" 2>&1 ||
-    { cat "$work/build.log" >&2; fail "docker build"; }
+# The engine may have no network and no BuildKit; neither is needed. The first stage gets a name, so that it can be removed.
+for stage in unpacked tool; do
+    DOCKER_BUILDKIT=0 docker build --network none --build-arg BASE="$name:base" --target "$stage" -t "$name:$stage" . \
+        >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; fail "docker build"; }
+done
 
 version=$(docker run --rm --network none "$name:tool" --version)
 [ "$version" = "$(.build/release/plimsoll --version)" ] || fail "--version says $version"
 code=0
 docker run --rm --network none "$name:tool" >"$work/output" 2>&1 || code=$?
-[ "$code" -eq 2 ] && grep -q 'no NVIDIA driver library' "$work/output" || { cat "$work/output" >&2; fail "without a driver: exit code $code"; }
+[ "$code" -eq 2 ] && grep -q 'no NVIDIA driver library' "$work/output" ||
+    { cat "$work/output" >&2; fail "without a driver: exit code $code"; }
 
 [ -x "$build/gpusimd" ] && [ -x "$build/gpusim-hold" ] || {
     [ -z "${CI:-}" ] || fail "the simulated GPU is not built"

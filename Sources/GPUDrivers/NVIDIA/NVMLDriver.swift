@@ -170,7 +170,7 @@ package struct NVMLDriver: Sendable {
         var buffer = [CChar](repeating: 0, count: length)
         let code = buffer.withUnsafeMutableBufferPointer { call($0.baseAddress!, UInt32(length)) }
         guard code == 0 else { return nil }
-        let bytes = buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
+        let bytes = buffer.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }
         return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
     }
 }

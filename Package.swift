@@ -20,13 +20,26 @@ let selfContained: [LinkerSetting] = [
 /// Code that loads into other people's processes: Embedded Swift, which needs nothing but libc and is built whole.
 let embedded: [SwiftSetting] = strict + [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])]
 
+/// What a generation of drivers added to the simulated management library, upon those before it.
+func nvml(_ generation: String, after earlier: [String]) -> Target {
+    .target(
+        name: "NVML\(generation)",
+        dependencies: ["CSimulator"] + earlier.map { Target.Dependency(stringLiteral: "NVML\($0)") },
+        path: "Simulator/SimulatedNVML/\(generation)", swiftSettings: embedded)
+}
+
 let package = Package(
     name: "plimsoll",
     products: [
         .executable(name: "plimsoll", targets: ["plimsoll"]),
         .executable(name: "gpusimd", targets: ["gpusimd"]),
         .executable(name: "gpusim-hold", targets: ["gpusim-hold"]),
-        .library(name: "SimulatedNVML", type: .dynamic, targets: ["SimulatedNVML"]),
+        // One for each generation of drivers, by what it exports; the last is of R545 and later.
+        .library(name: "SimulatedNVML-R440", type: .dynamic, targets: ["NVMLR440"]),
+        .library(name: "SimulatedNVML-R450", type: .dynamic, targets: ["NVMLR450"]),
+        .library(name: "SimulatedNVML-R510", type: .dynamic, targets: ["NVMLR510"]),
+        .library(name: "SimulatedNVML-R535", type: .dynamic, targets: ["NVMLR535"]),
+        .library(name: "SimulatedNVML", type: .dynamic, targets: ["NVMLR545"]),
         .library(name: "SimulatedCUDA", type: .dynamic, targets: ["SimulatedCUDA"]),
     ],
     dependencies: [
@@ -54,9 +67,8 @@ let package = Package(
 
         // The simulated GPU, for the tests and the demo; never linked into the product.
         .target(name: "CSimulator", path: "Simulator/CSimulator", cSettings: strictC),
-        .target(
-            name: "SimulatedNVML", dependencies: ["CSimulator"], path: "Simulator/SimulatedNVML",
-            swiftSettings: embedded),
+        nvml("R440", after: []), nvml("R450", after: ["R440"]), nvml("R510", after: ["R440", "R450"]),
+        nvml("R535", after: ["R440", "R510"]), nvml("R545", after: ["R440", "R535"]),
         .target(
             name: "SimulatedCUDA", dependencies: ["CSimulator"], path: "Simulator/SimulatedCUDA",
             swiftSettings: embedded),

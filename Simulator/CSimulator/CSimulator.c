@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CSimulator.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -76,6 +77,28 @@ int sim_ask(const struct sim_request *request, void *reply, size_t reply_size) {
     }
     pthread_mutex_unlock(&lock);
     return result;
+}
+
+// A device wakes once for a process: the handle keeps it awake.
+static uint64_t awake = 0;
+
+void sim_play(const struct sim_device *device) {
+    uint64_t bit = UINT64_C(1) << (device->number % SIM_MAX_DEVICES);
+    if (device->sleeps_ms > 0 && !(__atomic_fetch_or(&awake, bit, __ATOMIC_RELAXED) & bit)) usleep(device->sleeps_ms * 1000u);
+    if (device->prints) {
+        printf("NVRM: a line that nobody asked for\n");
+        fflush(stdout);
+        fprintf(stderr, "NVRM: another\n");
+    }
+    // On a frozen file system this write sleeps in the kernel, where no signal reaches it.
+    if (device->writes_to[0]) {
+        int fd = open(device->writes_to, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd >= 0) {
+            if (write(fd, "x", 1) < 0) perror(device->writes_to);
+            close(fd);
+        }
+    }
+    if (device->crashes) raise(SIGSEGV);
 }
 
 int sim_listen(const char *path) {

@@ -25,6 +25,7 @@ struct Book {
         var unattributed: UInt64
         var recorded: [HostDescription.Process]
         var listCodes: [Int32]
+        var listsGrow: Bool
     }
 
     /// cudaMalloc takes memory from the card in pieces of 2 MiB.
@@ -35,8 +36,10 @@ struct Book {
     static let invalidValue: Int32 = 1
     static let invalidDevice: Int32 = 101
 
-    let driver: String
+    let driver: DriverVersion
+    let recordBytes: UInt32
     let cuda: Int
+    let tellsProcessMemory: Bool
     let initializeCode: Int32
     let ownNamespace: UInt64
     private(set) var devices: [Device] = []
@@ -45,8 +48,10 @@ struct Book {
     let cardCount: Int
 
     init(_ host: HostDescription, ownNamespace: UInt64) {
-        driver = host.driver
+        driver = DriverVersion(host.driver)
+        recordBytes = host.recordBytes ?? driver.recordBytes
         cuda = host.cuda
+        tellsProcessMemory = host.tellsProcessMemory ?? true
         initializeCode = host.initialize ?? 0
         self.ownNamespace = ownNamespace
         cardCount = host.devices.count
@@ -55,6 +60,7 @@ struct Book {
                 uuid: card.uuid, total: card.totalMiB, reserved: card.reservedMiB, unattributed: card.unattributedMiB,
                 processes: card.processes, faults: card.faults, number: devices.count)
             device.context = (card.contextMiB ?? 0) * Self.mebibyte
+            device.record.sleeps_ms = UInt32((card.wakesInSeconds ?? 0) * 1000)
             device.record.utilization = card.utilization ?? 0
             device.record.max_instances = UInt32(card.instances?.count ?? 0) == 0 ? 0 : 7
             fill(&device.record.name, card.name)
@@ -95,15 +101,14 @@ struct Book {
         return record
     }
 
-    /// What a list of the driver shows to the client at `fd`. Since R535.113 the driver tells PIDs in the caller's own
-    /// namespace and leaves out what is not to be seen there (open-gpu-kernel-modules, os_find_ns_pid).
+    /// What a list of the driver shows to the client at `fd`.
     func processes(on number: Int, list: Int, seenBy fd: Int32) -> (code: Int32, processes: [sim_process]) {
         guard devices.indices.contains(number), list < 3 else { return (2, []) }
         let device = devices[number]
         guard device.listCodes[list] == 0 else { return (device.listCodes[list], []) }
 
         let caller = clients[fd]
-        let seesAll = caller?.pidNamespace == ownNamespace
+        let seesAll = !driver.translatesPIDs || caller?.pidNamespace == ownNamespace
         var found: [sim_process] = []
         if seesAll {
             let type = ["compute", "graphics", "mps"][list]
@@ -128,6 +133,7 @@ struct Book {
                         pid: pid, gpu_instance: SIM_NONE, compute_instance: SIM_NONE, padding: 0, bytes: bytes))
             }
         }
+        if !tellsProcessMemory { for index in found.indices { found[index].bytes = UInt64.max } }
         return (0, Array(found.prefix(Int(SIM_MAX_PROCESSES))))
     }
 
@@ -191,6 +197,10 @@ extension Book.Device {
         context = 0
         self.unattributed = (unattributed ?? 0) * Book.mebibyte
         recorded = processes ?? []
+        record.prints = faults?.prints == true ? 1 : 0
+        record.crashes = faults?.crashes == true ? 1 : 0
+        fill(&record.writes_to, faults?.writesTo ?? "")
+        listsGrow = faults?.growing ?? false
         listCodes = [faults?.compute ?? 0, faults?.graphics ?? 0, faults?.mps ?? 0]
     }
 }

@@ -5,6 +5,10 @@ struct HostDescription: Decodable {
     var driver: String
     /// As cuDriverGetVersion tells it: 12040 is CUDA 12.4.
     var cuda: Int
+    /// Bytes of a record of the driver's third list, where it is not what its version would have it be.
+    var recordBytes: UInt32?
+    /// False where Windows manages the memory: the lists name processes, and not what they hold.
+    var tellsProcessMemory: Bool?
     /// The nvmlReturn_t that nvmlInit_v2 answers with, where the driver is not well.
     var initialize: Int32?
     var devices: [Card]
@@ -22,6 +26,8 @@ struct HostDescription: Decodable {
         /// (RTX 4060 Ti) to 555 MiB (RTX PRO 6000): ollama37#73, ggml llama.cpp PR#23604.
         var contextMiB: UInt64?
         var utilization: UInt32?
+        /// Without persistence mode, how long the card takes to wake when nobody uses it.
+        var wakesInSeconds: Double?
         var processes: [Process]?
         var instances: [Instance]?
         var faults: Faults?
@@ -58,6 +64,12 @@ struct HostDescription: Decodable {
         var compute: Int32?
         var graphics: Int32?
         var mps: Int32?
+        /// The lists grow between the call that asks for their length and the one that reads them.
+        var growing: Bool?
+        var prints: Bool?
+        var crashes: Bool?
+        /// A file that the library writes to before it answers: on a frozen file system it never does.
+        var writesTo: String?
     }
 
     static func read(_ path: String) throws -> HostDescription {

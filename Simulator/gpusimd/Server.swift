@@ -58,13 +58,16 @@ struct Server {
             hello.code = book.initializeCode
             hello.count = UInt32(book.cardCount)
             hello.bytes = UInt64(book.cuda)
-            fill(&hello.text, book.driver)
+            hello.stride = book.recordBytes
+            fill(&hello.text, book.driver.text)
             answer(fd, &hello)
         case SIM_DEVICE:
             var device = book.describe(number)
             answer(fd, &device)
         case SIM_PROCESSES:
-            answerList(fd, book.processes(on: number, list: Int(request.list), seenBy: fd))
+            answerList(
+                fd, book.processes(on: number, list: Int(request.list), seenBy: fd),
+                grows: book.devices.indices.contains(number) && book.devices[number].listsGrow)
         case SIM_CONTEXT: answer(fd, code: book.makeContext(fd, on: number))
         case SIM_UNCONTEXT: answer(fd, code: book.dropContext(fd, on: number))
         case SIM_ALLOCATE:
@@ -86,11 +89,12 @@ struct Server {
         _ = send(fd, &reply, MemoryLayout<Reply>.size, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
     }
 
-    private func answerList(_ fd: Int32, _ list: (code: Int32, processes: [sim_process])) {
+    private func answerList(_ fd: Int32, _ list: (code: Int32, processes: [sim_process]), grows: Bool) {
         let answer = UnsafeMutablePointer<sim_process_list>.allocate(capacity: 1)
         defer { answer.deallocate() }
         memset(answer, 0, MemoryLayout<sim_process_list>.size)
         answer.pointee.code = list.code
+        answer.pointee.grows = grows ? 1 : 0
         answer.pointee.count = UInt32(list.processes.count)
         withUnsafeMutableBytes(of: &answer.pointee.processes) { bytes in
             list.processes.withUnsafeBytes { bytes.copyMemory(from: $0) }

@@ -16,8 +16,13 @@ struct Claims {
 
     init(_ devices: [ObservedDevice], instancesOf: [Int: [Int]]) {
         byDevice = devices.map { _ in [:] }
+        var siblings: [Int: [Int]] = [:]
+        for instances in instancesOf.values { for instance in instances { siblings[instance] = instances } }
         for (place, device) in devices.enumerated() where instancesOf[place] == nil {
-            for (type, process) in Self.listed(by: device) { claim(process, type, on: place) }
+            for (type, process) in Self.listed(by: device) {
+                // Compute instances of one GPU instance may list each other's processes; the ids say whose each is.
+                claim(process, type, on: Self.named(by: process, among: siblings[place] ?? [], devices) ?? place)
+            }
         }
         for (gpu, instances) in instancesOf {
             for (type, process) in Self.listed(by: devices[gpu]) {
@@ -44,13 +49,17 @@ struct Claims {
         of process: ListedProcess, on gpu: Int, _ instances: [Int], _ devices: [ObservedDevice],
         _ known: [[UInt32: Claim]]
     ) -> Int? {
-        if let gpuInstance = process.gpuInstance {
-            let named = instances.first {
-                devices[$0].gpuInstance == gpuInstance && devices[$0].computeInstance == process.computeInstance
-            }
-            if let named { return named }
-        }
+        if let named = named(by: process, among: instances, devices) { return named }
         let listing = instances.filter { known[$0][process.pid] != nil }
         return listing.count > 1 ? nil : listing.first ?? gpu
+    }
+
+    private static func named(
+        by process: ListedProcess, among instances: [Int], _ devices: [ObservedDevice]
+    ) -> Int? {
+        guard let gpuInstance = process.gpuInstance else { return nil }
+        return instances.first {
+            devices[$0].gpuInstance == gpuInstance && devices[$0].computeInstance == process.computeInstance
+        }
     }
 }

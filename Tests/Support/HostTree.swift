@@ -5,6 +5,16 @@ package final class HostTree {
     package let scratch: Scratch
     private var cards: [[String: Any]] = []
     private var containers: [[String: Any]] = []
+    private var driver: [String: Any] = ["driver": "550.144.03", "cuda": 12040]
+
+    /// One of the hosts in Simulator/hosts.
+    package convenience init(simulating name: String) throws {
+        try self.init()
+        let file = Build.package.appending(path: "Simulator/hosts/\(name).json")
+        let description = try JSONSerialization.jsonObject(with: Data(contentsOf: file))
+        driver = description as? [String: Any] ?? [:]
+        cards = driver["devices"] as? [[String: Any]] ?? []
+    }
 
     /// Booted on 2026-11-01 at 00:00:00 UTC, `uptime` seconds ago.
     package init(uptime: String = "100000.00 1.00") throws {
@@ -68,6 +78,24 @@ package final class HostTree {
         return self
     }
 
+    /// What the driver lists on a card, or on a MIG instance of it.
+    @discardableResult
+    package func list(_ processes: [[String: Any]], card: Int = 0, instance: Int? = nil) -> HostTree {
+        if let instance, var instances = cards[card]["instances"] as? [[String: Any]] {
+            instances[instance]["processes"] = processes
+            cards[card]["instances"] = instances
+        } else {
+            cards[card]["processes"] = processes
+        }
+        return self
+    }
+
+    @discardableResult
+    package func faults(_ faults: [String: Any], card: Int = 0) -> HostTree {
+        cards[card]["faults"] = faults
+        return self
+    }
+
     /// A line of the driver's lists.
     package static func listed(_ pid: Int, _ mebibytes: Int?, _ types: [String] = ["compute"]) -> [String: Any] {
         var line: [String: Any] = ["pid": pid, "types": types]
@@ -81,7 +109,8 @@ package final class HostTree {
     package func start(
         _ more: [String: Any] = [:], engine behaviour: StubEngine.Behaviour? = nil
     ) throws -> RunningHost {
-        var description: [String: Any] = ["driver": "550.144.03", "cuda": 12040, "devices": cards]
+        var description = driver
+        description["devices"] = cards
         description.merge(more) { $1 }
         let json = try JSONSerialization.data(withJSONObject: description)
         try json.write(to: scratch.url.appending(path: "gpus.json"))

@@ -13,7 +13,9 @@ package final class SimulatedDriver {
         let files = FileManager.default
         try files.createDirectory(atPath: libraries, withIntermediateDirectories: true)
         try files.createDirectory(atPath: socketFolder, withIntermediateDirectories: true)
-        for (built, name) in [("libSimulatedNVML.so", "libnvidia-ml.so.1"), ("libSimulatedCUDA.so", "libcuda.so.1")] {
+        for (built, name) in [
+            (try Self.library(forHost: host), "libnvidia-ml.so.1"), ("libSimulatedCUDA.so", "libcuda.so.1"),
+        ] {
             try files.copyItem(atPath: Build.folder.appending(path: built).path, toPath: "\(libraries)/\(name)")
         }
         daemon.executableURL = Build.folder.appending(path: "gpusimd")
@@ -25,6 +27,22 @@ package final class SimulatedDriver {
         guard word.starts(with: "ready".utf8) else {
             throw Unexpected("gpusimd says: \(String(decoding: word, as: UTF8.self))")
         }
+    }
+
+    /// The management library of the host's driver: each generation exports what it brought.
+    private static func library(forHost path: String) throws -> String {
+        let host = try JSONDocument(String(contentsOfFile: path, encoding: .utf8))
+        switch Int(host["driver"].string?.prefix { $0 != "." } ?? "") ?? 0 {
+        case ..<450: return "libSimulatedNVML-R440.so"
+        case ..<510: return "libSimulatedNVML-R450.so"
+        case ..<535: return "libSimulatedNVML-R510.so"
+        case 535 where host["driver"].string.map(isBeforeDetailList) == true: return "libSimulatedNVML-R535.so"
+        default: return "libSimulatedNVML.so"
+        }
+    }
+
+    private static func isBeforeDetailList(_ driver: String) -> Bool {
+        driver.split(separator: ".").compactMap { Int($0) }.lexicographicallyPrecedes([535, 98])
     }
 
     deinit {

@@ -41,6 +41,7 @@ struct sim_reply {
     uint32_t count;
     uint64_t bytes;
     uint64_t address;
+    uint32_t stride;  // bytes of a record of the driver's third list
     char text[80];
 };
 
@@ -64,6 +65,11 @@ struct sim_device {
     uint64_t reserved;
     uint64_t used;
     uint64_t free;
+    // What a bad day has in store for who takes the device's handle.
+    uint32_t sleeps_ms;   // how long it takes to wake, without persistence mode; the first time in a process
+    uint32_t prints;      // the library writes to standard output and error
+    uint32_t crashes;     // the library takes its process down
+    char writes_to[192];  // a file that it writes to first, for a file system that somebody froze
 };
 
 struct sim_process {
@@ -77,6 +83,8 @@ struct sim_process {
 struct sim_process_list {
     int32_t code;
     uint32_t count;
+    uint32_t grows;  // asked for its length, it tells an older one
+    uint32_t padding;
     struct sim_process processes[SIM_MAX_PROCESSES];
 };
 
@@ -86,6 +94,9 @@ int sim_ask(const struct sim_request *request, void *reply, size_t reply_size);
 // The current context is a matter of each thread in CUDA; the number of its device, or SIM_NONE.
 uint32_t sim_current_device(void);
 void sim_set_current_device(uint32_t device);
+
+// Does what the device's record has in store: sleeps, prints, writes, crashes.
+void sim_play(const struct sim_device *device);
 
 // A listening socket at `path`, or -1 with errno. Everybody may connect, as with /dev/nvidiactl.
 int sim_listen(const char *path);

@@ -1,45 +1,45 @@
 import CSimulator
 
 /// nvmlReturn_t, as far as the simulator answers with it (nvml.h).
-enum Code {
-    static let success: Int32 = 0
-    static let uninitialized: Int32 = 1
-    static let invalidArgument: Int32 = 2
-    static let notSupported: Int32 = 3
-    static let notFound: Int32 = 6
-    static let insufficientSize: Int32 = 7
-    static let driverNotLoaded: Int32 = 9
-    static let versionMismatch: Int32 = 25
-    static let unknown: Int32 = 999
+package enum Code {
+    package static let success: Int32 = 0
+    package static let uninitialized: Int32 = 1
+    package static let invalidArgument: Int32 = 2
+    package static let notSupported: Int32 = 3
+    package static let notFound: Int32 = 6
+    package static let insufficientSize: Int32 = 7
+    package static let driverNotLoaded: Int32 = 9
+    package static let versionMismatch: Int32 = 25
+    package static let unknown: Int32 = 999
 }
 
 /// What an `nvmlDevice_t` is here: the book's number of the device, plus one so that no handle is null.
 public typealias Handle = OpaquePointer
 
 /// The book, asked over the simulator's socket; a book that does not answer is a driver that is not loaded.
-enum Book {
-    static func hello() -> sim_reply? {
+package enum Book {
+    package static func hello() -> sim_reply? {
         ask(SIM_HELLO, bytes: sim_pid_namespace("self"), into: sim_reply())
     }
 
-    static func device(_ number: UInt32) -> sim_device? {
+    package static func device(_ number: UInt32) -> sim_device? {
         guard let device = ask(SIM_DEVICE, device: number, into: sim_device()), device.code == Code.success else {
             return nil
         }
         return device
     }
 
-    static func device(_ handle: Handle?) -> sim_device? {
+    package static func device(_ handle: Handle?) -> sim_device? {
         guard let handle else { return nil }
         return device(UInt32(truncatingIfNeeded: UInt(bitPattern: handle) - 1))
     }
 
-    static func handle(_ device: sim_device) -> Handle? {
+    package static func handle(_ device: sim_device) -> Handle? {
         Handle(bitPattern: UInt(device.number) + 1)
     }
 
     /// The list goes into memory of the heap: 950 records are too many for a stack that is not ours.
-    static func processes(_ handle: Handle, list: sim_list) -> UnsafeMutablePointer<sim_process_list>? {
+    package static func processes(_ handle: Handle, list: sim_list) -> UnsafeMutablePointer<sim_process_list>? {
         let answer = UnsafeMutablePointer<sim_process_list>.allocate(capacity: 1)
         var request = sim_request()
         request.operation = SIM_PROCESSES.rawValue

@@ -2,6 +2,9 @@ import CSimulator
 
 // The symbols of libnvidia-ml.so.1 that a monitor asks for, with the record layouts of nvml.h (x86-64 and arm64). Named
 // with @_cdecl, which every Swift since 6.2 knows; @c is the same from 6.3 on.
+//
+// Each folder beside this one adds what a driver generation brought, and is a library of its own with all that came before.
+// What was in which: nvitop, issues 79 and 89; go-nvml, issue 25.
 
 @_cdecl("nvmlInit_v2")
 public func nvmlInit_v2() -> Int32 {
@@ -58,6 +61,8 @@ public func nvmlDeviceGetHandleByIndex_v2(_ index: UInt32, _ handle: UnsafeMutab
     guard let handle else { return Code.invalidArgument }
     // The book numbers its GPUs first, then their instances.
     guard let device = Book.device(index), device.parent == SIM_NONE else { return Code.invalidArgument }
+    var playing = device
+    sim_play(&playing)
     guard device.handle_code == Code.success else { return device.handle_code }
     handle.pointee = Book.handle(device)
     return Code.success
@@ -95,19 +100,6 @@ public func nvmlDeviceGetMemoryInfo(_ handle: Handle?, _ memory: UnsafeMutablePo
     return Code.success
 }
 
-/// nvmlMemory_v2_t, 40 bytes: version, total, reserved, free, used.
-@_cdecl("nvmlDeviceGetMemoryInfo_v2")
-public func nvmlDeviceGetMemoryInfo_v2(_ handle: Handle?, _ memory: UnsafeMutablePointer<UInt64>?) -> Int32 {
-    guard let memory, let device = Book.device(handle) else { return Code.invalidArgument }
-    guard UInt32(truncatingIfNeeded: memory[0]) == 40 | 2 << 24 else { return Code.versionMismatch }
-    guard device.memory_code == Code.success else { return device.memory_code }
-    memory[1] = device.total
-    memory[2] = device.reserved
-    memory[3] = device.free
-    memory[4] = device.used
-    return Code.success
-}
-
 /// nvmlUtilization_t: gpu and memory, in percent.
 @_cdecl("nvmlDeviceGetUtilizationRates")
 public func nvmlDeviceGetUtilizationRates(_ handle: Handle?, _ rates: UnsafeMutablePointer<UInt32>?) -> Int32 {
@@ -115,5 +107,12 @@ public func nvmlDeviceGetUtilizationRates(_ handle: Handle?, _ rates: UnsafeMuta
     guard device.utilization_code == Code.success else { return device.utilization_code }
     rates[0] = device.utilization
     rates[1] = 0
+    return Code.success
+}
+
+@_cdecl("nvmlDeviceGetPersistenceMode")
+public func nvmlDeviceGetPersistenceMode(_ handle: Handle?, _ mode: UnsafeMutablePointer<UInt32>?) -> Int32 {
+    guard let mode, let device = Book.device(handle) else { return Code.invalidArgument }
+    mode.pointee = device.sleeps_ms == 0 ? 1 : 0
     return Code.success
 }

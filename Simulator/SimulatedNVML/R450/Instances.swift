@@ -1,4 +1,5 @@
 import CSimulator
+import NVMLR440
 
 // MIG: a GPU that can be divided says so, and its instances are handles of their own. A GPU that cannot says NOT_SUPPORTED.
 

@@ -1,0 +1,64 @@
+import CSimulator
+
+/// How long a list's records are, in bytes.
+package enum Stride {
+    package static let first = 16
+    package static let second = 24
+    package static let third = 32
+}
+
+/// A list, by the two-call protocol of the real ones: a room too small is answered with the number needed.
+package func list(
+    _ handle: Handle?, _ list: sim_list, stride: Int, _ count: UnsafeMutablePointer<UInt32>?,
+    _ records: UnsafeMutableRawPointer?
+) -> Int32 {
+    guard let handle, let count else { return Code.invalidArgument }
+    guard let answer = Book.processes(handle, list: list) else { return Code.unknown }
+    defer { answer.deallocate() }
+    guard answer.pointee.code == Code.success else { return answer.pointee.code }
+
+    let room = count.pointee
+    let needed = answer.pointee.count
+    if needed == 0 {
+        count.pointee = 0
+        return Code.success
+    }
+    // Asked for its length, a growing list tells how long it was a moment ago.
+    count.pointee = records == nil && answer.pointee.grows != 0 ? 1 : needed
+    guard let records, room >= needed else { return Code.insufficientSize }
+
+    withUnsafeBytes(of: &answer.pointee.processes) { bytes in
+        let processes = bytes.bindMemory(to: sim_process.self)
+        for index in 0..<Int(needed) { write(processes[index], to: records + index * stride, stride) }
+    }
+    return Code.success
+}
+
+/// nvmlProcessInfo_v1_t, 16 bytes: pid at 0, usedGpuMemory at 8. nvmlProcessInfo_v2_t, 24 bytes: gpuInstanceId at 16 and
+/// computeInstanceId at 20 too. nvmlProcessDetail_v1_t, 32 bytes: usedGpuCcProtectedMemory at 24.
+private func write(_ process: sim_process, to record: UnsafeMutableRawPointer, _ stride: Int) {
+    record.storeBytes(of: process.pid, as: UInt32.self)
+    record.storeBytes(of: process.bytes, toByteOffset: 8, as: UInt64.self)
+    if stride >= Stride.second {
+        record.storeBytes(of: process.gpu_instance, toByteOffset: 16, as: UInt32.self)
+        record.storeBytes(of: process.compute_instance, toByteOffset: 20, as: UInt32.self)
+    }
+    if stride == Stride.third { record.storeBytes(of: 0, toByteOffset: 24, as: UInt64.self) }
+}
+
+// The names without a suffix are the oldest ABI, in every driver to this day.
+
+@_cdecl("nvmlDeviceGetComputeRunningProcesses")
+public func nvmlDeviceGetComputeRunningProcesses(
+    _ handle: Handle?, _ count: UnsafeMutablePointer<UInt32>?, _ records: UnsafeMutableRawPointer?
+) -> Int32 { list(handle, SIM_COMPUTE, stride: Stride.first, count, records) }
+
+@_cdecl("nvmlDeviceGetGraphicsRunningProcesses")
+public func nvmlDeviceGetGraphicsRunningProcesses(
+    _ handle: Handle?, _ count: UnsafeMutablePointer<UInt32>?, _ records: UnsafeMutableRawPointer?
+) -> Int32 { list(handle, SIM_GRAPHICS, stride: Stride.first, count, records) }
+
+@_cdecl("nvmlDeviceGetMPSComputeRunningProcesses")
+public func nvmlDeviceGetMPSComputeRunningProcesses(
+    _ handle: Handle?, _ count: UnsafeMutablePointer<UInt32>?, _ records: UnsafeMutableRawPointer?
+) -> Int32 { list(handle, SIM_MPS, stride: Stride.first, count, records) }

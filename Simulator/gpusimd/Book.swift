@@ -198,7 +198,7 @@ extension Book.Device {
         self.unattributed = (unattributed ?? 0) * Book.mebibyte
         recorded = processes ?? []
         record.prints = faults?.prints == true ? 1 : 0
-        record.crashes = faults?.crashes == true ? 1 : 0
+        record.crashes = faults?.crashes ?? 0
         fill(&record.writes_to, faults?.writesTo ?? "")
         listsGrow = faults?.growing ?? false
         listCodes = [faults?.compute ?? 0, faults?.graphics ?? 0, faults?.mps ?? 0]

@@ -67,7 +67,8 @@ struct HostDescription: Decodable {
         /// The lists grow between the call that asks for their length and the one that reads them.
         var growing: Bool?
         var prints: Bool?
-        var crashes: Bool?
+        /// At which time that a process takes the handle the library crashes.
+        var crashes: UInt32?
         /// A file that the library writes to before it answers: on a frozen file system it never does.
         var writesTo: String?
     }

@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 
@@ -197,5 +198,28 @@ struct GenerationTests {
         #expect(result.output.contains("trainer"))
         #expect(result.errors.contains("without persistence mode a GPU takes seconds to wake"))
         #expect(result.errors.contains("GPU 0 took 2 s to wake: its persistence mode is off"))
+    }
+
+    @Test(
+        "From inside a container: an old driver names PIDs of the host, which are nobody's here, a new one leaves them out",
+        .enabled(if: geteuid() == 0, "a PID namespace of one's own needs root"), arguments: ["l4-r535", "h100-r570"])
+    func insideContainer(_ name: String) throws {
+        let host = try HostTree(simulating: name).start()
+        let holding = try Holding(["0:1GiB"], driver: host.driver)
+        defer { holding.end() }
+        let result = try run(
+            program: "/usr/bin/unshare", ["--pid", "--fork", "--mount-proc", Build.plimsoll, "--format", "json"],
+            environment: host.driver.environment.merging(["DOCKER_HOST": "unix:///nowhere.sock"]) { $1 })
+        let document = try result.document()
+        #expect(document["devices"][0]["memory"]["usedBytes"].integer ?? 0 > 1 << 30)
+        #expect(document["devices"][0]["ledger"]["containersBytes"].integer == 0)
+        if name == "l4-r535" {
+            #expect(document["processes"][0]["pid"].integer == Int64(holding.pid))
+            #expect(document["processes"][0]["holder"].string == "hidden")
+            #expect(document["devices"][0]["ledger"]["hiddenBytes"].integer ?? 0 > 1 << 30)
+        } else {
+            #expect(document["processes"].elements.isEmpty)
+            #expect(document["devices"][0]["ledger"]["unattributedBytes"].integer ?? 0 > 1 << 30)
+        }
     }
 }

@@ -68,7 +68,7 @@ struct sim_device {
     // What a bad day has in store for who takes the device's handle.
     uint32_t sleeps_ms;   // how long it takes to wake, without persistence mode; the first time in a process
     uint32_t prints;      // the library writes to standard output and error
-    uint32_t crashes;     // the library takes its process down
+    uint32_t crashes;     // the library takes its process down, the so manieth time
     char writes_to[192];  // a file that it writes to first, for a file system that somebody froze
 };
 

@@ -18,6 +18,7 @@ package enum DriverChild {
     /// Serves where this program was started as the child, and does not return then. To be called before anything else.
     package static func serveIfAsked() {
         guard CommandLine.arguments.first == name, CommandLine.arguments.count == 4 else { return }
+        SystemPath.nameOwnProcess(name)
         // What we were started with and know nothing of, such as a pipe of a shell's, must not stay open in a child that hangs.
         for fd in SystemPath.openFiles() where fd > channel { close(fd) }
         // The parent handles these, and its end ends the channel.

@@ -34,6 +34,10 @@ package struct RowKind: Sendable {
             ("ContainerID", "CONTAINER ID"), ("Container", "CONTAINER"), ("Name", "NAME"),
         ], hasLabels: false)
 
+    package static let fit = RowKind(
+        titles: [("GPU", "GPU"), ("UUID", "UUID"), ("Name", "NAME"), ("Free", "FREE"), ("Total", "TOTAL")],
+        hasLabels: false)
+
     package static let whose = RowKind(
         titles: [
             ("Asked", "ASKED"), ("PID", "HOST PID"), ("InsidePID", "PID INSIDE"), ("User", "USER"), ("GPU", "GPU"),

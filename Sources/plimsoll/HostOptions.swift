@@ -48,7 +48,9 @@ struct HostOptions: ParsableArguments {
     var page: Page { Screen.page(colourless: noColour) }
 
     /// Reads the host, or the recording: again at every call, or the same.
-    func makeSource() throws -> HostSource {
+    ///
+    /// - Parameter limit: seconds that no source is waited for longer.
+    func makeSource(within limit: Double? = nil) throws -> HostSource {
         if let replay {
             do {
                 return .recording(try Recording.read(replay))
@@ -56,7 +58,12 @@ struct HostOptions: ParsableArguments {
                 throw Failure.impossible(error)
             }
         }
-        return .host(Sampler(try plan(), tell: { Output.error($0) }))
+        var plan = try plan()
+        if let limit {
+            plan.deviceTimeout = min(plan.deviceTimeout, limit)
+            plan.engineTimeout = min(plan.engineTimeout, limit)
+        }
+        return .host(Sampler(plan, tell: { Output.error($0) }))
     }
 
     func plan() throws -> SamplingPlan {

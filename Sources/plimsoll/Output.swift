@@ -1,6 +1,7 @@
 import Glibc
 import Ledger
 import Rendering
+import Synchronization
 
 /// Standard output holds the answer alone; what is for people goes to standard error.
 enum Output {
@@ -32,11 +33,25 @@ enum Output {
     }
 
     static func error(_ message: String, prefixed: Bool = true) {
+        if isMidLine { overwrite("") }
         // What a driver, an engine or a recording said is in it, and none of them may steer a terminal.
         let lines = message.split(separator: "\n", omittingEmptySubsequences: false).map {
             shown(String($0), on: Page())
         }
         let bytes = Array(((prefixed ? "plimsoll: " : "") + lines.joined(separator: "\n") + "\n").utf8)
+        _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    /// Whether the cursor stands behind a line that is to be written over.
+    private static let midLine = Atomic(false)
+    static var isMidLine: Bool { midLine.load(ordering: .relaxed) }
+
+    /// A line on a terminal at standard error, in place of the one before; empty to be rid of it.
+    static func overwrite(_ message: String) {
+        let width = Screen.errorColumns ?? 80
+        let line = cut(shown(message, on: Page()), to: width - 1, on: Page())
+        midLine.store(!line.isEmpty, ordering: .relaxed)
+        let bytes = Array("\r\u{1B}[K\(line)".utf8)
         _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
@@ -61,9 +76,12 @@ struct Screen {
             unicode: isUTF8, colour: isTerminal && !colourless && environment("NO_COLOR") == nil)
     }
 
-    static var size: (columns: Int, rows: Int)? {
+    static var size: (columns: Int, rows: Int)? { size(of: STDOUT_FILENO) }
+    static var errorColumns: Int? { size(of: STDERR_FILENO)?.columns }
+
+    private static func size(of fd: Int32) -> (columns: Int, rows: Int)? {
         var size = winsize()
-        guard isTerminal, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        guard isatty(fd) == 1, ioctl(fd, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
         return (min(Int(size.ws_col), 1000), Int(size.ws_row))
     }
 

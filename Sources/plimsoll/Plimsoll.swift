@@ -15,7 +15,10 @@ struct Plimsoll: ParsableCommand {
             Exit codes: 0 done; 1 done, and the answer is no; 2 could not be done; 64 wrong usage; 130 at Ctrl-C.
             """,
         version: version,
-        subcommands: [LedgerCommand.self, StatsCommand.self, PsCommand.self, WhoseCommand.self, CaptureCommand.self],
+        subcommands: [
+            LedgerCommand.self, StatsCommand.self, PsCommand.self, WhoseCommand.self, FitCommand.self,
+            WaitCommand.self, CaptureCommand.self,
+        ],
         defaultSubcommand: LedgerCommand.self)
 }
 

@@ -17,6 +17,7 @@ enum Signals {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInitiated))
             source.setEventHandler {
+                if Output.isMidLine { _ = Glibc.write(STDERR_FILENO, "\n", 1) }
                 if Screen.isTerminal { _ = Glibc.write(STDOUT_FILENO, "\u{1B}[0m\n", 5) }
                 code.exit()
             }

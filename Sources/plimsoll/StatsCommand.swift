@@ -59,7 +59,8 @@ struct StatsCommand: ParsableCommand {
                 (snapshot.outcome == .done ? (knowsNames ? .no : .impossible) : snapshot.outcome).exit()
             }
             let rows = view.rows(named: container, idle: all)
-            stream.show(try format.lines(rows, on: host.page, table: StatsRows.table(_:on:)), snapshot)
+            let page = host.page
+            stream.show(try format.lines(rows, on: page, table: StatsRows.table(_:on:)), on: page, snapshot)
             // A recording is of one moment.
             if noStream || host.replay != nil { Outcome.done.exit() }
             stream.sleep(interval)
@@ -89,13 +90,13 @@ private struct Stream {
         self.redraws = redraws
     }
 
-    mutating func show(_ lines: [String], _ snapshot: Snapshot) {
+    mutating func show(_ lines: [String], on page: Page, _ snapshot: Snapshot) {
         let errors = snapshot.sources.compactMap(\.error)
         if redraws {
             // Home, each line to its end, and what was below: one write, so that nothing flickers. A terminal that was made
             // narrower or wider has moved what was on it, so that is wiped.
-            let isSame = isRunning && width == Screen.size?.columns
-            width = Screen.size?.columns
+            let isSame = isRunning && width == page.width
+            width = page.width
             let start = isSame ? "\u{1B}[H" : "\u{1B}[2J\u{1B}[H"
             Output.write(start + fitting(lines, beside: errors).map { $0 + "\u{1B}[K\n" }.joined() + "\u{1B}[J")
         } else {

@@ -64,6 +64,40 @@ struct StreamTests {
         #expect(terminal.reader.rest().hasSuffix("\u{1B}[0m\r\n"))
     }
 
+    @Test("A terminal that is made narrower while a stream runs is wiped, and no line is wider than it is then")
+    func shrinkingTerminal() throws {
+        let host = try host()
+        let terminal = try PseudoTerminal(columns: 100, rows: 24)
+        let process = Process()
+        process.executableURL = URL(filePath: Build.plimsoll)
+        process.arguments = ["stats", "--interval", "0.1"]
+        process.environment = host.environment.merging(["LANG": "C.UTF-8", "TERM": "xterm"]) { $1 }
+        process.standardOutput = terminal.slave
+        process.standardError = terminal.slave
+        process.standardInput = terminal.slave
+        try process.run()
+        defer { process.terminate() }
+        #expect(terminal.reader.read { $0.contains("10MiB / 100MiB") }.contains("CONTAINER ID"))
+        for (columns, rows) in [(40, 10), (20, 3), (1, 1), (80, 24)] as [(UInt16, UInt16)] {
+            _ = terminal.reader.rest()
+            terminal.resize(columns: columns, rows: rows)
+            // A frame that was on its way is of the old width; the next one is not.
+            let frames = terminal.reader.read { shown in
+                shown.hasSuffix("\u{1B}[J") && lastWiped(shown).map { $0.allSatisfy { $0.count <= columns } } == true
+            }
+            let last = lastWiped(frames) ?? ["nothing was wiped"]
+            #expect(last.allSatisfy { $0.count <= columns }, "\(last)")
+        }
+        #expect(process.isRunning)
+    }
+
+    /// The lines since the screen was wiped last, without what steers the terminal; nil where it never was.
+    private func lastWiped(_ shown: String) -> [String]? {
+        shown.components(separatedBy: "\u{1B}[2J\u{1B}[H").dropFirst().last?.components(separatedBy: "\r\n").map {
+            $0.replacing(/\u{1B}\[[0-9]*[A-Za-z]/, with: "")
+        }
+    }
+
     @Test("Ctrl-C ends it with 130 also while the driver hangs")
     func interruptWhileHanging() throws {
         let host = try host()
@@ -119,6 +153,11 @@ final class PseudoTerminal {
     }
 
     deinit { close(master) }
+
+    func resize(columns: UInt16, rows: UInt16) {
+        var size = winsize(ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
+        _ = ioctl(master, UInt(TIOCSWINSZ), &size)
+    }
 
     /// Every setting of the terminal, as text.
     var settings: String {

@@ -11,6 +11,8 @@ struct UsageTests {
             ["bogus"], ["ledger", "--bogus"], ["ledger", "--format", "xml"], ["ledger", "--fail-above", "0"],
             ["ledger", "--warn", "101%"], ["stats", "--interval", "0"], ["stats", "--format", "{{.Bogus}}"],
             ["whose", "abc"], ["capture"], ["--timeout", "-1"], ["ps", "--format", "{{if}}"], ["whose"],
+            ["fit"], ["fit", "0"], ["fit", "8g"], ["fit", "GiB"], ["fit", "1e99"], ["fit", "8GiB", "12GiB"],
+            ["fit", "--", "-1"], ["fit", "999TiB"], ["wait", "8GiB", "--for", "0"], ["fit", "1.2.3GiB"],
         ])
     func wrong(_ arguments: [String]) throws {
         let result = try run(arguments)

@@ -1,0 +1,48 @@
+/// What is free on a device for a program that comes now, and who holds most of the rest.
+package struct Room: Sendable, Equatable {
+    /// Place in the snapshot's devices.
+    package var device: Int
+    /// nil where the driver does not tell.
+    package var free: Bytes?
+    package var largest: Occupant?
+
+    package struct Occupant: Sendable, Equatable {
+        /// Of a container, or of a process that is in none.
+        package var name: String
+        package var bytes: Bytes
+    }
+}
+
+extension Snapshot {
+    /// The devices that a program can be put on. A GPU that is divided is not one of them, its instances are (NVIDIA, MIG
+    /// User Guide, "CUDA Device Enumeration").
+    ///
+    /// - Parameter wanted: an index, or the beginning of a UUID; nil for every device.
+    package func rooms(on wanted: String?) -> [Room] {
+        let divided = Set(devices.compactMap(\.parent))
+        return devices.indices.filter { place in
+            let device = devices[place]
+            if let uuid = device.uuid, divided.contains(uuid) { return false }
+            guard let wanted else { return true }
+            return device.index == wanted || device.uuid?.hasPrefix(wanted) == true
+        }.map(room)
+    }
+
+    private func room(_ place: Int) -> Room {
+        let sharedWith = devices[place].memory.sharedWith
+        let carrier = devices.firstIndex { sharedWith != nil && $0.reference == sharedWith } ?? place
+        return Room(device: place, free: devices[carrier].memory.free, largest: largest(on: carrier))
+    }
+
+    private func largest(on device: Int) -> Room.Occupant? {
+        let inContainers = containers.compactMap { container in
+            container.usage.first { $0.device == device }?.bytes.map { bytes in
+                Room.Occupant(name: container.name ?? String(container.id.prefix(12)), bytes: bytes)
+            }
+        }
+        let others = processes.filter { $0.device == device && $0.holder != .container }.compactMap { process in
+            process.bytes.map { Room.Occupant(name: process.name ?? "PID \(process.pid)", bytes: $0) }
+        }
+        return (inContainers + others).max { ($0.bytes, $1.name) < ($1.bytes, $0.name) }
+    }
+}

@@ -1,0 +1,30 @@
+import Ledger
+
+/// The rows of `plimsoll fit` and `plimsoll wait`: the devices that have room.
+package struct RoomRows {
+    package static func row(_ room: Room, in snapshot: Snapshot) -> Row {
+        let device = snapshot.devices[room.device]
+        return Row(
+            fields: [
+                ("GPU", device.index), ("UUID", device.uuid ?? unknown), ("Name", device.name ?? unknown),
+                ("Free", size(room.free)), ("Total", size(device.memory.total)),
+            ], numbers: [("FreeBytes", room.free), ("TotalBytes", device.memory.total)], labels: [:])
+    }
+
+    package static func table(_ rows: [Row]) -> Table {
+        Table(
+            [
+                .init("GPU", importance: 9), .init("NAME", shortest: 6, importance: 5),
+                .init("FREE", .right, importance: 8), .init("TOTAL", .right, importance: 4),
+                .init("UUID", shortest: 8, importance: 3),
+            ], rows: rows.map { row in ["GPU", "Name", "Free", "Total", "UUID"].map { row[$0] ?? unknown } })
+    }
+
+    /// "GPU 0 has 4.48GiB free, and ollama holds 12.58GiB".
+    package static func sentence(_ room: Room, in snapshot: Snapshot) -> String {
+        let gpu = "GPU \(snapshot.devices[room.device].index)"
+        guard let free = room.free else { return "what is free on \(gpu) cannot be told" }
+        let holder = room.largest.map { ", and \($0.name) holds \(size($0.bytes))" } ?? ""
+        return "\(gpu) has \(size(free)) free\(holder)"
+    }
+}

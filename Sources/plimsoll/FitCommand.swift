@@ -1,0 +1,81 @@
+import ArgumentParser
+import Ledger
+import Rendering
+
+struct FitCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fit",
+        abstract: "Whether a device has that much memory free now: exit code 0, else 1.",
+        discussion: """
+            The devices that have it, the roomiest first; of one that is divided, its instances. What a program takes \
+            beyond its data, a CUDA context of 100 to 600 MiB and what its allocator rounds up, is for you to add.
+
+            Fields for --format: .GPU .UUID .Name .Free .Total, as in --format '{{.UUID}}'.
+            """)
+
+    @OptionGroup var host: HostOptions
+    @OptionGroup var question: RoomQuestion
+
+    mutating func run() throws {
+        let format = try RowFormat(question.format, for: .fit)
+        let snapshot = Snapshot(try host.makeSource().observe())
+        Output.troubles(of: snapshot)
+        guard snapshot.outcome == .done else { snapshot.outcome.exit() }
+        let answer = try question.answer(in: snapshot)
+        switch answer {
+        case .fits(let rooms): try question.show(rooms, in: snapshot, as: format, on: host.page)
+        case .doesNotFit(let why), .unknown(let why): Output.error(why)
+        }
+        answer.outcome.exit()
+    }
+}
+
+/// What `fit` and `wait` ask of each snapshot.
+struct RoomQuestion: ParsableArguments {
+    @Argument(
+        help: ArgumentHelp("An amount like 8GiB (of 1024), 12GB (of 1000), or a number of bytes.", valueName: "size"),
+        transform: MemorySize.init)
+    var size: MemorySize
+
+    @Option(help: ArgumentHelp("Only this one: its index, or the beginning of its UUID.", valueName: "gpu"))
+    var device: String?
+
+    @Option(help: ArgumentHelp("table, json (an object a line) or a Go-style template.", valueName: "format"))
+    var format = "table"
+
+    enum Answer {
+        /// The roomiest first.
+        case fits([Room])
+        case doesNotFit(String)
+        case unknown(String)
+
+        var outcome: Outcome {
+            switch self {
+            case .fits: .done
+            case .doesNotFit: .no
+            case .unknown: .impossible
+            }
+        }
+    }
+
+    func answer(in snapshot: Snapshot) throws -> Answer {
+        let rooms = snapshot.rooms(on: device)
+        if let device, rooms.isEmpty {
+            let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].index }
+            return .doesNotFit(
+                "there is no device \(device) to put a program on; there are \(all.joined(separator: ", "))")
+        }
+        let fitting = rooms.filter { ($0.free ?? 0) >= size.bytes }
+        if !fitting.isEmpty {
+            return .fits(fitting.sorted { ($0.free ?? 0, $1.device) > ($1.free ?? 0, $0.device) })
+        }
+        let told = rooms.map { RoomRows.sentence($0, in: snapshot) }.joined(separator: "; ")
+        return rooms.contains { $0.free == nil }
+            ? .unknown("whether \(size) fits cannot be told: \(told)") : .doesNotFit("\(size) does not fit: \(told)")
+    }
+
+    func show(_ rooms: [Room], in snapshot: Snapshot, as format: RowFormat, on page: Page) throws {
+        let rows = rooms.map { RoomRows.row($0, in: snapshot) }
+        Output.write(try format.lines(rows, on: page, table: { rows, _ in RoomRows.table(rows) }))
+    }
+}

@@ -1,0 +1,105 @@
+import ArgumentParser
+import Glibc
+import Ledger
+import Rendering
+
+struct WaitCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "wait",
+        abstract: "Wait until a device has that much memory free, in two readings a second apart.",
+        discussion: """
+            For a script, or before a container's program: plimsoll wait 8GiB && exec python3 serve.py. Exit code 0 when \
+            there is room, 1 when --for has passed. Nothing is reserved: who comes next may take it.
+
+            Fields for --format: .GPU .UUID .Name .Free .Total.
+            """)
+
+    @OptionGroup var host: HostOptions
+    @OptionGroup var question: RoomQuestion
+
+    @Option(
+        name: .customLong("for"), help: ArgumentHelp("Give up after this long, with exit code 1.", valueName: "seconds")
+    )
+    var patience: Double?
+
+    func validate() throws {
+        if let patience, !(patience >= 1 && patience <= 31_622_400) {
+            throw ValidationError("--for is a number of seconds from 1, which two readings take, up to a year.")
+        }
+    }
+
+    mutating func run() throws {
+        let format = try RowFormat(question.format, for: .fit)
+        let source = try host.makeSource(within: patience)
+        let start = ContinuousClock.now
+        var progress = Progress()
+        var roomyBefore: Set<Int> = []
+        var seconds = 0.0
+        while true {
+            let snapshot = Snapshot(source.observe())
+            if seconds == 0, snapshot.outcome != .done {
+                Output.troubles(of: snapshot)
+                snapshot.outcome.exit()
+            }
+            let answer = try question.answer(in: snapshot)
+            var roomy: Set<Int> = []
+            if case .fits(let rooms) = answer {
+                roomy = Set(rooms.map(\.device))
+                // A recording is of one moment.
+                let settled = host.replay != nil ? rooms : rooms.filter { roomyBefore.contains($0.device) }
+                if !settled.isEmpty {
+                    progress.end()
+                    try question.show(settled, in: snapshot, as: format, on: host.page)
+                    Outcome.done.exit()
+                }
+            }
+            roomyBefore = roomy
+            seconds = max(seconds + 1, ((ContinuousClock.now - start) / .seconds(1)).rounded(.up))
+            if host.replay != nil || patience.map({ seconds > $0 }) == true { giveUp(answer, &progress) }
+            progress.show(message(answer, snapshot), after: seconds)
+            sleep(until: start.advanced(by: .seconds(seconds)))
+        }
+    }
+
+    private func giveUp(_ answer: RoomQuestion.Answer, _ progress: inout Progress) -> Never {
+        progress.end()
+        let limit = patience.map { "; gave up after \($0.plain) s" } ?? ""
+        switch answer {
+        case .fits: Output.error("\(question.size) did not stay free for a second\(limit)")
+        case .doesNotFit(let why), .unknown(let why): Output.error(why + limit)
+        }
+        if case .unknown = answer { Outcome.impossible.exit() }
+        Outcome.no.exit()
+    }
+
+    private func message(_ answer: RoomQuestion.Answer, _ snapshot: Snapshot) -> String {
+        switch answer {
+        case .fits(let rooms): "\(RoomRows.sentence(rooms[0], in: snapshot)); reading it once more"
+        case .doesNotFit(let why), .unknown(let why): why
+        }
+    }
+
+    private func sleep(until next: ContinuousClock.Instant) {
+        let left = (next - ContinuousClock.now) / .microseconds(1)
+        if left > 0 { usleep(UInt32(min(left, 1e6))) }
+    }
+}
+
+/// What is told while something is waited for, on standard error: a line that is written over on a terminal; elsewhere, as
+/// in a container's log, the first line and then one each half minute.
+private struct Progress {
+    private var lastTold: Double?
+
+    mutating func show(_ message: String, after seconds: Double) {
+        if Screen.errorsAreShown {
+            Output.overwrite("waiting for \(seconds.plain) s: \(message)")
+        } else if lastTold.map({ seconds - $0 >= 30 }) ?? true {
+            Output.error("waiting: \(message)")
+            lastTold = seconds
+        }
+    }
+
+    mutating func end() {
+        if Screen.errorsAreShown { Output.overwrite("") }
+    }
+}

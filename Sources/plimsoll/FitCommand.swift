@@ -65,13 +65,13 @@ struct RoomQuestion: ParsableArguments {
             return .doesNotFit(
                 "there is no device \(device) to put a program on; there are \(all.joined(separator: ", "))")
         }
-        let fitting = rooms.filter { ($0.free ?? 0) >= size.bytes }
-        if !fitting.isEmpty {
-            return .fits(fitting.sorted { ($0.free ?? 0, $1.device) > ($1.free ?? 0, $0.device) })
-        }
-        let told = rooms.map { RoomRows.sentence($0, in: snapshot) }.joined(separator: "; ")
+        let roomiest = rooms.sorted { ($0.free ?? -1, $1.device) > ($1.free ?? -1, $0.device) }
+        let fitting = roomiest.filter { ($0.free ?? 0) >= size.bytes }
+        if !fitting.isEmpty { return .fits(fitting) }
+        let lines = roomiest.map { RoomRows.sentence($0, in: snapshot) }
+        let told = lines.count == 1 ? " " + lines[0] : lines.map { "\n  " + $0 }.joined()
         return rooms.contains { $0.free == nil }
-            ? .unknown("whether \(size) fits cannot be told: \(told)") : .doesNotFit("\(size) does not fit: \(told)")
+            ? .unknown("whether \(size) fits cannot be told:\(told)") : .doesNotFit("\(size) does not fit:\(told)")
     }
 
     func show(_ rooms: [Room], in snapshot: Snapshot, as format: RowFormat, on page: Page) throws {

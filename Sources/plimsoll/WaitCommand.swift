@@ -63,19 +63,21 @@ struct WaitCommand: ParsableCommand {
 
     private func giveUp(_ answer: RoomQuestion.Answer, _ progress: inout Progress) -> Never {
         progress.end()
-        let limit = patience.map { "; gave up after \($0.plain) s" } ?? ""
+        let limit = patience.map { "gave up after \($0.plain) s: " } ?? ""
         switch answer {
-        case .fits: Output.error("\(question.size) did not stay free for a second\(limit)")
-        case .doesNotFit(let why), .unknown(let why): Output.error(why + limit)
+        case .fits: Output.error("\(limit)\(question.size) did not stay free for a second")
+        case .doesNotFit(let why), .unknown(let why): Output.error(limit + why)
         }
         if case .unknown = answer { Outcome.impossible.exit() }
         Outcome.no.exit()
     }
 
+    /// One line: of several devices, the roomiest.
     private func message(_ answer: RoomQuestion.Answer, _ snapshot: Snapshot) -> String {
         switch answer {
         case .fits(let rooms): "\(RoomRows.sentence(rooms[0], in: snapshot)); reading it once more"
-        case .doesNotFit(let why), .unknown(let why): why
+        case .doesNotFit(let why), .unknown(let why):
+            why.split(separator: "\n").prefix(2).map { $0.drop { $0 == " " } }.joined(separator: " ")
         }
     }
 

@@ -31,8 +31,12 @@ struct FitTests {
         #expect(result.code == 1)
         #expect(result.output == "")
         #expect(
-            result.errors == "plimsoll: 8GiB does not fit: GPU 0 has 4.298GiB free, and ollama holds 12.58GiB; "
-                + "GPU 1 has 1.159GiB free, and jupyter holds 5.871GiB\n")
+            result.errors == """
+                plimsoll: 8GiB does not fit:
+                  GPU 0 has 4.298GiB free, and ollama holds 12.58GiB
+                  GPU 1 has 1.159GiB free, and jupyter holds 5.871GiB
+
+                """)
         let other = try run(["fit", "1GiB", "--device", "7"] + workstation)
         #expect(other.code == 1)
         #expect(other.errors.contains("there is no device 7 to put a program on; there are 0, 1"))

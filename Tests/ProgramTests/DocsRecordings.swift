@@ -32,7 +32,15 @@ enum DocsHost: String, CaseIterable, Sendable {
     /// MiB of the first card that stand on the account of two processes. The simulator's book gives memory to one.
     var sharedMiB: Int { self == .sharedMemory ? 8192 : 0 }
 
-    private static func docker(_ seed: Int) -> String { "0::/system.slice/docker-\(HostTree.id(seed)).scope" }
+    /// A container of Docker on cgroup v2, without a RAM limit, and its one process.
+    private static func run(
+        _ seed: Int, _ name: String, _ image: String, _ pid: Int, _ process: String, inside: Int = 1, on host: HostTree
+    ) throws {
+        let scope = "/system.slice/docker-\(HostTree.id(seed)).scope"
+        host.container(HostTree.id(seed), name, image)
+        try host.process(pid, process, cgroup: "0::" + scope, inside: [inside])
+        try host.ramLimit("max", cgroup: scope + "/memory.max")
+    }
 
     /// The first card of samples/workstation.json.
     private static var ofWorkstation: [[String: Any]] {
@@ -65,8 +73,7 @@ enum DocsHost: String, CaseIterable, Sendable {
     private static func windows() throws -> HostTree {
         let host = try HostTree()
         try host.scratch.write("Linux version 6.6.87.2-microsoft-standard-WSL2 (root@x) #1 SMP\n", to: "proc/version")
-        host.container(HostTree.id(31), "ollama", "ollama/ollama:0.12.6")
-        try host.process(812, "ollama", cgroup: docker(31), inside: [1])
+        try run(31, "ollama", "ollama/ollama:0.12.6", 812, "ollama", on: host)
         return host.card(
             "NVIDIA GeForce RTX 4070", uuid: "GPU-0f6a1d52-6a0e-4f0c-8d3b-7c1b2a9e4f01", total: 12282,
             processes: [HostTree.listed(812, nil)],
@@ -76,10 +83,8 @@ enum DocsHost: String, CaseIterable, Sendable {
     /// The amounts of nvidia-docker's issue 868: the server's own context, and clients that `nvidia-smi` calls M+C.
     private static func multiProcessService() throws -> HostTree {
         let host = try HostTree()
-        for (seed, name, pid) in [(41, "nbody-1", 51_818), (42, "nbody-2", 51_902)] {
-            host.container(HostTree.id(seed), name, "nvidia/samples:nbody")
-            try host.process(pid, "nbody", cgroup: docker(seed), inside: [1])
-        }
+        try run(41, "nbody-1", "nvidia/samples:nbody", 51_818, "nbody", on: host)
+        try run(42, "nbody-2", "nvidia/samples:nbody", 51_902, "nbody", on: host)
         try host.process(45_865, "nvidia-cuda-mps", cgroup: "0::/system.slice/nvidia-mps.service", started: 300)
         return host.card(
             "Tesla V100-SXM2-16GB", uuid: "GPU-9b1c7d20-52f1-4a3e-b1d7-1f0e5a6c8d01", total: 16160,
@@ -92,10 +97,8 @@ enum DocsHost: String, CaseIterable, Sendable {
     /// A model that one container loads and another opens over CUDA IPC.
     private static func sharing() throws -> HostTree {
         let host = try HostTree()
-        for (seed, name, pid) in [(51, "trainer", 6100), (52, "sampler", 6200)] {
-            host.container(HostTree.id(seed), name, "lab/rl:3")
-            try host.process(pid, "python3", cgroup: docker(seed), inside: [1])
-        }
+        try run(51, "trainer", "lab/rl:3", 6100, "python3", on: host)
+        try run(52, "sampler", "lab/rl:3", 6200, "python3", on: host)
         return host.card(
             "NVIDIA RTX A6000", uuid: "GPU-3e7f9a14-0c2b-4d58-9e61-5b8a7c3d2f01", total: 49140,
             processes: [HostTree.listed(6100, 17_512), HostTree.listed(6200, 9042)],
@@ -105,8 +108,7 @@ enum DocsHost: String, CaseIterable, Sendable {
     /// The amounts of pynvml's issue 63: 60 GB from cudaMallocManaged, of which the driver tells 5 GB of the process.
     private static func managed() throws -> HostTree {
         let host = try HostTree()
-        host.container(HostTree.id(61), "solver", "lab/solver:1")
-        try host.process(7100, "solver", cgroup: docker(61), inside: [1])
+        try run(61, "solver", "lab/solver:1", 7100, "solver", on: host)
         return host.card(
             "NVIDIA A100-SXM4-80GB", uuid: "GPU-c2d4e6f8-1a3b-4c5d-8e9f-0a1b2c3d4e01", total: 81920,
             processes: [HostTree.listed(7100, 4768)],
@@ -117,9 +119,8 @@ enum DocsHost: String, CaseIterable, Sendable {
     private static func unified() throws -> HostTree {
         let host = try HostTree()
         try host.scratch.write("MemTotal: 125526672 kB\nMemAvailable: 61865984 kB\n", to: "proc/meminfo")
-        host.container(HostTree.id(71), "vllm", "vllm/vllm-openai:v0.11.0")
-        try host.process(8100, "VLLM::EngineCor", cgroup: docker(71), inside: [92])
-            .process(1900, "Xorg", cgroup: "0::/user.slice/user-1000.slice/session-2.scope", started: 40)
+        try run(71, "vllm", "vllm/vllm-openai:v0.11.0", 8100, "VLLM::EngineCor", inside: 92, on: host)
+        try host.process(1900, "Xorg", cgroup: "0::/user.slice/user-1000.slice/session-2.scope", started: 40)
         return host.card(
             "NVIDIA GB10", uuid: "GPU-7a5b3c1d-9e8f-4a6b-8c7d-2e1f0a9b8c01", total: 0,
             processes: [HostTree.listed(8100, 41_216), HostTree.listed(1900, 88, ["graphics"])],

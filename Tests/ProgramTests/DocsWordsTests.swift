@@ -4,7 +4,7 @@ import Testing
 
 /// docs/reading-the-screen.md explains the program's words: they are the program's, and none of them is left out.
 struct DocsWordsTests {
-    private let page = DocsPage.all.first { $0.description == "docs/reading-the-screen.md" }!
+    private let page = DocsPage(Build.package.appending(path: "docs/reading-the-screen.md"))
 
     /// What the page's tables explain; those of exit codes and of the JSON are told apart by their first title.
     private var explained: [String] {

@@ -20,7 +20,7 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .noSocket(let path): "no container engine at \(path): there is no such socket"
+        case .noSocket(let path): "no container engine at \(path), so its containers have no names here: no such socket"
         case .notRunning(let path): "no container engine answers at \(path): is it running?"
         case .forbidden(let path, let group?):
             """

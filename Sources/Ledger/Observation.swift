@@ -51,6 +51,8 @@ package struct ProcessView: Codable, Sendable, Equatable {
     package var bootTime: Int64?
     /// "535.104.05"; nil where the driver did not tell.
     package var nvidiaDriver: String?
+    /// The newest CUDA that NVIDIA's driver runs, 12040 for 12.4; nil where the driver did not tell.
+    package var cudaVersion: UInt32?
     /// Windows' subsystem for Linux; nil in recordings that do not say.
     package var isWSL: Bool?
 

@@ -24,7 +24,7 @@ struct ProcessLookup {
 
     /// Of a PID in a driver's list.
     func place(of pid: UInt32, listedBy device: ObservedDevice) -> ProcessPlace {
-        guard meansOurProcesses(device.vendor) else { return .hidden }
+        guard view.meansOurProcesses(device.vendor) else { return .hidden }
         // It got its PID after the driver was asked: another one had it then, and that one is no more.
         if let asked = device.askedAtTick, let process = processes[pid], process.startTick > asked { return .gone }
         return place(of: pid)
@@ -50,15 +50,17 @@ struct ProcessLookup {
         }
         return ProcessPlace(holder: .host, process: process)
     }
+}
 
+extension ProcessView {
     /// Whether a PID of this driver's lists names a process of the /proc that was read. NVIDIA's driver tells PIDs of the
     /// caller's namespace since 535.113.01, before that of the initial one (open-gpu-kernel-modules, os_find_ns_pid).
-    private func meansOurProcesses(_ vendor: Vendor) -> Bool {
-        if view.inInitialNamespace != false { return view.procIsOwn }
-        guard vendor == .nvidia, let driver = view.nvidiaDriver else { return false }
+    func meansOurProcesses(_ vendor: Vendor) -> Bool {
+        if inInitialNamespace != false { return procIsOwn }
+        guard vendor == .nvidia, let driver = nvidiaDriver else { return false }
         let numbers = driver.split(separator: ".").compactMap { Int($0) }
         guard numbers.count >= 2 else { return false }
         let translates = (numbers[0], numbers[1]) >= (535, 113)
-        return translates == view.procIsOwn
+        return translates == procIsOwn
     }
 }

@@ -152,6 +152,9 @@ private struct Book {
         }
         // From inside a container a driver leaves out what is not to be seen there.
         let areCut = lists.contains { [$0.compute, $0.graphics, $0.mps].contains(where: \.isFull) }
+        ledger.leavesOutOthers =
+            observation.view.inInitialNamespace == false
+            && observation.view.meansOurProcesses(observation.devices[place].vendor)
         ledger.listsRead = !othersFailed && !areCut && observation.view.seesEveryProcess
         ledger.complete =
             instances != nil && !othersFailed && !areCut && entries.allSatisfy { $0.claim.bytes != nil }

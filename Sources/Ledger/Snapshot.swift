@@ -55,6 +55,8 @@ package struct DeviceLedger: Sendable, Equatable {
     package var complete = false
     /// Every list of the device was read, by somebody who sees every process: who is in none holds nothing there.
     package var listsRead = false
+    /// We are in a container, and the driver's lists leave out who is not in it.
+    package var leavesOutOthers = false
 }
 
 package struct Container: Sendable, Equatable {

@@ -22,18 +22,28 @@ package struct LedgerScreen {
             }
         }
         return lines + legend(for: lines.joined(separator: "\n"), on: page) + untold(on: page) + incomplete(on: page)
+            + leftOut(on: page)
     }
 
     /// Why the driver does not tell the memory of some processes: each reason once.
     private func untold(on page: Page) -> [String] {
         let reasons = Set(snapshot.processes.compactMap(\.unavailable)).sorted()
-        return reasons.flatMap { ["", cut(shown($0, on: page), to: page.width ?? .max, on: page)] }
+        return reasons.flatMap { [""] + paragraph(shown($0, on: page), on: page) }
+    }
+
+    /// What a container's own view leaves out, and where its memory stands then.
+    private func leftOut(on page: Page) -> [String] {
+        guard snapshot.devices.contains(where: \.ledger.leavesOutOthers) else { return [] }
+        return [""]
+            + paragraph(
+                "In a container the driver tells of its own processes alone: (unattributed) is what all others hold, too.",
+                on: page)
     }
 
     private func incomplete(on page: Page) -> [String] {
         snapshot.devices.filter { $0.ledger.containers != nil && !$0.ledger.complete }.flatMap { device in
-            let what = "GPU \(device.index): not all of its processes are told, so (unattributed) is at most that"
-            return ["", cut(shown(what, on: page), to: page.width ?? .max, on: page)]
+            let what = "GPU \(device.index): not all of its processes are told, so some of (unattributed) is theirs"
+            return [""] + paragraph(shown(what, on: page), on: page)
         }
     }
 
@@ -78,6 +88,21 @@ package struct LedgerScreen {
     }
 }
 
+/// A sentence on as many lines as it takes.
+private func paragraph(_ text: String, on page: Page) -> [String] {
+    guard let width = page.width else { return [text] }
+    var lines = [""]
+    for word in text.split(separator: " ").map(String.init) {
+        let longer = lines[lines.count - 1].isEmpty ? word : lines[lines.count - 1] + " " + word
+        if columns(longer) <= width || lines[lines.count - 1].isEmpty {
+            lines[lines.count - 1] = cut(longer, to: width, on: page)
+        } else {
+            lines.append(cut(word, to: width, on: page))
+        }
+    }
+    return lines
+}
+
 /// Explains what is rare in a table, where it occurs in `text`.
 package func legend(for text: String, on page: Page) -> [String] {
     let words = Set(text.split(whereSeparator: \.isWhitespace))
@@ -85,7 +110,9 @@ package func legend(for text: String, on page: Page) -> [String] {
     if words.contains(Substring(unknown)) { lines.append("--  unknown") }
     if words.contains(where: { $0.hasSuffix("B+") }) { lines.append("+  at least: the driver does not tell all of it") }
     if words.contains("(gone)") { lines.append("(gone)  the driver lists it, and there is no such process any more") }
-    if words.contains("(hidden)") { lines.append("(hidden)  the driver lists it, and it is not to be seen from here") }
+    if words.contains("(hidden)") {
+        lines.append("(hidden)  the driver lists it, and from here it cannot be looked up")
+    }
     if text.contains(GPUProcess.mpsServer) {
         lines.append(
             "\(GPUProcess.mpsServer)  on the host, runs CUDA programs of others; their memory stands with them")

@@ -76,7 +76,8 @@ package final class Sampler {
             observation.view.hidesProcesses = true
             observation.sources.append(SourceReport(name: "proc", seconds: clock.lap(), error: error.description))
         }
-        observation.view.nvidiaDriver = answer.version
+        observation.view.nvidiaDriver = answer.versions.driver
+        observation.view.cudaVersion = answer.versions.cuda
 
         let answered = engines.wait()
         observation.engines = answered.engines

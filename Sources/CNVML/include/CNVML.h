@@ -45,6 +45,7 @@ typedef struct {
     int32_t (*_Nonnull memory)(cnvml_device _Nonnull, cnvml_memory *_Nonnull);
 
     int32_t (*_Nullable driver_version)(char *_Nonnull, uint32_t);
+    int32_t (*_Nullable cuda_version)(int32_t *_Nonnull);
     int32_t (*_Nullable memory_v2)(cnvml_device _Nonnull, cnvml_memory_v2 *_Nonnull);
     int32_t (*_Nullable name)(cnvml_device _Nonnull, char *_Nonnull, uint32_t);
     int32_t (*_Nullable uuid)(cnvml_device _Nonnull, char *_Nonnull, uint32_t);

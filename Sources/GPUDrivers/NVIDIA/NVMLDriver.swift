@@ -6,6 +6,8 @@ import Ledger
 package struct NVMLDriver: Sendable {
     let library: NVMLLibrary
     package let driverVersion: String?
+    /// The newest CUDA that the driver runs: 12040 is 12.4 (nvml.h, NVML_CUDA_DRIVER_VERSION_MAJOR).
+    package let cudaVersion: UInt32?
 
     /// - Parameters:
     ///   - path: the library; nil for the system's.
@@ -18,6 +20,9 @@ package struct NVMLDriver: Sendable {
         driverVersion = library.functions.driver_version.flatMap { call in
             Self.string(80) { call($0, $1) }
         }
+        var cuda: Int32 = 0
+        let isTold = library.functions.cuda_version.map { $0(&cuda) == 0 } ?? false
+        cudaVersion = isTold && cuda > 0 ? UInt32(cuda) : nil
     }
 
     package func deviceCount() throws(NVMLError) -> Int {

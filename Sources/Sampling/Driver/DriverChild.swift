@@ -64,7 +64,8 @@ private final class Server: Sendable {
             let driver = try open()
             let gpus = try driver.deviceCount()
             let hang = hanging.withLock { $0 }
-            send(.opened(sample: sample, version: driver.driverVersion, gpus: gpus, hang: hang.sorted()))
+            let versions = DriverVersions(driver: driver.driverVersion, cuda: driver.cudaVersion)
+            send(.opened(sample: sample, versions, gpus: gpus, hang: hang.sorted()))
             for gpu in 0..<gpus where !hang.contains(gpu) {
                 hanging.withLock { _ = $0.insert(gpu) }
                 DispatchQueue(label: "plimsoll.gpu").async { [self] in

@@ -4,7 +4,7 @@ import Ledger
 /// layout is nobody else's business; it is bytes and no JSON because a stream sends it every second.
 enum DriverMessage: Equatable {
     /// The driver answered, with so many GPUs. Those that `hang` still owe an answer from an earlier sample.
-    case opened(sample: UInt32, version: String?, gpus: Int, hang: [Int])
+    case opened(sample: UInt32, DriverVersions, gpus: Int, hang: [Int])
     /// A GPU and its instances, and the seconds that it took to wake where it slept.
     case gpu(sample: UInt32, Int, [ObservedDevice], waking: Double?)
     /// There is no session with the driver, and why. The child ends.
@@ -13,10 +13,11 @@ enum DriverMessage: Equatable {
     var frame: [UInt8] {
         var writer = WireWriter()
         switch self {
-        case .opened(let sample, let version, let gpus, let hang):
+        case .opened(let sample, let versions, let gpus, let hang):
             writer.number(UInt8(0))
             writer.number(sample)
-            writer.optional(version) { $0.text($1) }
+            writer.optional(versions.driver) { $0.text($1) }
+            writer.optional(versions.cuda) { $0.number($1) }
             writer.number(UInt32(gpus))
             writer.list(hang) { $0.number(UInt32($1)) }
         case .gpu(let sample, let gpu, let devices, let waking):
@@ -43,10 +44,12 @@ enum DriverMessage: Equatable {
             let sample: UInt32 = try reader.number()
             switch kind {
             case 0:
-                let version = try reader.optional { reader throws(WireError) in try reader.text() }
+                let versions = DriverVersions(
+                    driver: try reader.optional { reader throws(WireError) in try reader.text() },
+                    cuda: try reader.optional { reader throws(WireError) in try reader.number() })
                 let gpus: UInt32 = try reader.number()
                 self = .opened(
-                    sample: sample, version: version, gpus: Int(gpus),
+                    sample: sample, versions, gpus: Int(gpus),
                     hang: try reader.list { reader throws(WireError) in Int(try reader.number() as UInt32) })
             case 1:
                 let gpu: UInt32 = try reader.number()
@@ -62,6 +65,13 @@ enum DriverMessage: Equatable {
             return nil
         }
     }
+}
+
+/// What the driver says of itself.
+struct DriverVersions: Equatable {
+    var driver: String?
+    /// 12040 is 12.4.
+    var cuda: UInt32?
 }
 
 /// Takes frames out of a stream of bytes that comes in pieces.

@@ -5,7 +5,7 @@ import Ledger
 struct DriverAnswer {
     /// By GPU, in the order of their indices.
     var devices: [ObservedDevice] = []
-    var version: String?
+    var versions = DriverVersions()
     /// What went wrong, of which each device tells its own part too.
     var error: String?
 }
@@ -113,10 +113,10 @@ final class DriverSession {
 
     private func note(_ message: DriverMessage, _ round: inout Round, _ look: ([ObservedDevice]) -> Void) {
         switch message {
-        case .opened(let sample, let version, let gpus, let hang):
+        case .opened(let sample, let versions, let gpus, let hang):
             owesOpening = false
             guard sample == self.sample else { return }
-            round.open(version: version, gpus: gpus, hang: hang)
+            round.open(versions, gpus: gpus, hang: hang)
         case .gpu(let sample, let gpu, let devices, let waking):
             // An answer to an earlier question is of another moment than the rest.
             guard sample == self.sample else { return }
@@ -142,7 +142,7 @@ private struct Round {
     let silence: String
     var whyNot: String?
     var answered: [Int: [ObservedDevice]] = [:]
-    private var version: String?
+    private var versions = DriverVersions()
     private var gpus: Int?
     private var hang: Set<Int> = []
 
@@ -150,8 +150,8 @@ private struct Round {
         self.silence = silence
     }
 
-    mutating func open(version: String?, gpus: Int, hang: [Int]) {
-        self.version = version
+    mutating func open(_ versions: DriverVersions, gpus: Int, hang: [Int]) {
+        self.versions = versions
         self.gpus = gpus
         self.hang = Set(hang)
     }
@@ -172,7 +172,7 @@ private struct Round {
         }
         let troubles = devices.compactMap(\.trouble)
         return DriverAnswer(
-            devices: devices, version: version, error: troubles.isEmpty ? nil : troubles.joined(separator: "; "))
+            devices: devices, versions: versions, error: troubles.isEmpty ? nil : troubles.joined(separator: "; "))
     }
 }
 

@@ -56,11 +56,12 @@ let package = Package(
         .target(
             name: "Sampling", dependencies: ["GPUDrivers", "ContainerRuntimes", "HostFS", "Ledger"],
             swiftSettings: strict),
+        .target(name: "Probe", dependencies: ["Sampling", "HostFS", "Ledger"], swiftSettings: strict),
         .target(name: "Rendering", dependencies: ["Ledger"], swiftSettings: strict),
         .executableTarget(
             name: "plimsoll",
             dependencies: [
-                "Sampling", "Rendering", "HostFS", "Ledger", "COlderGlibc",
+                "Probe", "Sampling", "Rendering", "HostFS", "Ledger", "COlderGlibc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict, linkerSettings: selfContained),

@@ -24,6 +24,57 @@ package struct CgroupFS: Sendable {
         return .unknown(tried.isEmpty ? "its cgroup lies outside what is seen from here" : "not found: \(tried[0])")
     }
 
+    /// The RAM that the process with this /proc/PID/cgroup may have, of all the limits on the way to the root.
+    package func ramLimit(cgroup: String) -> Reading<UInt64?> {
+        least(
+            of: folders(cgroup, controller: "memory"),
+            [{ "\($0)/memory.max" }, { "\($0)/memory.limit_in_bytes" }].map { file in
+                { folder in (try? FileReading.text(file(folder))).flatMap(HostFS.ramLimit) }
+            })
+    }
+
+    /// The CPUs that it may keep busy: its quota in each period.
+    package func cpuLimit(cgroup: String) -> Reading<Double?> {
+        least(
+            of: folders(cgroup, controller: "cpu"),
+            [
+                { folder in (try? FileReading.text("\(folder)/cpu.max")).flatMap(HostFS.cpuLimit) },
+                { folder in
+                    guard let quota = try? FileReading.text("\(folder)/cpu.cfs_quota_us"),
+                        let period = try? FileReading.text("\(folder)/cpu.cfs_period_us")
+                    else { return nil }
+                    return HostFS.cpuLimit(quota.replacing("-1", with: "max") + " " + period)
+                },
+            ])
+    }
+
+    /// Its cgroup in the hierarchy that has the controller, and the ones around it up to the root that is shown here.
+    private func folders(_ cgroup: String, controller: String) -> [String] {
+        let lines = cgroup.split(separator: "\n").map {
+            $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+        }
+        let v1 = lines.first { $0.count == 3 && $0[1].split(separator: ",").contains(Substring(controller)) }
+        guard let line = v1 ?? lines.first(where: { $0.count == 3 && $0[1].isEmpty }) else { return [] }
+        let top = v1 == nil ? root : "\(root)/\(controller)"
+        let components = line[2].split(separator: "/").filter { $0 != ".." }
+        return (0...components.count).map { count in top + components.prefix(count).map { "/" + $0 }.joined() }
+    }
+
+    private func least<Limit: Comparable>(
+        of folders: [String], _ readers: [(String) -> Limit??]
+    ) -> Reading<Limit?> {
+        var least: Limit?
+        var isRead = false
+        for folder in folders {
+            guard let limit = readers.lazy.compactMap({ $0(folder) }).first else { continue }
+            isRead = true
+            if let limit { least = Swift.min(least ?? limit, limit) }
+        }
+        // The root of the unified hierarchy has no such file, and no limit.
+        let isUnified = (try? FileReading.text("\(root)/cgroup.controllers")) != nil
+        return isRead || isUnified ? .known(least) : .unknown("no cgroup is to be seen under \(root)")
+    }
+
     private func files(for place: CgroupContainer) -> [String] {
         let controllers = place.hierarchy.split(separator: ",")
         if controllers.contains("memory") { return ["\(root)/memory\(place.path)/memory.limit_in_bytes"] }

@@ -68,6 +68,14 @@ package func ownContainer(mountinfo: String) -> String? {
     return nil
 }
 
+/// `cpu.max` of cgroup v2, "quota period" in microseconds: how many CPUs that is; a value of nil is "no limit".
+package func cpuLimit(_ text: String) -> Double?? {
+    let words = text.split(whereSeparator: \.isWhitespace)
+    guard words.count == 2, let period = Double(words[1]), period > 0 else { return nil }
+    if words[0] == "max" { return .some(nil) }
+    return Double(words[0]).flatMap { $0 > 0 ? .some($0 / period) : nil }
+}
+
 /// `memory.max` (v2) or `memory.limit_in_bytes` (v1) in bytes; a value of nil is "no limit".
 package func ramLimit(_ text: String) -> UInt64?? {
     let word = text.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""

@@ -11,6 +11,20 @@ package enum SystemPath {
         ((try? FileReading.names(in: "/proc/self/fd")) ?? []).compactMap { Int32($0) }
     }
 
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    /// The file that this process has loaded as the library of that name.
+    package static func loadedFile(of library: String) -> String? {
+        let maps = (try? FileReading.text("/proc/self/maps")) ?? ""
+        for line in maps.split(separator: "\n") {
+            // address perms offset dev inode path; the name may go on with the version behind ".1".
+            guard let start = line.firstIndex(of: "/") else { continue }
+            let path = line[start...]
+            if path.split(separator: "/").last?.hasPrefix(library) == true { return String(path) }
+        }
+        return nil
+    }
+
     /// The name that `ps` and the kernel's log show, which otherwise is that of the file or link a process was started from.
     package static func nameOwnProcess(_ name: String) {
         let fd = open("/proc/self/comm", O_WRONLY | O_CLOEXEC)

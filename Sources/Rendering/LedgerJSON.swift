@@ -14,7 +14,7 @@ extension Snapshot {
 }
 
 extension Device {
-    fileprivate var json: JSON {
+    var json: JSON {
         .object([
             ("index", .string(index)), ("uuid", .string(uuid)), ("name", .string(name)),
             ("vendor", .string(vendor.rawValue)), ("pci", .string(pci)), ("parent", .string(parent)),

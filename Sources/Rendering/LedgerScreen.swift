@@ -89,7 +89,7 @@ package struct LedgerScreen {
 }
 
 /// A sentence on as many lines as it takes.
-private func paragraph(_ text: String, on page: Page) -> [String] {
+func paragraph(_ text: String, on page: Page) -> [String] {
     guard let width = page.width else { return [text] }
     var lines = [""]
     for word in text.split(separator: " ").map(String.init) {

@@ -11,6 +11,12 @@ package struct Page: Sendable {
         self.colour = colour
     }
 
+    func narrowed(by columns: Int) -> Page {
+        var page = self
+        page.width = width.map { max(1, $0 - columns) }
+        return page
+    }
+
     var ellipsis: String { unicode ? "…" : "~" }
 
     package enum Colour: String {

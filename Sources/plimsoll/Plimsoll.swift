@@ -1,4 +1,5 @@
 import ArgumentParser
+import Probe
 import Sampling
 
 /// The program, by its own name.
@@ -17,7 +18,7 @@ struct Plimsoll: ParsableCommand {
         version: version,
         subcommands: [
             LedgerCommand.self, StatsCommand.self, PsCommand.self, WhoseCommand.self, FitCommand.self,
-            WaitCommand.self, CaptureCommand.self,
+            WaitCommand.self, CheckCommand.self, CaptureCommand.self,
         ],
         defaultSubcommand: LedgerCommand.self)
 }
@@ -26,6 +27,7 @@ struct Plimsoll: ParsableCommand {
 enum Main {
     static func main() {
         DriverChild.serveIfAsked()
+        LoaderChild.serveIfAsked()
         Signals.prepare()
         let arguments = CommandLine.arguments
         let name = arguments.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 }

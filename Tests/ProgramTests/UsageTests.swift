@@ -13,6 +13,7 @@ struct UsageTests {
             ["whose", "abc"], ["capture"], ["--timeout", "-1"], ["ps", "--format", "{{if}}"], ["whose"],
             ["fit"], ["fit", "0"], ["fit", "8g"], ["fit", "GiB"], ["fit", "1e99"], ["fit", "8GiB", "12GiB"],
             ["fit", "--", "-1"], ["fit", "999TiB"], ["wait", "8GiB", "--for", "0"], ["fit", "1.2.3GiB"],
+            ["check", "--require", "0"], ["check", "--require-memory", "16G"], ["check", "--replay", "x"],
         ])
     func wrong(_ arguments: [String]) throws {
         let result = try run(arguments)

@@ -12,20 +12,11 @@ import Synchronization
 package enum DriverChild {
     /// What the program is called then, for whoever reads `ps`, and what it is known by.
     static let name = "plimsoll-driver"
-    /// Where its end of the channel is.
-    static let channel: Int32 = 3
 
     /// Serves where this program was started as the child, and does not return then. To be called before anything else.
     package static func serveIfAsked() {
         guard CommandLine.arguments.first == name, CommandLine.arguments.count == 4 else { return }
-        SystemPath.nameOwnProcess(name)
-        // What we were started with and know nothing of, such as a pipe of a shell's, must not stay open in a child that hangs.
-        for fd in SystemPath.openFiles() where fd > channel { close(fd) }
-        // The parent handles these, and its end ends the channel.
-        for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
-        // A library that crashes every second must not fill the disk.
-        var none = rlimit(rlim_cur: 0, rlim_max: 0)
-        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+        OwnChild.settle(as: name)
         let words = CommandLine.arguments
         Server(library: words[1].isEmpty ? nil : words[1], procfs: words[2], sysfs: words[3]).serve()
     }
@@ -51,7 +42,7 @@ private final class Server: Sendable {
     func serve() -> Never {
         var sample: UInt32 = 0
         while true {
-            let count = read(DriverChild.channel, &sample, MemoryLayout<UInt32>.size)
+            let count = read(OwnChild.channel, &sample, MemoryLayout<UInt32>.size)
             if count < 0 && errno == EINTR { continue }
             guard count == MemoryLayout<UInt32>.size else { _exit(0) }
             let asked = sample
@@ -94,7 +85,7 @@ private final class Server: Sendable {
         writing.withLock { _ in
             var rest = frame[...]
             while !rest.isEmpty {
-                let count = rest.withUnsafeBytes { write(DriverChild.channel, $0.baseAddress, $0.count) }
+                let count = rest.withUnsafeBytes { write(OwnChild.channel, $0.baseAddress, $0.count) }
                 if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { _exit(0) }
             }
         }

@@ -31,34 +31,10 @@ final class DriverProcess {
     private var received = [UInt8](repeating: 0, count: 1 << 16)
 
     init(_ plan: SamplingPlan) throws(DriverProcessError) {
-        var ends: [Int32] = [-1, -1]
-        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
-            throw .notStarted(code: errno)
-        }
-        defer { close(ends[1]) }
-        let arguments = [DriverChild.name, plan.nvmlLibrary ?? "", plan.procfs, plan.sysfs]
-        var started: pid_t = 0
-        let code = Self.spawn(arguments, channel: ends[1], &started)
-        guard code == 0 else {
-            close(ends[0])
-            throw .notStarted(code: code)
-        }
-        channel = ends[0]
-        pid = started
-    }
-
-    private static func spawn(_ arguments: [String], channel: Int32, _ pid: inout pid_t) -> Int32 {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, channel, DriverChild.channel)
-        // Who waits for the end of our output must not wait for a child that hangs, and what a library prints is no answer.
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, SystemPath.nothing, O_RDWR, 0)
-        posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO)
-        posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO)
-        var words = arguments.map { strdup($0) } + [nil]
-        defer { for word in words { free(word) } }
-        return posix_spawn(&pid, SystemPath.ownProgram, &actions, nil, &words, environ)
+        let words = [DriverChild.name, plan.nvmlLibrary ?? "", plan.procfs, plan.sysfs]
+        guard let child = OwnChild.start(words) else { throw .notStarted(code: errno) }
+        channel = child.channel
+        pid = child.pid
     }
 
     func ask(_ sample: UInt32) throws(DriverProcessError) {
@@ -114,7 +90,7 @@ final class DriverProcess {
     deinit { close(channel) }
 }
 
-func monotonicSeconds() -> Double {
+package func monotonicSeconds() -> Double {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
     return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9

@@ -1,0 +1,71 @@
+/// Where this program runs, and what of a GPU was brought there. Read of the place itself, and no part of a recording.
+package struct Whereabouts: Sendable, Equatable {
+    package enum Kind: String, Sendable { case host, container, unknown }
+
+    package var kind: Kind
+    /// Of the container, where it can be told.
+    package var id: String?
+    /// "Docker", "Podman", "Kubernetes", "LXC"…, where a mark of it is there.
+    package var engine: String?
+    /// Those that choose GPUs and are set here.
+    package var variables: [Variable]
+    /// Files of GPUs in /dev.
+    package var deviceNodes: [String]
+    package var libraries: [DriverLibrary]
+    /// Bytes of RAM; a value of nil is "no limit".
+    package var ramLimit: Reading<UInt64?>
+    /// CPUs; a value of nil is "no limit".
+    package var cpuLimit: Reading<Double?>
+
+    package struct Variable: Sendable, Equatable {
+        package var name: String
+        package var value: String
+
+        package init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    package init(
+        kind: Kind, id: String?, engine: String?, variables: [Variable], deviceNodes: [String],
+        libraries: [DriverLibrary], ramLimit: Reading<UInt64?>, cpuLimit: Reading<Double?>
+    ) {
+        self.kind = kind
+        self.id = id
+        self.engine = engine
+        self.variables = variables
+        self.deviceNodes = deviceNodes
+        self.libraries = libraries
+        self.ramLimit = ramLimit
+        self.cpuLimit = cpuLimit
+    }
+}
+
+/// A library of the driver, as the loader finds it here: its file, or why it was not loaded.
+package struct DriverLibrary: Sendable, Equatable {
+    package var name: String
+    package var file: Reading<String>
+
+    package init(name: String, file: Reading<String>) {
+        self.name = name
+        self.file = file
+    }
+}
+
+/// Which processes on a GPU can be told from here.
+package enum ProcessesSeen: String, Sendable {
+    case all
+    /// Those of this PID namespace, which is a container's.
+    case own
+    /// The driver names processes, and none of its numbers means anything here.
+    case none
+}
+
+extension ProcessView {
+    /// - Precondition: the driver is NVIDIA's.
+    package var seen: ProcessesSeen {
+        if seesEveryProcess { return .all }
+        return meansOurProcesses(.nvidia) ? .own : .none
+    }
+}

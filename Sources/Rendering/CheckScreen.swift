@@ -1,0 +1,181 @@
+import Ledger
+
+/// What `plimsoll check` tells of the place where it runs: which GPUs can be used here, and what brought them.
+package struct CheckReport {
+    let snapshot: Snapshot
+    let place: Whereabouts
+    let view: ProcessView
+
+    package init(_ snapshot: Snapshot, _ place: Whereabouts, _ view: ProcessView) {
+        self.snapshot = snapshot
+        self.place = place
+        self.view = view
+    }
+
+    /// The devices that a program can be put on, and that answer.
+    package var usable: [Device] {
+        snapshot.rooms(on: nil).map { snapshot.devices[$0.device] }.filter { device in
+            device.memory.total != nil || device.memory.sharedWith != nil
+        }
+    }
+
+    /// Why there is none.
+    package var whyNone: String? {
+        guard usable.isEmpty else { return nil }
+        let nodes = place.deviceNodes.first
+        guard let library = place.libraries.first else { return "no library of a driver was looked for" }
+        guard library.file.value != nil else {
+            if let nodes {
+                return
+                    "\(nodes) is here and the driver's \(library.name) is not: the device was given without the driver "
+                    + "(--device); with the NVIDIA Container Toolkit, --gpus all gives both"
+            }
+            return place.kind == .container
+                ? "this container was given no GPU: start it with --gpus all, or with nvidia.com/gpu=all as a CDI device"
+                : "there is no NVIDIA driver here"
+        }
+        let error = snapshot.sources.first { $0.name == "nvml" }?.error ?? "the driver has no device"
+        return error + (nodes == nil ? "; no device file of a GPU is here" : "")
+    }
+
+    package func lines(on page: Page) -> [String] {
+        var lines = [heading]
+        if !snapshot.devices.isEmpty { lines += [""] + table.lines(on: page) }
+        lines.append("")
+        for (name, text) in facts {
+            let label = name + String(repeating: " ", count: max(1, 11 - name.count))
+            let rest = paragraph(shown(text, on: page), on: page.narrowed(by: label.count))
+            lines += rest.enumerated().map { ($0 == 0 ? label : String(repeating: " ", count: label.count)) + $1 }
+        }
+        return lines + legend(for: lines.joined(separator: "\n"), on: page)
+    }
+
+    private var heading: String {
+        let count = usable.count
+        guard count > 0 else { return "No GPU can be used here." }
+        return count == 1 ? "One GPU can be used here." : "\(count) GPUs can be used here."
+    }
+
+    private var table: Table {
+        Table(
+            [
+                .init("GPU", importance: 9), .init("NAME", shortest: 6, importance: 5),
+                .init("USED / TOTAL", importance: 8), .init("FREE", .right, importance: 7),
+                .init("UTIL", .right, importance: 2), .init("UUID", shortest: 8, importance: 6),
+            ],
+            rows: snapshot.devices.map { device in
+                let memory = device.memory
+                return [
+                    device.index, device.name ?? unknown, "\(size(memory.used)) / \(size(memory.total))",
+                    size(memory.free), device.utilizationPercent.map { "\($0)%" } ?? unknown, device.uuid ?? unknown,
+                ]
+            })
+    }
+
+    private var facts: [(String, String)] {
+        [
+            ("here", here), ("driver", driver), ("chosen by", chosen),
+            (
+                "devices",
+                place.deviceNodes.isEmpty ? "no device file of a GPU" : place.deviceNodes.joined(separator: ", ")
+            ),
+            ("libraries", libraries), ("limits", limits), ("processes", processes),
+        ]
+    }
+
+    private var here: String {
+        let id = place.id.map { " " + shortID($0) } ?? ""
+        switch place.kind {
+        case .host: return "the host, in no container"
+        case .container: return "a container" + (place.engine.map { " of \($0)" } ?? "") + id
+        case .unknown: return "the host, or a container: nothing tells"
+        }
+    }
+
+    private var driver: String {
+        guard let driver = view.nvidiaDriver else { return "none that answers" }
+        let cuda = view.cudaVersion.map { ", for CUDA up to \($0 / 1000).\($0 % 1000 / 10)" } ?? ""
+        return "NVIDIA \(driver)\(cuda)"
+    }
+
+    private var chosen: String {
+        guard !place.variables.isEmpty else {
+            return "no variable: NVIDIA_VISIBLE_DEVICES, CUDA_VISIBLE_DEVICES are not set"
+        }
+        return place.variables.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
+    }
+
+    private var libraries: String {
+        place.libraries.map { library in
+            switch library.file {
+            case .known(let path): path
+            case .unknown(let why): why.hasPrefix(library.name) ? why : "\(library.name): \(why)"
+            }
+        }.joined(separator: ", ")
+    }
+
+    private var limits: String {
+        let ram: String =
+            switch place.ramLimit {
+            case .known(let limit?): "RAM \(size(Bytes(told: limit)))"
+            case .known(nil): "no RAM limit"
+            case .unknown: "RAM limit unknown"
+            }
+        let cpus: String =
+            switch place.cpuLimit {
+            case .known(let limit?): "\(limit.plain) CPUs"
+            case .known(nil): "no CPU limit"
+            case .unknown: "CPU limit unknown"
+            }
+        return "\(ram), \(cpus). They do not limit GPU memory"
+    }
+
+    private var processes: String {
+        guard view.nvidiaDriver != nil else { return "unknown without a driver" }
+        return switch view.seen {
+        case .all: "every process on these GPUs is seen from here"
+        case .own: "from here only this place's own are seen: the memory of others shows as used, and not whose it is"
+        case .none: "the driver's process numbers mean nothing here: nobody's memory can be told from here"
+        }
+    }
+}
+
+extension CheckReport {
+    package var json: JSON {
+        .object([
+            ("schemaVersion", .integer(1)), ("usable", .bool(!usable.isEmpty)), ("reason", .string(whyNone)),
+            (
+                "place",
+                .object([
+                    ("kind", .string(place.kind.rawValue)), ("engine", .string(place.engine)),
+                    ("id", .string(place.id)),
+                ])
+            ),
+            (
+                "driver",
+                .object([
+                    ("version", .string(view.nvidiaDriver)),
+                    ("cuda", .string(view.cudaVersion.map { "\($0 / 1000).\($0 % 1000 / 10)" })),
+                ])
+            ),
+            ("devices", .array(snapshot.devices.map(\.json))),
+            ("variables", .object(place.variables.map { ($0.name, .string($0.value)) })),
+            ("deviceNodes", .array(place.deviceNodes.map { .string($0) })),
+            (
+                "libraries",
+                .array(
+                    place.libraries.map { library in
+                        .object([
+                            ("name", .string(library.name)), ("path", .string(library.file.value)),
+                            ("unavailable", .string(library.file.reason)),
+                        ])
+                    })
+            ),
+            ("ramLimitBytes", .integer(place.ramLimit.value.flatMap { $0 }.flatMap { Bytes(told: $0) })),
+            ("ramLimitUnavailable", .string(place.ramLimit.reason)),
+            ("cpuLimit", place.cpuLimit.value.flatMap { $0 }.map { .number($0) } ?? .null),
+            ("cpuLimitUnavailable", .string(place.cpuLimit.reason)),
+            ("processesSeen", .string(view.nvidiaDriver == nil ? nil : view.seen.rawValue)),
+        ])
+    }
+}

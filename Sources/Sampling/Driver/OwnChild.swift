@@ -1,0 +1,56 @@
+import Glibc
+import HostFS
+
+/// This program started again, as a child that asks a vendor's library something and may be left behind.
+package struct OwnChild: Sendable {
+    package let pid: pid_t
+    /// The parent's end of a socket that both may write to.
+    package let channel: Int32
+
+    /// Where the child's end of the channel is.
+    package static let channel: Int32 = 3
+
+    /// - Parameter words: the name that the child is told apart by, and its arguments.
+    /// - Returns: nil where it could not be started, with errno.
+    package static func start(_ words: [String]) -> OwnChild? {
+        var ends: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+            return nil
+        }
+        defer { close(ends[1]) }
+        var pid: pid_t = 0
+        let code = spawn(words, channel: ends[1], &pid)
+        guard code == 0 else {
+            close(ends[0])
+            errno = code
+            return nil
+        }
+        return OwnChild(pid: pid, channel: ends[0])
+    }
+
+    private static func spawn(_ words: [String], channel: Int32, _ pid: inout pid_t) -> Int32 {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, channel, Self.channel)
+        // Who waits for the end of our output must not wait for a child that hangs, and what a library prints is no answer.
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, SystemPath.nothing, O_RDWR, 0)
+        posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO)
+        var arguments = words.map { strdup($0) } + [nil]
+        defer { for argument in arguments { free(argument) } }
+        return posix_spawn(&pid, SystemPath.ownProgram, &actions, nil, &arguments, environ)
+    }
+
+    /// What a child does before anything else.
+    package static func settle(as name: String) {
+        SystemPath.nameOwnProcess(name)
+        // What we were started with and know nothing of, such as a pipe of a shell's, must not stay open in a child that hangs.
+        for fd in SystemPath.openFiles() where fd > channel { close(fd) }
+        // The parent handles these, and its end ends the channel.
+        for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
+        // A library that crashes every second must not fill the disk.
+        var none = rlimit(rlim_cur: 0, rlim_max: 0)
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+    }
+}

@@ -1,0 +1,66 @@
+import ArgumentParser
+import HostFS
+import Ledger
+import Probe
+import Rendering
+
+struct CheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Can a program use a GPU here, on this host or in this container? Exit code 0, else 1 and why not.",
+        discussion: """
+            Which GPUs are here, what brought them in, what limits this place, and whose processes are seen from it. It \
+            takes no GPU memory. As a health check: plimsoll check --require 2 --require-memory 16GiB
+            """)
+
+    @OptionGroup var host: HostOptions
+
+    @Option(help: ArgumentHelp("table or json.", valueName: "format"))
+    var format = LedgerCommand.Format.table
+
+    @Option(help: ArgumentHelp("Exit with 1 where there are fewer GPUs than this.", valueName: "count"))
+    var require = 1
+
+    @Option(
+        help: ArgumentHelp(
+            "Of these each must have this much memory in all; what is free is for `plimsoll fit`.", valueName: "size"),
+        transform: MemorySize.init)
+    var requireMemory: MemorySize?
+
+    func validate() throws {
+        guard (1...1024).contains(require) else {
+            throw ValidationError("--require is a number of GPUs from 1 to 1024.")
+        }
+        guard host.replay == nil else {
+            throw ValidationError("check tells of the place where it runs, not of a recording.")
+        }
+    }
+
+    mutating func run() throws {
+        let plan = try host.plan()
+        let observation = try host.makeSource().observe()
+        let paths = plan.nvmlLibrary.map { [LoaderChild.libraries[0]: $0] } ?? [:]
+        let libraries = LoaderChild.ask(paths: paths, within: plan.deviceTimeout)
+        let place = WhereaboutsReader(procfs: plan.procfs, sysfs: plan.sysfs)
+            .read(variable: environment(_:), libraries: libraries)
+        let report = CheckReport(Snapshot(observation), place, observation.view)
+        switch format {
+        case .json: Output.write(report.json.text(indented: true) + "\n")
+        case .table: Output.write(report.lines(on: host.page))
+        }
+        judge(report).exit()
+    }
+
+    private func judge(_ report: CheckReport) -> Outcome {
+        if let why = report.whyNone {
+            Output.error(why)
+            return .no
+        }
+        let large = report.usable.filter { device in requireMemory.map { device.memory.total ?? 0 >= $0.bytes } ?? true
+        }
+        guard large.count < require else { return .done }
+        let size = requireMemory.map { " of \($0) or more" } ?? ""
+        Output.error("\(require) GPUs\(size) are required, and \(large.count) of \(report.usable.count) are here")
+        return .no
+    }
+}

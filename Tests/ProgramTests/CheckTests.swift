@@ -1,0 +1,106 @@
+import Foundation
+import TestSupport
+import Testing
+
+private func cards(_ totals: Int...) throws -> HostTree {
+    let host = try HostTree()
+    for (index, total) in totals.enumerated() {
+        host.card("NVIDIA A10", uuid: "GPU-\(index)", total: total, processes: [], ["reservedMiB": 300])
+    }
+    return host
+}
+
+/// Where no mark of an engine is, whatever the machine that runs the tests is.
+private func check(_ host: RunningHost, _ more: String..., variables: [String: String] = [:]) throws -> ProgramResult {
+    let libraries = ["LD_LIBRARY_PATH": host.driver.libraries]
+    return try run(
+        ["check"] + more, environment: host.environment.merging(libraries) { $1 }.merging(variables) { $1 })
+}
+
+struct CheckTests {
+    @Test("The GPUs that are here, the driver, what chose them, and where the libraries came from")
+    func usable() throws {
+        let host = try cards(23028, 23028).start()
+        let result = try check(host, variables: ["NVIDIA_VISIBLE_DEVICES": "all", "CUDA_VISIBLE_DEVICES": "1"])
+        #expect(result.code == 0)
+        #expect(result.errors == "")
+        for words in [
+            "2 GPUs can be used here.", "NVIDIA A10", "GPU-1", "NVIDIA 550.144.03, for CUDA up to 12.4",
+            "NVIDIA_VISIBLE_DEVICES=all CUDA_VISIBLE_DEVICES=1",
+            "\(host.driver.libraries)/libnvidia-ml.so.1, \(host.driver.libraries)/libcuda.so.1",
+            "They do not limit GPU memory",
+        ] { #expect(result.output.contains(words), "\(words)") }
+    }
+
+    @Test("It holds no GPU memory itself: the ledger beside it does not move")
+    func holdsNothing() throws {
+        let host = try cards(23028).start()
+        let before = try host.plimsoll("--format", "json").document()["devices"][0]["memory"]["freeBytes"].integer
+        for _ in 0..<3 {
+            let told = try check(host, "--format", "json").document()
+            #expect(told["devices"][0]["memory"]["freeBytes"].integer == before)
+            #expect(told["devices"][0]["ledger"]["hostBytes"].integer == 0)
+        }
+    }
+
+    @Test(
+        "As a health check: so many GPUs, of so much memory",
+        arguments: [
+            (["--require", "2"], 0), (["--require", "3"], 1), (["--require-memory", "16GiB"], 0),
+            (["--require-memory", "16GiB", "--require", "2"], 1), (["--require-memory", "80GiB"], 1),
+        ] as [([String], Int32)])
+    func gates(_ options: [String], _ code: Int32) throws {
+        let host = try cards(23028, 8192).start()
+        let libraries = ["LD_LIBRARY_PATH": host.driver.libraries]
+        let result = try run(["check"] + options, environment: host.environment.merging(libraries) { $1 })
+        #expect(result.code == code)
+        #expect(result.errors.contains("are required") == (code == 1))
+    }
+
+    @Test("Without a driver: no, and what to do")
+    func nothing() throws {
+        let result = try run(["check"], environment: ["DOCKER_HOST": "unix:///nowhere.sock"])
+        #expect(result.code == 1)
+        #expect(result.output.hasPrefix("No GPU can be used here.\n"))
+        #expect(result.output.contains("libcuda.so.1: cannot open shared object file"))
+        #expect(result.errors != "")
+        let document = try run(
+            ["check", "--format", "json"], environment: ["DOCKER_HOST": "unix:///nowhere.sock"]
+        ).document()
+        #expect(document["usable"].bool == false)
+        #expect(document["reason"].string != nil)
+        #expect(document["driver"]["version"].isNull)
+        #expect(document["libraries"][0]["path"].isNull)
+    }
+
+    @Test("The limits of this place are those of its cgroup and of all around it, on v2 and on v1")
+    func limits() throws {
+        let host = try cards(23028)
+        try host.scratch.write("0::/a/b\n", to: "proc/self/cgroup")
+        try host.scratch.write("cpu memory\n", to: "sys/fs/cgroup/cgroup.controllers")
+        try host.scratch.write("8589934592\n", to: "sys/fs/cgroup/a/memory.max")
+        try host.scratch.write("max\n", to: "sys/fs/cgroup/a/b/memory.max")
+        try host.scratch.write("250000 100000\n", to: "sys/fs/cgroup/a/b/cpu.max")
+        let running = try host.start()
+        let unified = try check(running)
+        #expect(unified.output.contains("RAM 8GiB, 2.5 CPUs. They do not limit GPU memory"))
+        let document = try check(running, "--format", "json").document()
+        #expect(document["ramLimitBytes"].integer == 8 << 30)
+        try host.scratch.write("4:memory:/d/x\n3:cpu,cpuacct:/d/x\n", to: "proc/self/cgroup")
+        try host.scratch.write("4294967296\n", to: "sys/fs/cgroup/memory/d/x/memory.limit_in_bytes")
+        try host.scratch.write("-1\n", to: "sys/fs/cgroup/cpu/d/x/cpu.cfs_quota_us")
+        try host.scratch.write("100000\n", to: "sys/fs/cgroup/cpu/d/x/cpu.cfs_period_us")
+        #expect(try check(running).output.contains("RAM 4GiB, no CPU limit."))
+    }
+
+    @Test("A driver that hangs is left after the time it was given")
+    func hangs() throws {
+        let host = try cards(23028).start()
+        host.driver.sleep()
+        defer { host.driver.wake() }
+        let result = try check(host, "--timeout", "1")
+        #expect(result.code == 1)
+        #expect(result.errors.contains("no answer within 1 s"))
+        #expect(result.seconds < 4)
+    }
+}

@@ -49,6 +49,7 @@ let package = Package(
         // What the Swift runtime takes of glibc that is newer than 2.34, for the product alone.
         .target(name: "COlderGlibc", cSettings: strictC),
         .target(name: "CNVML", cSettings: strictC),
+        .target(name: "CCUDA", cSettings: strictC),
         .target(name: "Ledger", swiftSettings: strict),
         .target(name: "HostFS", dependencies: ["Ledger"], swiftSettings: strict),
         .target(name: "GPUDrivers", dependencies: ["CNVML", "HostFS", "Ledger"], swiftSettings: strict),
@@ -56,7 +57,7 @@ let package = Package(
         .target(
             name: "Sampling", dependencies: ["GPUDrivers", "ContainerRuntimes", "HostFS", "Ledger"],
             swiftSettings: strict),
-        .target(name: "Probe", dependencies: ["Sampling", "HostFS", "Ledger"], swiftSettings: strict),
+        .target(name: "Probe", dependencies: ["CCUDA", "Sampling", "HostFS", "Ledger"], swiftSettings: strict),
         .target(name: "Rendering", dependencies: ["Ledger"], swiftSettings: strict),
         .executableTarget(
             name: "plimsoll",

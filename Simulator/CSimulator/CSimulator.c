@@ -79,6 +79,19 @@ int sim_ask(const struct sim_request *request, void *reply, size_t reply_size) {
     return result;
 }
 
+void sim_uuid_bytes(const struct sim_device *device, uint8_t bytes[16]) {
+    memset(bytes, 0, 16);
+    const char *digit = strchr(device->uuid, '-');
+    for (unsigned nibble = 0; digit && *digit && nibble < 32; digit++) {
+        unsigned value;
+        if (*digit >= '0' && *digit <= '9') value = (unsigned)(*digit - '0');
+        else if ((*digit | 32) >= 'a' && (*digit | 32) <= 'f') value = (unsigned)((*digit | 32) - 'a') + 10;
+        else continue;
+        bytes[nibble / 2] |= (uint8_t)(value << (nibble % 2 ? 0 : 4));
+        nibble++;
+    }
+}
+
 // A device wakes once for a process: the handle keeps it awake.
 static uint64_t awake = 0;
 

@@ -70,6 +70,15 @@ public func cuDeviceGet(_ result: UnsafeMutablePointer<Int32>?, _ ordinal: Int32
     return Code.success
 }
 
+/// CUuuid: the 16 bytes that NVML writes as "GPU-" and hexadecimal digits.
+@_cdecl("cuDeviceGetUuid_v2")
+public func cuDeviceGetUuid_v2(_ uuid: UnsafeMutablePointer<UInt8>?, _ number: Int32) -> Int32 {
+    guard let uuid else { return Code.invalidValue }
+    guard var device = device(number) else { return Code.invalidDevice }
+    sim_uuid_bytes(&device, uuid)
+    return Code.success
+}
+
 @_cdecl("cuDeviceTotalMem_v2")
 public func cuDeviceTotalMem_v2(_ bytes: UnsafeMutablePointer<UInt>?, _ number: Int32) -> Int32 {
     guard let bytes else { return Code.invalidValue }
@@ -118,7 +127,28 @@ public func cuMemAlloc_v2(_ address: UnsafeMutablePointer<UInt64>?, _ bytes: UIn
     return reply.code
 }
 
+@_cdecl("cuMemsetD8_v2")
+public func cuMemsetD8_v2(_ address: UInt64, _ value: UInt8, _ bytes: UInt) -> Int32 { Code.success }
+
+@_cdecl("cuCtxSynchronize")
+public func cuCtxSynchronize() -> Int32 { Code.success }
+
 @_cdecl("cuMemFree_v2")
 public func cuMemFree_v2(_ address: UInt64) -> Int32 {
     ask(SIM_FREE, address: address).code
+}
+
+@_cdecl("cuGetErrorName")
+public func cuGetErrorName(_ code: Int32, _ name: UnsafeMutablePointer<UnsafePointer<CChar>?>?) -> Int32 {
+    guard let name else { return Code.invalidValue }
+    let text: StaticString =
+        switch code {
+        case Code.outOfMemory: "CUDA_ERROR_OUT_OF_MEMORY"
+        case Code.notInitialized: "CUDA_ERROR_NOT_INITIALIZED"
+        case Code.noDevice: "CUDA_ERROR_NO_DEVICE"
+        case Code.invalidDevice: "CUDA_ERROR_INVALID_DEVICE"
+        default: "CUDA_ERROR_UNKNOWN"
+        }
+    name.pointee = UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self)
+    return Code.success
 }

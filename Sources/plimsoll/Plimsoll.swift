@@ -18,7 +18,7 @@ struct Plimsoll: ParsableCommand {
         version: version,
         subcommands: [
             LedgerCommand.self, StatsCommand.self, PsCommand.self, WhoseCommand.self, FitCommand.self,
-            WaitCommand.self, CheckCommand.self, CaptureCommand.self,
+            WaitCommand.self, CheckCommand.self, AllocCommand.self, CaptureCommand.self,
         ],
         defaultSubcommand: LedgerCommand.self)
 }
@@ -28,6 +28,7 @@ enum Main {
     static func main() {
         DriverChild.serveIfAsked()
         LoaderChild.serveIfAsked()
+        AllocationChild.serveIfAsked()
         Signals.prepare()
         let arguments = CommandLine.arguments
         let name = arguments.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 }

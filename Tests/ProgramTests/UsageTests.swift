@@ -14,6 +14,10 @@ struct UsageTests {
             ["fit"], ["fit", "0"], ["fit", "8g"], ["fit", "GiB"], ["fit", "1e99"], ["fit", "8GiB", "12GiB"],
             ["fit", "--", "-1"], ["fit", "999TiB"], ["wait", "8GiB", "--for", "0"], ["fit", "1.2.3GiB"],
             ["check", "--require", "0"], ["check", "--require-memory", "16G"], ["check", "--replay", "x"],
+            ["alloc"], ["alloc", "0"], ["alloc", "--", "-1"], ["alloc", "1e99"], ["alloc", "0x5"], ["alloc", "4x"],
+            ["alloc", "4294967296x4294967296x2"], ["alloc", "1000x1000", "--dtype", "float31"],
+            ["alloc", "8GiB", "--dtype", "float32"], ["alloc", "8GiB", "--max"], ["alloc", "--max", "--count", "2"],
+            ["alloc", "1GiB", "--hold", "soon"], ["alloc", "1GiB", "--count", "0"],
         ])
     func wrong(_ arguments: [String]) throws {
         let result = try run(arguments)

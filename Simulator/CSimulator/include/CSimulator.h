@@ -95,6 +95,9 @@ int sim_ask(const struct sim_request *request, void *reply, size_t reply_size);
 uint32_t sim_current_device(void);
 void sim_set_current_device(uint32_t device);
 
+// The 16 bytes that the digits of the device's UUID stand for; what is missing of them is zero.
+void sim_uuid_bytes(const struct sim_device *device, uint8_t bytes[16]);
+
 // Does what the device's record has in store: sleeps, prints, writes, crashes.
 void sim_play(const struct sim_device *device);
 

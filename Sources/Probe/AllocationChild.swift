@@ -1,0 +1,93 @@
+import Dispatch
+import Glibc
+import HostFS
+import Sampling
+
+/// This program as a child that allocates on a GPU: words on a line in, words on a line out. It ends with its channel, and
+/// all that it held goes with it.
+package enum AllocationChild {
+    static let name = "plimsoll-cuda"
+
+    /// Serves where this program was started as the child, and does not return then.
+    package static func serveIfAsked() {
+        guard CommandLine.arguments.first == name, CommandLine.arguments.count == 2 else { return }
+        OwnChild.settle(as: name)
+        let worker = Worker(library: CommandLine.arguments[1])
+        // A call may take long. The main thread only listens, so that the end of the parent ends the child all the same.
+        let queue = DispatchQueue(label: "plimsoll.cuda")
+        var pending: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = read(OwnChild.channel, &buffer, buffer.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { _exit(0) }
+            pending += buffer[..<count]
+            while let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
+                let line = String(decoding: pending[..<end], as: UTF8.self)
+                pending.removeFirst(end + 1)
+                queue.async { worker.answer(line) }
+            }
+        }
+    }
+}
+
+/// What the child does; every call on one queue, because a context is current on a thread of its own.
+private final class Worker: @unchecked Sendable {
+    private let library: String
+    private var driver: CUDADriver?
+    private var held: [UInt64] = []
+
+    init(library: String) {
+        self.library = library
+    }
+
+    func answer(_ line: String) {
+        let words = line.split(separator: " ").map(String.init)
+        var told: String
+        do throws(CUDAError) {
+            told = try serve(words)
+        } catch {
+            told = "error \(error.code) \(error.description.replacing("\n", with: " "))"
+        }
+        told += "\n"
+        _ = write(OwnChild.channel, told, told.utf8.count)
+    }
+
+    private func serve(_ words: [String]) throws(CUDAError) -> String {
+        switch words.first {
+        case "context":
+            let driver = try CUDADriver(library: library)
+            guard let device = try driver.device(uuid: words[1]) else { return "absent" }
+            try driver.makeContext(on: device)
+            self.driver = driver
+            return "ok \(try driver.memory().free)"
+        case "allocate":
+            guard let driver, let bytes = UInt64(words[1]) else { return "absent" }
+            held.append(try driver.allocate(bytes))
+            return "ok \(try driver.memory().free)"
+        case "largest":
+            guard let driver else { return "absent" }
+            return "ok \(try largest(driver))"
+        default: return "absent"
+        }
+    }
+
+    /// The largest block that is to be had, which stays allocated: fragments and what the driver keeps back make it smaller
+    /// than what is free.
+    private func largest(_ driver: CUDADriver) throws(CUDAError) -> UInt64 {
+        let step: UInt64 = 2 << 20
+        var (least, most) = (UInt64(0), try driver.memory().free / step)
+        while least < most {
+            let middle = (least + most + 1) / 2
+            do throws(CUDAError) {
+                try driver.free(try driver.allocate(middle * step))
+                least = middle
+            } catch {
+                guard error.code == CUDAError.outOfMemory else { throw error }
+                most = middle - 1
+            }
+        }
+        if least > 0 { held.append(try driver.allocate(least * step)) }
+        return least * step
+    }
+}

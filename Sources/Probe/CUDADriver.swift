@@ -1,0 +1,100 @@
+import CCUDA
+import Glibc
+
+/// What a call into the CUDA driver answered, where it was not well: a CUresult.
+struct CUDAError: Error, CustomStringConvertible {
+    var call: String
+    var code: Int32
+    var name: String?
+
+    /// CUDA_ERROR_OUT_OF_MEMORY.
+    static let outOfMemory: Int32 = 2
+
+    var description: String { "\(call): \(name ?? "CUDA error \(code)")" }
+}
+
+/// The CUDA driver API, loaded at run time. In the child alone: a context takes hundreds of MiB of the device, and goes only
+/// with its process.
+struct CUDADriver {
+    private let functions: ccuda_functions
+
+    init(library: String) throws(CUDAError) {
+        guard let handle = dlopen(library, RTLD_NOW | RTLD_LOCAL) else {
+            throw CUDAError(call: "libcuda.so.1", code: 0, name: dlerror().map { String(cString: $0) })
+        }
+        func optional<Function>(_ symbol: String) -> Function? {
+            dlsym(handle, symbol).map { unsafeBitCast($0, to: Function.self) }
+        }
+        func required<Function>(_ symbol: String) throws(CUDAError) -> Function {
+            guard let function: Function = optional(symbol) else {
+                throw CUDAError(call: "libcuda.so.1", code: 0, name: "it has no \(symbol)")
+            }
+            return function
+        }
+        functions = ccuda_functions(
+            initialize: try required("cuInit"), device_count: try required("cuDeviceGetCount"),
+            device: try required("cuDeviceGet"), retain: try required("cuDevicePrimaryCtxRetain"),
+            set_current: try required("cuCtxSetCurrent"), allocate: try required("cuMemAlloc_v2"),
+            release: try required("cuMemFree_v2"), memory: try required("cuMemGetInfo_v2"),
+            uuid: optional("cuDeviceGetUuid_v2") ?? optional("cuDeviceGetUuid"), fill: optional("cuMemsetD8_v2"),
+            synchronize: optional("cuCtxSynchronize"), error_name: optional("cuGetErrorName"))
+        try check(functions.initialize(0), "cuInit")
+    }
+
+    /// The device with this UUID, in the order that CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER give; nil where CUDA does not
+    /// show it here.
+    ///
+    /// - Parameter uuid: "GPU-…" or "MIG-…", as NVML writes it.
+    func device(uuid wanted: String) throws(CUDAError) -> Int32? {
+        var count: Int32 = 0
+        try check(functions.device_count(&count), "cuDeviceGetCount")
+        for ordinal in 0..<max(0, count) {
+            var device: Int32 = 0
+            try check(functions.device(&device, ordinal), "cuDeviceGet")
+            var uuid = ccuda_uuid()
+            guard let call = functions.uuid, call(&uuid, device) == 0 else { continue }
+            let digits = withUnsafeBytes(of: uuid) { bytes in bytes.map { Self.hexadecimal($0) }.joined() }
+            if wanted.drop(while: { $0 != "-" }).filter({ $0 != "-" }).lowercased() == digits { return device }
+        }
+        return nil
+    }
+
+    private static func hexadecimal(_ byte: UInt8) -> String {
+        let digits = String(byte, radix: 16)
+        return digits.count == 1 ? "0" + digits : digits
+    }
+
+    func makeContext(on device: Int32) throws(CUDAError) {
+        var context: ccuda_context?
+        try check(functions.retain(&context, device), "cuDevicePrimaryCtxRetain")
+        try check(functions.set_current(context), "cuCtxSetCurrent")
+    }
+
+    /// Written to, so that it is really there: some devices give pages only then.
+    func allocate(_ bytes: UInt64) throws(CUDAError) -> UInt64 {
+        var address: UInt64 = 0
+        try check(functions.allocate(&address, Int(clamping: bytes)), "cuMemAlloc_v2")
+        if let fill = functions.fill { try check(fill(address, 0xA5, Int(clamping: bytes)), "cuMemsetD8_v2") }
+        if let synchronize = functions.synchronize { try check(synchronize(), "cuCtxSynchronize") }
+        return address
+    }
+
+    func free(_ address: UInt64) throws(CUDAError) {
+        try check(functions.release(address), "cuMemFree_v2")
+    }
+
+    /// Of the current context's device, in bytes.
+    func memory() throws(CUDAError) -> (free: UInt64, total: UInt64) {
+        var free = 0
+        var total = 0
+        try check(functions.memory(&free, &total), "cuMemGetInfo_v2")
+        return (UInt64(free), UInt64(total))
+    }
+
+    private func check(_ code: Int32, _ call: String) throws(CUDAError) {
+        guard code != 0 else { return }
+        var name: UnsafePointer<CChar>?
+        let isNamed = functions.error_name.map { $0(code, &name) == 0 } ?? false
+        throw CUDAError(call: call, code: code, name: isNamed ? name.map { String(cString: $0) } : nil)
+    }
+}

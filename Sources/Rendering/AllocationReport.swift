@@ -1,0 +1,129 @@
+import Ledger
+
+/// What an allocation cost on its device, step by step.
+package struct AllocationReport {
+    package struct Asked {
+        package var bytes: Bytes
+        package var count: Int
+        package var words: String
+
+        package init(bytes: Bytes, count: Int = 1, words: String) {
+            self.bytes = bytes
+            self.count = count
+            self.words = words
+        }
+
+        package var total: Bytes {
+            let (product, overflow) = bytes.multipliedReportingOverflow(by: Bytes(count))
+            return overflow ? .max : product
+        }
+    }
+
+    /// What was to be seen after a step.
+    package struct Step: Equatable {
+        package var used: Bytes?
+        package var free: Bytes?
+        /// What the driver lists of the allocating process.
+        package var process: Bytes?
+    }
+
+    package let room: Room
+    package let device: Device
+    private let before: Step
+    package let othersHold: Bool
+    package var asked: Asked
+    package var context: Step?
+    package var data: Step?
+
+    package init(_ room: Room, _ snapshot: Snapshot, asked: Asked) {
+        self.room = room
+        self.asked = asked
+        device = snapshot.devices[room.device]
+        before = Step(used: device.memory.used, free: room.free)
+        let isListed = snapshot.processes.contains { $0.device == room.device }
+        // Where a driver leaves others out, what is in use and nobody's here may be theirs. Its own heaps are below this.
+        let unseen = (device.memory.used ?? 0) > (device.memory.total ?? .max) / 20
+        othersHold = isListed || (!device.ledger.listsRead && unseen)
+    }
+
+    package var uuid: String { device.uuid ?? device.index }
+    package var total: Bytes? { device.memory.total }
+
+    package func reading(_ snapshot: Snapshot, of pid: UInt32) -> Step {
+        let place = snapshot.devices.firstIndex { $0.reference == device.reference }
+        return Step(
+            used: place.flatMap { snapshot.devices[$0].memory.used },
+            free: place.flatMap { snapshot.devices[$0].memory.free },
+            process: snapshot.processes.first { $0.device == place && $0.pid == pid }?.bytes)
+    }
+
+    /// The list of processes tells it exactly; the device's own number also moves with everybody else's.
+    private var isExact: Bool { context?.process != nil && data?.process != nil }
+    private var contextBytes: Bytes? { isExact ? context?.process : difference(context?.used, before.used) }
+    private var dataBytes: Bytes? {
+        isExact ? difference(data?.process, context?.process) : difference(data?.used, context?.used)
+    }
+
+    private func difference(_ later: Bytes?, _ earlier: Bytes?) -> Bytes? {
+        guard let later, let earlier else { return nil }
+        return later.subtracting(earlier)
+    }
+
+    package func lines(on page: Page) -> [String] {
+        let rounding = difference(dataBytes, asked.total).map { bytes in
+            bytes == 0 ? ", not rounded" : bytes > 0 ? ", rounded up by \(size(bytes))" : ""
+        }
+        let facts = [
+            ("device", "GPU \(device.index)  \(device.name ?? unknown)"),
+            ("asked", asked.words == size(asked.total) ? asked.words : "\(size(asked.total)), \(asked.words)"),
+            ("allocated", size(dataBytes) + (rounding ?? "")),
+            ("context", "\(size(contextBytes)), once for a process and device"),
+            (
+                "in all",
+                size(difference(data?.process ?? data?.used, isExact ? 0 : before.used))
+                    + (isExact
+                        ? ", as the driver lists it of the process"
+                        : ", by which the device's used memory rose: others move it too")
+            ),
+            ("free", "\(size(before.free)) before, \(size(data?.free)) with it, of \(size(total))"),
+        ]
+        return facts.flatMap { name, text in
+            let label = name + String(repeating: " ", count: 11 - name.count)
+            let rest = paragraph(shown(text, on: page), on: page.narrowed(by: label.count))
+            return rest.enumerated().map { ($0 == 0 ? label : String(repeating: " ", count: label.count)) + $1 }
+        }
+    }
+
+    package var json: JSON {
+        .object([
+            ("schemaVersion", .integer(1)),
+            (
+                "device",
+                .object([
+                    ("index", .string(device.index)), ("uuid", .string(device.uuid)), ("name", .string(device.name)),
+                ])
+            ),
+            ("askedBytes", .integer(asked.total)), ("count", .integer(Int64(asked.count))),
+            ("allocatedBytes", .integer(dataBytes)), ("contextBytes", .integer(contextBytes)),
+            ("processBytes", .integer(data?.process)), ("measuredBy", .string(isExact ? "process" : "device")),
+            ("freeBeforeBytes", .integer(before.free)), ("freeWithBytes", .integer(data?.free)),
+            ("totalBytes", .integer(total)),
+        ])
+    }
+
+    /// Who holds the rest, where it can be seen.
+    package func outOfMemory(_ now: Snapshot, holding pid: UInt32) -> String {
+        let place = now.devices.firstIndex { $0.reference == device.reference }
+        let containers = now.containers.compactMap { container in
+            container.usage.first { $0.device == place }.map { ($0.bytes, container.name ?? shortID(container.id)) }
+        }
+        let others = now.processes.filter { $0.device == place && $0.holder != .container && $0.pid != pid }
+            .map { ($0.bytes, $0.name ?? "PID \($0.pid)") }
+        let holders = (containers + others).sorted { ($0.0 ?? -1) > ($1.0 ?? -1) }.map { "\n  \($1) holds \(size($0))" }
+        let seesAll = place.map { now.devices[$0].ledger.listsRead } ?? false
+        let nobody = seesAll ? "; nobody else holds memory there" : "; who holds the rest is not to be seen from here"
+        return "out of memory on GPU \(device.index): asked for \(size(asked.total)); of \(size(total)) "
+            + "\(size(before.free)) was free, \(size(context?.free)) beside the context"
+            + (holders.isEmpty ? nobody : ":" + holders.joined())
+    }
+}

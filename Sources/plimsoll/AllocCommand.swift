@@ -1,0 +1,164 @@
+import ArgumentParser
+import Glibc
+import Ledger
+import Probe
+import Rendering
+
+struct AllocCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "alloc",
+        abstract: "Allocate on a GPU, tell what the driver charged for it, and free it.",
+        discussion: """
+            SIZE is an amount (8GiB, 12GB, a number of bytes) or the shape of a tensor, as in plimsoll alloc 1000x1000 \
+            --dtype float16. A context comes on top, once for a process and device. The memory is written to. Exit code 1 \
+            where it is not to be had.
+            """)
+
+    @OptionGroup var host: HostOptions
+
+    @Argument(help: ArgumentHelp("8GiB, 12GB, 1048576, or 1000x1000.", valueName: "size"))
+    var size: String?
+
+    @Option(help: ArgumentHelp("Of a tensor's elements, as PyTorch names them.", valueName: "type"))
+    var dtype: TensorSize.ElementType?
+
+    @Flag(name: .customLong("max"), help: "The largest block that is to be had, in the place of SIZE.")
+    var largest = false
+
+    @Option(help: ArgumentHelp("So many blocks of that size.", valueName: "number"))
+    var count = 1
+
+    @Option(help: ArgumentHelp("Its index, or the beginning of its UUID; the roomiest by default.", valueName: "gpu"))
+    var device: String?
+
+    @Option(help: ArgumentHelp("Keep it so long, 60s or 5m, or until Ctrl-C.", valueName: "time"), transform: seconds)
+    var hold: Double?
+
+    @Flag(help: "Also where others on the device would be left with less than 5% of it.")
+    var force = false
+
+    @Option(help: ArgumentHelp("table or json.", valueName: "format"))
+    var format = LedgerCommand.Format.table
+
+    @Option(help: ArgumentHelp("CUDA's driver library, the system's libcuda.so.1 by default.", valueName: "path"))
+    var cudaLibrary: String?
+
+    func validate() throws {
+        guard host.replay == nil else {
+            throw ValidationError("alloc allocates here; a recording has no memory to give.")
+        }
+        guard (1...4096).contains(count) else { throw ValidationError("--count is a number from 1 to 4096.") }
+        guard largest != (size != nil) else { throw ValidationError("Either SIZE or --max.") }
+        guard !largest || count == 1 else { throw ValidationError("--max is one block: --count does not go with it.") }
+        _ = try asked()
+    }
+
+    mutating func run() throws {
+        let request = try asked()
+        let source = try host.makeSource()
+        let before = Snapshot(source.observe())
+        Output.troubles(of: before)
+        guard before.outcome == .done else { before.outcome.exit() }
+        var report = AllocationReport(try room(in: before), before, asked: request)
+        if let why = refusal(report) { throw Failure(outcome: .no, message: why) }
+
+        let timeout = try host.plan().deviceTimeout
+        let allocation: Allocation
+        do throws(AllocationError) {
+            allocation = try Allocation(library: cudaLibrary, timeout: timeout)
+        } catch {
+            throw Failure.impossible(error)
+        }
+        defer { allocation.end() }
+        do throws(AllocationError) {
+            try allocation.makeContext(on: report.uuid)
+            report.context = report.reading(Snapshot(source.observe()), of: allocation.pid)
+            if largest {
+                report.asked = AllocationReport.Asked(
+                    bytes: try allocation.allocateLargest(), words: "the largest block")
+            } else {
+                for _ in 0..<count { try allocation.allocate(request.bytes) }
+            }
+            report.data = report.reading(Snapshot(source.observe()), of: allocation.pid)
+        } catch {
+            let now = Snapshot(source.observe())
+            allocation.end()
+            guard case .outOfMemory = error else { throw Failure.impossible(error) }
+            Output.error(report.outOfMemory(now, holding: allocation.pid))
+            Outcome.no.exit()
+        }
+        switch format {
+        case .json: Output.write(report.json.text(indented: true) + "\n")
+        case .table: Output.write(report.lines(on: host.page))
+        }
+        if let hold { wait(hold) }
+        allocation.end()
+        Outcome.done.exit()
+    }
+
+    /// What SIZE says; for --max a placeholder that is measured later.
+    private func asked() throws -> AllocationReport.Asked {
+        guard let size else { return AllocationReport.Asked(bytes: 0, words: "the largest block") }
+        let times = count > 1 ? "\(count) times " : ""
+        if let tensor = TensorSize(size, dtype ?? .float32) {
+            guard let bytes = tensor.bytes else { throw ValidationError("'\(size)' is more than any device has.") }
+            guard bytes > 0 else { throw ValidationError("'\(size)' has no elements.") }
+            return AllocationReport.Asked(
+                bytes: bytes, count: count, words: "\(times)a tensor of \(size) \(tensor.type.rawValue)")
+        }
+        guard dtype == nil else {
+            throw ValidationError("--dtype goes with a shape like 1000x1000, not with '\(size)'.")
+        }
+        let amount = try MemorySize(size)
+        return AllocationReport.Asked(bytes: amount.bytes, count: count, words: times + size)
+    }
+
+    private func room(in snapshot: Snapshot) throws -> Room {
+        let rooms = snapshot.rooms(on: device)
+        guard let roomiest = rooms.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
+            let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].index }.joined(separator: ", ")
+            throw Failure(outcome: .no, message: "there is no device \(device ?? "") to allocate on; there are \(all)")
+        }
+        return roomiest
+    }
+
+    /// Others who hold memory there must not be the ones to die of this.
+    private func refusal(_ report: AllocationReport) -> String? {
+        guard !force, report.othersHold, let free = report.room.free, let total = report.total else { return nil }
+        let gpu = "GPU \(report.device.index)"
+        if largest {
+            return "others hold memory on \(gpu), and --max would leave them none; --force does it all the same"
+        }
+        let left = free.subtracting(report.asked.total)
+        // What does not fit at all is the driver's to refuse, and takes nothing from anybody.
+        guard left >= 0, left < total / 20 else { return nil }
+        return
+            "others hold memory on \(gpu), and less than 5% of it would be left to them; --force does it all the same"
+    }
+
+    private func wait(_ time: Double) {
+        let end = ContinuousClock.now.advanced(by: .seconds(time))
+        while true {
+            let left = (end - ContinuousClock.now) / .seconds(1)
+            if left <= 0 { break }
+            if Screen.errorsAreShown {
+                Output.overwrite("holding it for \(left.rounded(.up).plain) s more; Ctrl-C frees it")
+            }
+            usleep(UInt32(min(left, 1) * 1e6))
+        }
+        if Screen.errorsAreShown { Output.overwrite("") }
+    }
+}
+
+/// "60s", "5m", "1h" or a number of seconds.
+private func seconds(_ text: String) throws -> Double {
+    let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
+    let factor = text.last.flatMap { units[$0] }
+    let digits = factor == nil ? text[...] : text.dropLast()
+    guard let number = Double(digits), number > 0, number * (factor ?? 1) <= 31_622_400 else {
+        throw ValidationError("'\(text)' is no time: 60s, 5m or 1h is meant.")
+    }
+    return number * (factor ?? 1)
+}
+
+extension TensorSize.ElementType: ExpressibleByArgument {}

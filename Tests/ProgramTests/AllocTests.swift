@@ -1,0 +1,130 @@
+import Foundation
+import TestSupport
+import Testing
+
+private let mebibyte: Int64 = 1 << 20
+
+/// One card of 4 GiB whose contexts take 100 MiB.
+private func card(_ more: [String: Any] = [:]) throws -> RunningHost {
+    try HostTree().card(
+        "NVIDIA A2", uuid: "GPU-0f1e2d3c-4b5a-4978-8796-a5b4c3d2e1f0", total: 4096, processes: [],
+        ["contextMiB": 100].merging(more) { $1 }
+    ).start()
+}
+
+extension RunningHost {
+    fileprivate var cuda: [String: String] {
+        environment.merging(["LD_LIBRARY_PATH": driver.libraries, "PLIMSOLL_PROCFS": "/proc"]) { $1 }
+    }
+
+    fileprivate func alloc(_ arguments: String...) throws -> ProgramResult {
+        try run(["alloc"] + arguments, environment: cuda)
+    }
+
+    fileprivate func freeBytes() throws -> Int64? {
+        try plimsoll("--format", "json").document()["devices"][0]["memory"]["freeBytes"].integer
+    }
+}
+
+struct AllocTests {
+    @Test(
+        "What the driver charges: asked, rounded, and the context",
+        arguments: [
+            ("1000x1000", [], 4_000_000, 4), ("1000x1000", ["--dtype", "float16"], 2_000_000, 2),
+            ("1024x1024x3", ["--dtype", "bfloat16"], 6_291_456, 6), ("100x100", ["--count", "3"], 120_000, 6),
+            ("1GiB", [], 1 << 30, 1024), ("1GB", [], 1_000_000_000, 954), ("1", [], 1, 2),
+        ] as [(String, [String], Int64, Int64)])
+    func charged(_ size: String, _ options: [String], _ asked: Int64, _ allocated: Int64) throws {
+        let host = try card()
+        let result = try run(["alloc", size, "--format", "json"] + options, environment: host.cuda)
+        #expect(result.code == 0)
+        let document = try result.document()
+        #expect(document["askedBytes"].integer == asked)
+        #expect(document["allocatedBytes"].integer == allocated * mebibyte)
+        #expect(document["contextBytes"].integer == 100 * mebibyte)
+        #expect(document["processBytes"].integer == (100 + allocated) * mebibyte)
+        #expect(document["measuredBy"].string == "process")
+        #expect(document["freeWithBytes"].integer == (4096 - 100 - allocated) * mebibyte)
+        #expect(try host.freeBytes() == 4096 * mebibyte, "everything is free again")
+    }
+
+    @Test("For a person: each step on its line")
+    func lines() throws {
+        let output = try card().alloc("1000x1000").output
+        for words in [
+            "asked      3.815MiB, a tensor of 1000x1000 float32", "allocated  4MiB, rounded up by 189.8KiB",
+            "context    100MiB", "in all     104MiB", "free       4GiB before, 3.898GiB with it, of 4GiB",
+        ] { #expect(output.contains(words), "\(words)") }
+    }
+
+    @Test("Out of memory is exit code 1, with who holds the rest")
+    func outOfMemory() throws {
+        let host = try card()
+        let alone = try host.alloc("5GiB")
+        #expect(alone.code == 1)
+        #expect(alone.output == "")
+        #expect(alone.errors.contains("out of memory on GPU 0: asked for 5GiB; of 4GiB 4GiB was free, 3.902GiB beside"))
+        #expect(alone.errors.contains("nobody else holds memory there"))
+        let holding = try Holding(["0:2GiB"], driver: host.driver)
+        defer { holding.end() }
+        #expect(try host.alloc("3GiB").errors.contains("gpusim-hold holds 2.098GiB"))
+    }
+
+    @Test("The largest block is what there is beside the context; refused while others hold memory, unless forced")
+    func largest() throws {
+        let host = try card()
+        #expect(try host.alloc("--max", "--format", "json").document()["allocatedBytes"].integer == 3996 * mebibyte)
+        let holding = try Holding(["0:1GiB"], driver: host.driver)
+        defer { holding.end() }
+        let refused = try host.alloc("--max")
+        #expect(refused.code == 1)
+        #expect(refused.errors.contains("--force"))
+        #expect(try host.alloc("--max", "--force").code == 0)
+        // Less than 5% of the card would be left to the other.
+        #expect(try host.alloc("2850MiB").errors.contains("less than 5% of it would be left to them"))
+        #expect(try host.alloc("2850MiB", "--force").code == 0)
+        #expect(try host.alloc("1GiB").code == 0)
+    }
+
+    @Test(
+        "It holds as long as it is told to, frees at a signal, and leaves no child",
+        arguments: [SIGINT, SIGTERM, SIGKILL])
+    func hold(_ signal: Int32) throws {
+        let host = try card()
+        let process = Process()
+        process.executableURL = URL(filePath: Build.plimsoll)
+        process.arguments = ["alloc", "1GiB", "--hold", "60s"]
+        process.environment = host.cuda
+        process.standardOutput = Pipe()
+        process.standardError = Pipe()
+        try process.run()
+        let deadline = Date().addingTimeInterval(10)
+        while try host.freeBytes() != 2972 * mebibyte, Date() < deadline { usleep(50_000) }
+        #expect(try host.freeBytes() == 2972 * mebibyte)
+        kill(process.processIdentifier, signal)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == (signal == SIGINT ? 130 : signal == SIGTERM ? 143 : SIGKILL))
+        while try host.freeBytes() != 4096 * mebibyte, Date() < deadline { usleep(50_000) }
+        #expect(try host.freeBytes() == 4096 * mebibyte)
+        #expect(try host.alloc("1MiB", "--hold", "0.1").code == 0)
+    }
+
+    @Test("What is not here is told: no device of that name, no CUDA, no driver")
+    func notHere() throws {
+        let host = try card()
+        #expect(try host.alloc("1GiB", "--device", "3").code == 1)
+        let result = try host.plimsoll("alloc", "1GiB", "--cuda-library", "/nowhere/libcuda.so.1")
+        #expect(result.code == 2)
+        #expect(result.errors.contains("/nowhere/libcuda.so.1: cannot open shared object file"))
+        #expect(try run(["alloc", "1GiB"]).code == 2)
+    }
+
+    @Test(
+        "Every generation of drivers tells the same of an allocation", arguments: GenerationTests.dedicated)
+    func generations(_ name: String) throws {
+        let host = try HostTree(simulating: name).start()
+        let document = try host.alloc("64MiB", "--format", "json").document()
+        #expect(document["allocatedBytes"].integer == 64 * mebibyte)
+        #expect(document["measuredBy"].string == "process")
+    }
+}

@@ -43,6 +43,51 @@ struct PodmanTests {
         #expect(document["sources"].elements.map { $0["name"].string } == ["nvml", "proc", "podman"])
     }
 
+    @Test("Every command says the container's name, and those that have a column for it the image")
+    func everyCommand() throws {
+        let host = try PodmanHost()
+        let id = try host.start("asked", ["0:100MiB"])
+        let pid = try #require(try ledger(host)["processes"][0]["pid"].integer)
+        let row = try #require(try host.plimsoll("ledger").output.split(separator: "\n").first { $0.contains("asked") })
+        #expect(row.contains(host.image.prefix(20)))
+        #expect(row.contains(id.prefix(12)))
+        let stats = try host.plimsoll("stats", "--no-stream", "--format", "{{.Name}} {{.Image}} {{.Runtime}} {{.PIDs}}")
+        #expect(stats.output == "asked \(host.image) podman 1\n")
+        #expect(try host.plimsoll("stats", "--no-stream", String(id.prefix(12)), "--no-trunc").output.contains(id))
+        #expect(try host.plimsoll("ps", "--format", "{{.Container}} {{.Name}}").output == "asked gpusim-hold\n")
+        let whose = try host.plimsoll("whose", String(pid), "--format", "{{.Container}} {{.PID}}")
+        #expect(whose.output == "asked \(pid)\n")
+        let inside = try host.plimsoll("whose", "1", "--format", "{{.Container}} {{.PID}}")
+        #expect(inside.output.contains("asked \(pid)\n"))
+    }
+
+    @Test("A container that is paused or being stopped holds its memory under its name; one that has ended has no row")
+    func states() throws {
+        let host = try PodmanHost()
+        // Its stop signal means nothing to it, so that Podman waits out its time before it kills.
+        try host.start("stubborn", options: ["--stop-signal", "SIGWINCH", "--stop-timeout", "60"], ["0:100MiB"])
+        func names() throws -> [String?] { try ledger(host)["containers"].elements.map { $0["name"].string } }
+        func all() throws -> String {
+            try host.plimsoll("stats", "--all", "--no-stream", "--format", "{{.Name}} {{.GPUMem}}").output
+        }
+        try host.podman("pause", "stubborn")
+        #expect(try names() == ["stubborn"])
+        #expect(try all() == "stubborn 480MiB\n")
+        try host.podman("unpause", "stubborn")
+        let stop = try host.begin("stop", "stubborn")
+        try host.wait("it is being stopped") {
+            try host.podman("ps", "--all", "--format", "{{.Status}}").output.hasPrefix("Stopping")
+        }
+        #expect(try names() == ["stubborn"])
+        #expect(try all() == "stubborn 480MiB\n")
+        try host.podman("kill", "stubborn")
+        stop.waitUntilExit()
+        #expect(try names().isEmpty)
+        #expect(try all() == "")
+        try host.podman("start", "stubborn")
+        try host.wait("it holds again") { try names() == ["stubborn"] }
+    }
+
     @Test(
         "In a pod each container stands by its own name, and the infra container is an idle one, as `podman ps` has it")
     func pod() throws {
@@ -120,15 +165,15 @@ struct PodmanTests {
         #expect(try both.document()["containers"][0]["name"].string == "nameless")
     }
 
-    @Test("Whose a PID is, and that a removed container is no more")
-    func whoseAndRemoved() throws {
+    @Test("A container that was removed is no more, and its name is the next one's")
+    func removed() throws {
         let host = try PodmanHost()
-        try host.start("asked", ["0:100MiB"])
-        let pid = try #require(try ledger(host)["processes"][0]["pid"].integer)
-        let whose = try host.plimsoll("whose", String(pid), "--format", "{{.Container}} {{.PID}}")
-        #expect(whose.output == "asked \(pid)\n")
-        try host.podman("rm", "--force", "--time", "0", "asked")
+        let first = try host.start("again", ["0:100MiB"])
+        try host.podman("rm", "--force", "--time", "0", "again")
         #expect(try ledger(host)["containers"].elements.isEmpty)
-        #expect(try host.plimsoll("stats", "--no-stream", "asked").code == 1)
+        #expect(try host.plimsoll("stats", "--no-stream", "again").code == 1)
+        let second = try host.start("again", ["0:200MiB"])
+        #expect(first != second)
+        #expect(try ledger(host)["containers"].elements.map { $0["id"].string } == [second])
     }
 }

@@ -48,10 +48,10 @@ package final class PodmanHost {
     deinit {
         _ = try? podman("pod", "rm", "--all", "--force", "--time", "0")
         _ = try? podman("rm", "--all", "--force", "--time", "0")
-        if service.isRunning {
-            service.terminate()
-            service.waitUntilExit()
-        }
+        // Foundation would wait for whatever still has the service's descriptors, a container's monitor among them.
+        kill(service.processIdentifier, SIGKILL)
+        var end = siginfo_t()
+        waitid(P_PID, id_t(service.processIdentifier), &end, Int32(WEXITED | WNOWAIT))
         // What a container that could not be removed has mounted stands in the folder's way.
         let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
         for mount in mounts.split(separator: "\n").compactMap({ $0.split(separator: " ").dropFirst().first })
@@ -76,11 +76,25 @@ package final class PodmanHost {
     @discardableResult
     package func podman(_ arguments: String...) throws -> ProgramResult { try podman(arguments) }
 
+    /// The client of our service, so that it is the service that starts containers: their monitors outlive whoever does,
+    /// and hold the descriptors by which Foundation tells that a program has ended.
     @discardableResult
     package func podman(_ arguments: [String]) throws -> ProgramResult {
-        let result = try run(program: "/usr/bin/env", ["podman"] + options + arguments, environment: settings)
+        let client = ["podman", "--remote", "--url", endpoint]
+        let result = try run(program: "/usr/bin/env", client + arguments, environment: settings)
         guard result.code == 0 else { throw Unexpected("podman \(arguments[0]): \(result.errors)") }
         return result
+    }
+
+    /// Starts the client with what takes its time.
+    package func begin(_ arguments: String...) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = ["podman", "--remote", "--url", endpoint] + arguments
+        process.environment = ["PATH": "/usr/local/bin:/usr/bin:/bin"].merging(settings) { $1 }
+        process.standardOutput = FileHandle.nullDevice
+        try process.run()
+        return process
     }
 
     /// The same image as Docker's, by a `docker` that is Podman, as Debian's package podman-docker has it.
@@ -146,7 +160,7 @@ package final class PodmanHost {
         return try run(arguments + named, environment: driver.environment)
     }
 
-    private func wait(_ what: String, until done: () throws -> Bool) throws {
+    package func wait(_ what: String, until done: () throws -> Bool) throws {
         for _ in 0..<100 {
             if try done() { return }
             usleep(100_000)

@@ -60,7 +60,7 @@ package struct Churn {
             "SOCKET_FOLDER": host.driver.socketFolder, "GPUSIM_SOCKET": host.driver.socket, "CGROUPS": folder,
             "HOLD": Build.folder.appending(path: "gpusim-hold").path,
         ]
-        let script = "seq \(count) | xargs -P 24 -n 1 sh '\(host.scratch.path("churn-one.sh"))'"
+        let script = "seq \(count) | xargs -P 20 -n 1 sh '\(host.scratch.path("churn-one.sh"))'"
         let result = try TestSupport.run(
             program: "/bin/sh", ["-c", script], environment: settings.merging(host.environment) { $1 })
         guard result.code == 0 else { throw Unexpected("churn: \(result.errors)") }

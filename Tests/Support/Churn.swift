@@ -12,15 +12,18 @@ package struct Churn {
     /// Why there can be none; nil where there can.
     package static let absence: String? = {
         if let absence = RealDocker.absence { return absence }
-        return geteuid() == 0 ? nil : "making cgroups needs root"
+        return access(hierarchy, W_OK) == 0 ? nil : "no cgroup can be made in \(hierarchy) here"
+    }()
+
+    /// The memory hierarchy of cgroup v1, where the machine has it; else the one that v2 has.
+    private static let hierarchy: String = {
+        let v1 = "/sys/fs/cgroup/memory"
+        return FileManager.default.fileExists(atPath: v1) ? v1 : "/sys/fs/cgroup"
     }()
 
     package init(_ host: ContainerHost) throws {
         self.host = host
-        // The memory hierarchy of cgroup v1, where the machine has it; else the one that v2 has.
-        let v1 = "/sys/fs/cgroup/memory"
-        let root = FileManager.default.fileExists(atPath: v1) ? v1 : "/sys/fs/cgroup"
-        folder = "\(root)/\(host.scratch.url.lastPathComponent)"
+        folder = "\(Self.hierarchy)/\(host.scratch.url.lastPathComponent)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         try host.scratch.write(
             """
@@ -71,9 +74,8 @@ package struct Churn {
 }
 
 /// What a process of this machine has of it.
-package struct Belongings: Sendable {
+package struct Belongings: Sendable, CustomStringConvertible {
     package var descriptors: Int
-    package var threads: Int
     /// Bytes: resident, and of that what is no file's.
     package var resident: Int
     package var anonymous: Int
@@ -89,9 +91,12 @@ package struct Belongings: Sendable {
             }
             return number
         }
-        threads = try number("Threads")
         resident = try number("VmRSS") << 10
         anonymous = try number("RssAnon") << 10
+    }
+
+    package var description: String {
+        "\(descriptors) descriptors, \(resident >> 10) KiB resident, \(anonymous >> 10) KiB anonymous"
     }
 
     /// PIDs, the dead ones that nobody has waited for too.

@@ -39,6 +39,19 @@ struct DockerEngineTests {
         #expect(engine.runtime == .podman)
     }
 
+    @Test("What Podman leaves out of its short list, paused or being stopped, has its name; what has ended has no row")
+    func podmanStates() throws {
+        let states = ["running", "paused", "stopping", "exited", "created"]
+        let all = states.map { #"{"Id": "\#($0)", "Names": ["/\#($0)"], "State": "\#($0)"}"# }
+        let bodies = [
+            "/containers/json": "[\(all[0])]", "/containers/json?all=true": "[\(all.joined(separator: ","))]",
+        ]
+        let engine = try ask(.answers(bodies), headers: "Libpod-Api-Version: 4.3.1")
+        #expect(engine.containers.map(\.name) == ["running", "paused", "stopping"])
+        let docker = try ask(.answers(bodies))
+        #expect(docker.containers.map(\.name) == ["running"])
+    }
+
     @Test("An engine that hangs is left after its time")
     func hangs() throws {
         let start = Date()

@@ -212,7 +212,8 @@ struct EngineTroubleTests {
         host.card("NVIDIA T4", uuid: "GPU-2", total: 15360, processes: [HostTree.listed(5000, 10)])
         let running = try host.start()
         let podman = try StubEngine(
-            host.scratch.path("podman.sock"), .answer(#"[{"Id":"\#(podmanID)","Names":["/nb"],"Image":"nb"}]"#),
+            host.scratch.path("podman.sock"),
+            .answer(#"[{"Id":"\#(podmanID)","Names":["/nb"],"Image":"nb","State":"running"}]"#),
             headers: "Libpod-API-Version: 4.3.1")
         let result = try running.plimsoll(
             "ledger", "--format", "json", "--docker-host", "unix://\(running.engine.path)", "--docker-host",

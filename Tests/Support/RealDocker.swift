@@ -43,7 +43,7 @@ package enum RealDocker {
 package final class ContainerHost {
     package let scratch: Scratch
     package let driver: SimulatedDriver
-    private let image: String
+    package let image: String
 
     /// Two cards: 24,564 MiB with contexts of 380 MiB, and 12,288 MiB with contexts of 156 MiB.
     package init() throws {
@@ -55,7 +55,7 @@ package final class ContainerHost {
     }
 
     deinit {
-        let containers = try? RealDocker.docker("ps", "-aq", "--filter", "label=\(RealDocker.label)=\(image)").output
+        let containers = try? RealDocker.docker("ps", "-aq", "--filter", "label=\(label)").output
         for id in (containers ?? "").split(separator: "\n") { _ = try? RealDocker.docker("rm", "-f", String(id)) }
         _ = try? RealDocker.docker("rmi", image)
         scratch.remove()
@@ -70,6 +70,9 @@ package final class ContainerHost {
         guard result.code == 0 else { throw Unexpected("make-image.sh: \(result.errors)") }
     }
 
+    /// By which what is this test's own is found again.
+    package var label: String { "\(RealDocker.label)=\(image)" }
+
     /// What a container of this test is called on the engine, where others may have theirs.
     package func name(_ short: String) -> String { "\(scratch.url.lastPathComponent)-\(short)" }
 
@@ -80,7 +83,7 @@ package final class ContainerHost {
     package func start(_ name: String, options: [String] = [], _ arguments: [String]) throws -> String {
         let mounts = ["-v", "\(driver.libraries):/usr/lib/gpusim:ro", "-v", "\(driver.socketFolder):/run/gpusim"]
         let result = try RealDocker.docker(
-            ["run", "-d", "--network", "none", "--name", self.name(name), "--label", "\(RealDocker.label)=\(image)"]
+            ["run", "-d", "--network", "none", "--name", self.name(name), "--label", label]
                 + mounts
                 + ["-e", "LD_LIBRARY_PATH=/usr/lib/gpusim"] + options + [image, "/bin/gpusim-hold"] + arguments)
         guard result.code == 0 else { throw Unexpected("docker run: \(result.errors)") }

@@ -5,6 +5,8 @@ package final class StubEngine: Sendable {
     package enum Behaviour: Sendable {
         /// 200, with this body.
         case answer(String)
+        /// 200, with the body of the path that was asked for.
+        case answers([String: String])
         /// These bytes, whatever was asked.
         case bytes(String)
         /// Takes the request and says nothing.
@@ -49,7 +51,8 @@ package final class StubEngine: Sendable {
         defer { close(fd) }
         if case .closes = behaviour { return }
         var request = [UInt8](repeating: 0, count: 4096)
-        guard recv(fd, &request, request.count, 0) > 0 else { return }
+        let received = recv(fd, &request, request.count, 0)
+        guard received > 0 else { return }
         func send(_ text: String) {
             var rest = Array(text.utf8)[...]
             while !rest.isEmpty {
@@ -58,8 +61,14 @@ package final class StubEngine: Sendable {
                 rest = rest.dropFirst(count)
             }
         }
+        func answer(_ body: String) {
+            send("HTTP/1.0 200 OK\r\n\(headers)\r\nContent-Type: application/json\r\n\r\n\(body)")
+        }
         switch behaviour {
-        case .answer(let body): send("HTTP/1.0 200 OK\r\n\(headers)\r\nContent-Type: application/json\r\n\r\n\(body)")
+        case .answer(let body): answer(body)
+        case .answers(let bodies):
+            let words = String(decoding: request[..<received], as: UTF8.self).split(separator: " ")
+            answer(bodies[String(words[1])] ?? "")
         case .bytes(let bytes): send(bytes)
         case .hangs: sleep(30)
         case .drips:

@@ -10,22 +10,32 @@ package struct DockerEngine: Sendable, Equatable {
         self.socket = socket
     }
 
-    /// The containers that it runs. One request, without a version in its path: every engine answers it as it knows best.
+    /// The containers that it runs. No version is in the paths: every engine answers as it knows best.
     package func containers(within seconds: Double) throws(EngineError) -> ObservedEngine {
-        let response = try UnixHTTP(path: socket, seconds: seconds).get("/containers/json")
+        let client = UnixHTTP(path: socket, seconds: seconds)
+        let answer = try client.get("/containers/json")
+        // Podman names itself in every answer (containers/podman, pkg/api/server: Libpod-API-Version).
+        guard answer.headers["libpod-api-version"] != nil else {
+            return ObservedEngine(runtime: .docker, containers: try list(answer).map(\.container))
+        }
+        // Its short list lacks what is paused or being stopped, which Docker's has, and which holds memory all the same;
+        // and its filter by status takes no "stopping" (both seen with Podman 4.3.1).
+        let all = try list(try client.get("/containers/json?all=true"))
+        let alive: Set = ["running", "paused", "stopping"]
+        return ObservedEngine(
+            runtime: .podman, containers: all.filter { alive.contains($0.State ?? "") }.map(\.container))
+    }
+
+    private func list(_ response: UnixHTTP.Response) throws(EngineError) -> [Listed] {
         guard response.status == 200 else {
             let message = (try? JSONDecoder().decode(Message.self, from: Data(response.body)))?.message
             throw .refused(path: socket, status: response.status, message: message ?? "no reason given")
         }
-        let listed: [Listed]
         do {
-            listed = try JSONDecoder().decode([Listed].self, from: Data(response.body))
+            return try JSONDecoder().decode([Listed].self, from: Data(response.body))
         } catch {
             throw .notUnderstood(path: socket, why: "no list of containers")
         }
-        // Podman names itself in every answer (containers/podman, pkg/api/server: Libpod-API-Version).
-        let isPodman = response.headers["libpod-api-version"] != nil
-        return ObservedEngine(runtime: isPodman ? .podman : .docker, containers: listed.map(\.container))
     }
 
     private struct Message: Decodable {
@@ -38,6 +48,7 @@ package struct DockerEngine: Sendable, Equatable {
         var Names: [String]?
         var Image: String?
         var Labels: [String: String]?
+        var State: String?
 
         var container: EngineContainer {
             EngineContainer(id: Id, name: name, image: Image, labels: Labels ?? [:])

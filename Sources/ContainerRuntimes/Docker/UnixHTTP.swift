@@ -1,10 +1,17 @@
 import Glibc
 
-/// One GET over a unix socket, in HTTP/1.0: the answer comes unchunked and ends with the connection.
+/// GET over a unix socket, in HTTP/1.0: the answer comes unchunked and ends with the connection.
 struct UnixHTTP {
     let path: String
-    /// For the whole exchange.
+    /// From its making, for all that it is asked together.
     let seconds: Double
+    private let deadline: Double
+
+    init(path: String, seconds: Double) {
+        self.path = path
+        self.seconds = seconds
+        deadline = monotonicSeconds() + seconds
+    }
 
     /// No list of containers is larger; what is, is not one.
     private static let limit = 64 << 20
@@ -17,14 +24,13 @@ struct UnixHTTP {
     }
 
     func get(_ target: String) throws(EngineError) -> Response {
-        let deadline = monotonicSeconds() + seconds
-        let fd = try connect(until: deadline)
+        let fd = try connect()
         defer { close(fd) }
-        try send("GET \(target) HTTP/1.0\r\nHost: docker\r\nAccept: application/json\r\n\r\n", to: fd, until: deadline)
-        return try response(try receive(from: fd, until: deadline))
+        try send("GET \(target) HTTP/1.0\r\nHost: docker\r\nAccept: application/json\r\n\r\n", to: fd)
+        return try response(try receive(from: fd))
     }
 
-    private func connect(until deadline: Double) throws(EngineError) -> Int32 {
+    private func connect() throws(EngineError) -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
@@ -77,22 +83,22 @@ struct UnixHTTP {
         }
     }
 
-    private func send(_ request: String, to fd: Int32, until deadline: Double) throws(EngineError) {
+    private func send(_ request: String, to fd: Int32) throws(EngineError) {
         var rest = Array(request.utf8)[...]
         while !rest.isEmpty {
             let sent = rest.withUnsafeBytes { Glibc.send(fd, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-            if sent > 0 { rest = rest.dropFirst(sent) } else { try wait(fd, POLLOUT, errno, deadline) }
+            if sent > 0 { rest = rest.dropFirst(sent) } else { try wait(fd, POLLOUT, errno) }
         }
     }
 
-    private func receive(from fd: Int32, until deadline: Double) throws(EngineError) -> [UInt8] {
+    private func receive(from fd: Int32) throws(EngineError) -> [UInt8] {
         var received: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = recv(fd, &buffer, buffer.count, 0)
             if count == 0 { return received }
             if count < 0 {
-                try wait(fd, POLLIN, errno, deadline)
+                try wait(fd, POLLIN, errno)
                 continue
             }
             received.append(contentsOf: buffer[..<count])
@@ -101,7 +107,7 @@ struct UnixHTTP {
         }
     }
 
-    private func wait(_ fd: Int32, _ event: Int32, _ code: Int32, _ deadline: Double) throws(EngineError) {
+    private func wait(_ fd: Int32, _ event: Int32, _ code: Int32) throws(EngineError) {
         guard code == EAGAIN || code == EINTR else { throw .broken(path: path, code: code) }
         let left = deadline - monotonicSeconds()
         var waiting = pollfd(fd: fd, events: Int16(event), revents: 0)

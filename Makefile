@@ -5,7 +5,7 @@ DESTDIR ?=
 SWIFT   ?= swift
 
 BINDIR  := $(DESTDIR)$(PREFIX)/bin
-MANDIR  := $(DESTDIR)$(PREFIX)/share/man/man1
+SHARE   := $(DESTDIR)$(PREFIX)/share
 # Where the docker client looks for plugins of all users; under a home directory, for those of one.
 ifneq ($(HOME),)
 ifeq ($(filter $(HOME)/%,$(PREFIX)),$(PREFIX))
@@ -17,7 +17,7 @@ PLUGINS ?= $(DESTDIR)$(PREFIX)/lib/docker/cli-plugins
 RELEASE := .build/release/plimsoll
 SOURCES := Package.swift $(shell find Sources -type f)
 
-.PHONY: build demo test check install uninstall man clean
+.PHONY: build demo test check install uninstall dist test-install image man clean
 
 build: $(RELEASE)
 
@@ -45,10 +45,22 @@ check:
 	@sh scripts/check.sh "$(SWIFT)"
 
 install: build
-	@sh scripts/install.sh "$(RELEASE)" "$(BINDIR)" "$(MANDIR)" "$(PLUGINS)"
+	@sh scripts/install.sh "$(RELEASE)" "$(BINDIR)" "$(SHARE)" "$(PLUGINS)"
 
 uninstall:
-	@sh scripts/uninstall.sh "$(BINDIR)" "$(MANDIR)" "$(PLUGINS)"
+	@sh scripts/uninstall.sh "$(BINDIR)" "$(SHARE)" "$(PLUGINS)"
+
+# A tarball, a Debian package and their checksums, in .build/dist.
+dist: build
+	@sh scripts/dist.sh "$(RELEASE)" .build/dist
+
+# Installs and removes it all in a fresh Debian.
+test-install: dist
+	@sh scripts/test-install.sh .build/dist
+
+# The tool's image, from the tarball; Dockerfile says how it is run.
+image: dist
+	docker build -t plimsoll .
 
 # The manual page, from the program's own help.
 man:

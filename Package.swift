@@ -33,6 +33,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
     ],
     targets: [
+        // What the Swift runtime takes of glibc that is newer than 2.34, for the product alone.
+        .target(name: "COlderGlibc", cSettings: strictC),
         .target(name: "CNVML", cSettings: strictC),
         .target(name: "Ledger", swiftSettings: strict),
         .target(name: "HostFS", dependencies: ["Ledger"], swiftSettings: strict),
@@ -45,7 +47,7 @@ let package = Package(
         .executableTarget(
             name: "plimsoll",
             dependencies: [
-                "Sampling", "Rendering", "HostFS", "Ledger",
+                "Sampling", "Rendering", "HostFS", "Ledger", "COlderGlibc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict, linkerSettings: selfContained),

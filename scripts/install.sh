@@ -1,9 +1,12 @@
 #!/bin/sh
-# install.sh PROGRAM BINDIR MANDIR PLUGINS: the program, its manual page, and the Docker plugin, which is the same program
-# under the name that Docker looks for.
+# install.sh PROGRAM BINDIR SHAREDIR PLUGINS: the program, its manual pages, the shells' completions, and the Docker plugin, which
+# is a link to the program under the name that Docker looks for.
 set -eu
-program=$1 bin=$2 man=$3 plugins=$4
-for folder in "$bin" "$man" "$plugins"; do
+cd "$(dirname "$0")/.."
+program=$1 bin=$2 share=$3 plugins=$4
+bash=$share/bash-completion/completions zsh=$share/zsh/site-functions fish=$share/fish/vendor_completions.d
+man=$share/man/man1
+for folder in "$bin" "$man" "$bash" "$zsh" "$fish" "$plugins"; do
     existing=$folder
     while [ ! -e "$existing" ]; do existing=$(dirname "$existing"); done
     if [ ! -w "$existing" ]; then
@@ -13,9 +16,17 @@ for folder in "$bin" "$man" "$plugins"; do
         exit 1
     fi
 done
-install -d "$bin" "$man" "$plugins"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for shell in bash zsh fish; do "$program" --generate-completion-script "$shell" >"$work/$shell"; done
+
+install -d "$bin" "$man" "$bash" "$zsh" "$fish" "$plugins"
 install -m 755 "$program" "$bin/plimsoll"
 strip "$bin/plimsoll" 2>/dev/null || true
-install -m 644 docs/man/plimsoll.1 "$man/plimsoll.1"
-install -m 755 "$bin/plimsoll" "$plugins/docker-gpu"
+install -m 644 docs/man/plimsoll.1 packaging/docker-gpu.1 "$man"
+install -m 644 "$work/bash" "$bash/plimsoll"
+install -m 644 "$work/zsh" "$zsh/_plimsoll"
+install -m 644 "$work/fish" "$fish/plimsoll.fish"
+# Relative, so that it stays right where the whole tree is moved, as DESTDIR is for.
+ln -sfr "$bin/plimsoll" "$plugins/docker-gpu"
 echo "Installed $bin/plimsoll and, as \`docker gpu\`, $plugins/docker-gpu"

@@ -70,7 +70,7 @@ func copy<Field>(_ field: Field, to buffer: UnsafeMutablePointer<CChar>?, _ leng
     return withUnsafeBytes(of: field) { bytes in
         let count = bytes.firstIndex(of: 0) ?? bytes.count
         guard count < Int(length) else { return Code.insufficientSize }
-        for index in 0..<count { buffer[index] = CChar(bitPattern: bytes[index]) }
+        for index in 0..<count { buffer[index] = CChar(truncatingIfNeeded: bytes[index]) }
         buffer[count] = 0
         return Code.success
     }

@@ -105,7 +105,7 @@ private func innermostPID(of pid: pid_t) -> UInt32 {
     defer { fclose(file) }
     var line = [CChar](repeating: 0, count: 256)
     while fgets(&line, Int32(line.count), file) != nil {
-        let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
         guard text.hasPrefix("NSpid:") else { continue }
         return text.split(whereSeparator: \.isWhitespace).last.flatMap { UInt32($0) } ?? UInt32(pid)
     }

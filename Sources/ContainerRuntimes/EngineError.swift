@@ -1,4 +1,5 @@
 import Glibc
+import Ledger
 
 /// Why a container engine did not tell its containers.
 package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -27,7 +28,7 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
             in again (that is as good as root), or use sudo
             """
         case .forbidden(let path, nil): "no permission for \(path); only its owner has it: use sudo"
-        case .timedOut(let path, let seconds): "\(path) gave no answer within \(seconds.formatted) s"
+        case .timedOut(let path, let seconds): "\(path) gave no answer within \(seconds.plain) s"
         case .broken(let path, let code): "\(path): \(String(cString: strerror(code)))"
         case .refused(let path, let status, let message): "\(path) answered \(status): \(message)"
         case .notUnderstood(let path, let why): "\(path) answered what no container engine would: \(why)"
@@ -46,8 +47,4 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
         default: false
         }
     }
-}
-
-extension Double {
-    var formatted: String { self == rounded() && magnitude < 1e9 ? String(Int(self)) : String(self) }
 }

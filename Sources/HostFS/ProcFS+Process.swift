@@ -50,6 +50,17 @@ extension ProcFS {
             user: status?.effectiveUser.map { isOwn ? UserNames.name($0) : String($0) })
     }
 
+    /// The same process a moment later: its name can have changed, and little else, while it lives. nil where it is another
+    /// or none, or where its leader is dead: then it has to be read anew.
+    package func refreshed(_ process: ObservedProcess) -> ObservedProcess? {
+        guard let stat = (try? FileReading.text("\(root)/\(process.pid)/stat")).flatMap(ProcessStat.init),
+            stat.startTick == process.startTick, !stat.isDead, !process.isDead
+        else { return nil }
+        var process = process
+        process.name = stat.name
+        return process
+    }
+
     /// A program whose leader has ended lives on in its other threads; the leader is then a zombie with their PID.
     private func livingThread(of path: String) -> String? {
         guard let threads = try? FileReading.names(in: "\(path)/task") else { return nil }

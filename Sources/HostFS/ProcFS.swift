@@ -51,7 +51,13 @@ package struct ProcFS: Sendable {
             inInitialNamespace: namespace.map { $0 == Self.initialPIDNamespace }, procIsOwn: isOwn,
             hidesProcesses: hidesProcesses, inCgroupNamespace: inCgroupNamespace,
             ownContainer: mountinfo.flatMap(ownContainer), ticksPerSecond: Self.ticksPerSecond,
-            bootTime: (try? FileReading.text("\(root)/stat")).flatMap(HostFS.bootTime))
+            bootTime: (try? FileReading.text("\(root)/stat")).flatMap(HostFS.bootTime),
+            isWSL: (try? FileReading.text("\(root)/version")).map(isWindowsKernel))
+    }
+
+    /// The host's RAM; nil where it cannot be read.
+    package func hostMemory() -> HostMemory? {
+        (try? FileReading.text("\(root)/meminfo")).flatMap(HostFS.hostMemory)
     }
 
     /// `hidepid` does not bind root, nor the members of a group named in the mount; PID 1 is another user's process that is

@@ -1,4 +1,5 @@
 // Parsers of files that are about the whole machine or a place in it. Formats: proc(5), cgroup-v2.rst, namespaces(7).
+import Ledger
 
 /// /proc/uptime: seconds since boot with two decimals; in ticks.
 package func uptimeTicks(_ text: String, ticksPerSecond: Int64) -> Int64? {
@@ -17,6 +18,25 @@ package func bootTime(_ text: String) -> Int64? {
         return Int64(line.dropFirst("btime ".count))
     }
     return nil
+}
+
+/// /proc/version names Microsoft where the kernel is that of Windows' subsystem for Linux.
+package func isWindowsKernel(_ version: String) -> Bool {
+    version.lowercased().contains("microsoft")
+}
+
+/// MemTotal and MemAvailable of /proc/meminfo, told in KiB; nil where one is not there (MemAvailable is since Linux 3.14).
+package func hostMemory(_ meminfo: String) -> HostMemory? {
+    func bytes(_ key: String) -> UInt64? {
+        let line = meminfo.split(separator: "\n").first { $0.hasPrefix(key) }
+        let fields = line?.dropFirst(key.count).split(separator: " ") ?? []
+        guard fields.count == 2, fields[1] == "kB", let kibibytes = UInt64(fields[0]), kibibytes < 1 << 54 else {
+            return nil
+        }
+        return kibibytes << 10
+    }
+    guard let total = bytes("MemTotal:"), let available = bytes("MemAvailable:") else { return nil }
+    return HostMemory(total: total, available: available)
 }
 
 /// Whether the mount table says that /proc hides other users' processes: `hidepid` of 1, 2, 4 or their names.

@@ -11,11 +11,14 @@ package struct Observation: Codable, Sendable, Equatable {
     package var engines: [ObservedEngine]
     /// By container id: its RAM limit in bytes, as its cgroup tells it; a value of nil is "no limit".
     package var ramLimits: [String: Reading<UInt64?>]
+    /// The host's own memory, where a device shares it.
+    package var hostMemory: HostMemory?
     package var sources: [SourceReport]
 
     package init(
         time: Int64, host: String, view: ProcessView, devices: [ObservedDevice] = [], processes: [ObservedProcess] = [],
-        engines: [ObservedEngine] = [], ramLimits: [String: Reading<UInt64?>] = [:], sources: [SourceReport] = []
+        engines: [ObservedEngine] = [], ramLimits: [String: Reading<UInt64?>] = [:], hostMemory: HostMemory? = nil,
+        sources: [SourceReport] = []
     ) {
         self.time = time
         self.host = host
@@ -24,6 +27,7 @@ package struct Observation: Codable, Sendable, Equatable {
         self.processes = processes
         self.engines = engines
         self.ramLimits = ramLimits
+        self.hostMemory = hostMemory
         self.sources = sources
     }
 }
@@ -47,11 +51,13 @@ package struct ProcessView: Codable, Sendable, Equatable {
     package var bootTime: Int64?
     /// "535.104.05"; nil where the driver did not tell.
     package var nvidiaDriver: String?
+    /// Windows' subsystem for Linux; nil in recordings that do not say.
+    package var isWSL: Bool?
 
     package init(
         inInitialNamespace: Bool? = true, procIsOwn: Bool = true, hidesProcesses: Bool = false,
         inCgroupNamespace: Bool = false, ownContainer: String? = nil, ticksPerSecond: Int64 = 100,
-        bootTime: Int64? = nil, nvidiaDriver: String? = nil
+        bootTime: Int64? = nil, nvidiaDriver: String? = nil, isWSL: Bool? = nil
     ) {
         self.inInitialNamespace = inInitialNamespace
         self.procIsOwn = procIsOwn
@@ -61,6 +67,7 @@ package struct ProcessView: Codable, Sendable, Equatable {
         self.ticksPerSecond = ticksPerSecond
         self.bootTime = bootTime
         self.nvidiaDriver = nvidiaDriver
+        self.isWSL = isWSL
     }
 }
 
@@ -86,6 +93,8 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
     package var gpuInstance: UInt32?
     package var computeInstance: UInt32?
     package var memory: Reading<ObservedMemory>
+    /// It has no memory of its own and uses the host's; nil where nobody says so.
+    package var sharesHostMemory: Bool?
     package var utilizationPercent: Reading<Int>
     package var compute: ListReading
     package var graphics: ListReading
@@ -97,7 +106,8 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
     package init(
         index: String, vendor: Vendor = .nvidia, uuid: String? = nil, name: String? = nil, pci: String? = nil,
         parentIndex: String? = nil, gpuInstance: UInt32? = nil, computeInstance: UInt32? = nil,
-        memory: Reading<ObservedMemory>, utilizationPercent: Reading<Int>, compute: ListReading,
+        memory: Reading<ObservedMemory>, sharesHostMemory: Bool? = nil, utilizationPercent: Reading<Int>,
+        compute: ListReading,
         graphics: ListReading = .absent, mps: ListReading = .absent, askedAtTick: Int64? = nil
     ) {
         self.index = index
@@ -109,6 +119,7 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
         self.gpuInstance = gpuInstance
         self.computeInstance = computeInstance
         self.memory = memory
+        self.sharesHostMemory = sharesHostMemory
         self.utilizationPercent = utilizationPercent
         self.compute = compute
         self.graphics = graphics
@@ -132,6 +143,17 @@ package struct ObservedMemory: Codable, Sendable, Equatable {
     }
 }
 
+/// The host's RAM in bytes (MemTotal and MemAvailable of /proc/meminfo).
+package struct HostMemory: Codable, Sendable, Equatable {
+    package var total: UInt64
+    package var available: UInt64
+
+    package init(total: UInt64, available: UInt64) {
+        self.total = total
+        self.available = available
+    }
+}
+
 /// One of a driver's process lists: read, not there on this device or driver (so: empty), or failed.
 package enum ListReading: Sendable, Equatable {
     case read([ListedProcess])
@@ -141,6 +163,12 @@ package enum ListReading: Sendable, Equatable {
     package var processes: [ListedProcess] {
         if case .read(let processes) = self { processes } else { [] }
     }
+
+    /// NVIDIA's driver lists so many processes at a query (NV2080_CTRL_GPU_GET_PIDS_MAX_COUNT, ctrl2080gpu.h).
+    package static let capacity = 950
+
+    /// There may be more than it could hold.
+    package var isFull: Bool { processes.count >= Self.capacity }
 }
 
 extension ListReading: Codable {

@@ -27,7 +27,16 @@ private struct Book {
         var place: ProcessPlace
     }
 
-    static let untold = "the driver does not tell this process's memory"
+    /// Why a process on this device has no bytes.
+    private func untold(on device: Int) -> String {
+        if observation.view.isWSL == true {
+            return
+                "on WSL2 Windows manages the GPU's memory (WDDM), and the driver does not tell what a process has of it"
+        }
+        return parentOf[device] != nil || instancesOf[device] != nil
+            ? "the driver tells what a process has of a divided GPU (MIG) only to root or with the monitor capability"
+            : "the driver does not tell this process's memory"
+    }
 
     init(_ observation: Observation) {
         self.observation = observation
@@ -89,6 +98,7 @@ private struct Book {
                 unavailable: "shared with the other compute instances of its GPU instance")
         }
         switch observed.memory {
+        case .unknown where observed.sharesHostMemory == true: return sharedMemory(of: place)
         case .unknown(let reason): return Device.Memory(unavailable: reason)
         case .known(let told):
             guard let total = Bytes(told: told.total), let used = Bytes(told: told.used),
@@ -98,6 +108,23 @@ private struct Book {
                 total: total, used: used, reserved: told.tellsReserved ? total - free - used : nil, free: free,
                 source: "nvml")
         }
+    }
+
+    /// Of a device that has none of its own: the host's, of which it uses what its processes do.
+    private func sharedMemory(of place: Int) -> Device.Memory {
+        var memory = Device.Memory(kind: .shared, source: "nvml")
+        let told = entries.filter { $0.device == place }.compactMap(\.claim.bytes)
+        if case .failed(let why) = observation.devices[place].compute {
+            memory.unavailable = why
+        } else if told.isEmpty, entries.contains(where: { $0.device == place }) {
+            memory.unavailable = untold(on: place)
+        } else {
+            memory.used = Bytes.sum(told)
+        }
+        memory.total = observation.hostMemory.flatMap { Bytes(told: $0.total) }
+        memory.free = observation.hostMemory.flatMap { Bytes(told: $0.available) }
+        if memory.total == nil { memory.unavailable = "it shares the host's memory, which could not be read" }
+        return memory
     }
 
     private func ledger(of place: Int, _ entries: [Entry], _ memories: [Device.Memory]) -> DeviceLedger {
@@ -124,8 +151,10 @@ private struct Book {
             return false
         }
         // From inside a container a driver leaves out what is not to be seen there.
-        ledger.listsRead = !othersFailed && observation.view.seesEveryProcess
-        ledger.complete = instances != nil && !othersFailed && entries.allSatisfy { $0.claim.bytes != nil }
+        let areCut = lists.contains { [$0.compute, $0.graphics, $0.mps].contains(where: \.isFull) }
+        ledger.listsRead = !othersFailed && !areCut && observation.view.seesEveryProcess
+        ledger.complete =
+            instances != nil && !othersFailed && !areCut && entries.allSatisfy { $0.claim.bytes != nil }
         return ledger
     }
 
@@ -154,7 +183,7 @@ private struct Book {
         if case .failed = observation.devices[device].compute { complete = false }
         return Container.Usage(
             device: device, bytes: bytes.isEmpty ? nil : Bytes.sum(bytes), complete: complete,
-            unavailable: bytes.isEmpty ? Self.untold : nil, source: "nvml", pids: entries.map(\.pid).sorted())
+            unavailable: bytes.isEmpty ? untold(on: device) : nil, source: "nvml", pids: entries.map(\.pid).sorted())
     }
 
     private func describe(_ id: String, runtime: Runtime) -> Container {
@@ -180,7 +209,7 @@ private struct Book {
                 pid: entry.pid, startTime: process.flatMap(startTime), namespacePIDs: process?.namespacePIDs ?? [],
                 name: process.flatMap { $0.name.isEmpty ? nil : $0.name }, user: process?.user, device: entry.device,
                 bytes: entry.claim.bytes,
-                unavailable: entry.claim.bytes == nil ? Self.untold : nil,
+                unavailable: entry.claim.bytes == nil ? untold(on: entry.device) : nil,
                 types: ProcessType.allCases.filter(entry.claim.types.contains), holder: entry.place.holder,
                 container: entry.place.container?.id)
         }

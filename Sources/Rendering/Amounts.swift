@@ -31,7 +31,7 @@ func sum(_ bytes: Bytes?, complete: Bool) -> String {
 func formatted(_ format: String, _ number: Double) -> String {
     var buffer = [CChar](repeating: 0, count: 64)
     let count = withVaList([number]) { vsnprintf(&buffer, buffer.count, format, $0) }
-    return String(decoding: buffer.prefix(Int(count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return String(decoding: buffer.prefix(Int(count)).map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
 }
 
 /// "2026-11-22T19:13:00.123Z", from milliseconds since 1970; nil for a time that no calendar has.

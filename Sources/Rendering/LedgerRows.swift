@@ -75,6 +75,9 @@ struct LedgerRows {
         }
         var rows: [[String]] = []
         if let instances = ledger.instances, instances != 0 { rows.append(row(instances, "(in its instances)")) }
+        if memory.kind == .shared {
+            return rows + [row(memory.otherUse, "(the host's own)"), row(memory.free, "(free)")]
+        }
         let remainder = ledger.unattributed
         rows.append(row(remainder, (remainder ?? 0) < 0 ? Self.overlap : "(unattributed)"))
         if let reserved = memory.reserved { rows.append(row(reserved, "(reserved)")) }
@@ -88,6 +91,14 @@ struct LedgerRows {
             return name.map { "\($0) \(pid)" } ?? String(pid)
         }
         return named.joined(separator: ", ") + (pids.count > 2 ? " +\(pids.count - 2)" : "")
+    }
+}
+
+extension Device.Memory {
+    /// Of memory that the host shares: in use, and not by the device. Its page cache counts as free.
+    var otherUse: Bytes? {
+        guard let total, let used, let free else { return nil }
+        return total.subtracting(free).subtracting(used)
     }
 }
 

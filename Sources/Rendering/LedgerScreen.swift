@@ -21,7 +21,13 @@ package struct LedgerScreen {
                 cut($0, to: page.width ?? .max, on: page)
             }
         }
-        return lines + legend(for: lines.joined(separator: "\n"), on: page) + incomplete(on: page)
+        return lines + legend(for: lines.joined(separator: "\n"), on: page) + untold(on: page) + incomplete(on: page)
+    }
+
+    /// Why the driver does not tell the memory of some processes: each reason once.
+    private func untold(on page: Page) -> [String] {
+        let reasons = Set(snapshot.processes.compactMap(\.unavailable)).sorted()
+        return reasons.flatMap { ["", cut(shown($0, on: page), to: page.width ?? .max, on: page)] }
     }
 
     private func incomplete(on page: Page) -> [String] {
@@ -47,6 +53,9 @@ package struct LedgerScreen {
         let space = width - columns(left) - columns(numbers)
         var lines = [left + String(repeating: " ", count: max(2, space)) + numbers]
         if page.width != nil, space < 2 { lines = wrapped([left] + right, width: width, on: page) }
+        if memory.kind == .shared {
+            lines += wrapped(["it has no memory of its own and uses the host's"], width: page.width ?? .max, on: page)
+        }
         if memory.sharedWith == nil, let why = memory.unavailable {
             lines += wrapped(["memory unknown: \(shown(why, on: page))"], width: page.width ?? .max, on: page)
         }
@@ -77,6 +86,10 @@ package func legend(for text: String, on page: Page) -> [String] {
     if words.contains(where: { $0.hasSuffix("B+") }) { lines.append("+  at least: the driver does not tell all of it") }
     if words.contains("(gone)") { lines.append("(gone)  the driver lists it, and there is no such process any more") }
     if words.contains("(hidden)") { lines.append("(hidden)  the driver lists it, and it is not to be seen from here") }
+    if text.contains(GPUProcess.mpsServer) {
+        lines.append(
+            "\(GPUProcess.mpsServer)  on the host, runs CUDA programs of others; their memory stands with them")
+    }
     if text.contains(LedgerRows.overlap) {
         lines.append("\(LedgerRows.overlap)  processes share memory, or it moved while it was read")
     }
@@ -96,7 +109,9 @@ struct LoadBar {
         self.total = total
         self.used = min(max(0, used), total)
         containers = min(max(0, (device.ledger.containers ?? 0).adding(device.ledger.instances ?? 0)), self.used)
-        reserved = min(max(0, device.memory.reserved ?? 0), total - self.used)
+        // Of memory that the host shares, what is neither free nor the device's is in other use.
+        let other = device.memory.kind == .shared ? device.memory.otherUse : device.memory.reserved
+        reserved = min(max(0, other ?? 0), total - self.used)
         self.warn = warn
     }
 

@@ -41,5 +41,10 @@ extension GPUProcess {
     }
 
     /// What stands where a container's name would.
-    package var elsewhere: String { "(\(holder.rawValue))" }
+    package var elsewhere: String { isMPSServer && holder == .host ? Self.mpsServer : "(\(holder.rawValue))" }
+
+    static let mpsServer = "(MPS server)"
+
+    /// nvidia-cuda-mps-server, whose `comm` the kernel cuts to 15 bytes. The control daemon has the same one and no context.
+    private var isMPSServer: Bool { name == "nvidia-cuda-mps" }
 }

@@ -29,49 +29,67 @@ package struct SamplingPlan: Sendable {
     }
 }
 
-/// Asks all sources, and keeps between samples what makes the next one cheaper and truer: the driver's session, and the
-/// container that a process was seen in. Used by one thread.
+/// Asks all sources, and keeps between samples what makes the next one cheaper and truer: the driver's session, and what is
+/// known of processes. Used by one thread.
 package final class Sampler {
     private let plan: SamplingPlan
     private let proc: ProcFS
-    private let cgroups: CgroupFS
     private let driver: DriverSession
-    private var seen: [UInt32: ObservedProcess] = [:]
+    private let watch: ProcessWatch
+    private var view: (view: ProcessView, readAt: Double)?
 
-    /// - Parameter onSlowDriver: called when the driver has not answered for a second, at most once.
-    package init(_ plan: SamplingPlan, onSlowDriver: @escaping () -> Void) {
+    /// - Parameter tell: is handed what a person should know while they wait: that the driver is slow, or asked anew.
+    package init(_ plan: SamplingPlan, tell: @escaping (String) -> Void) {
         self.plan = plan
         proc = ProcFS(root: plan.procfs)
-        cgroups = CgroupFS(sysfs: plan.sysfs)
-        driver = DriverSession(plan, onSlow: onSlowDriver)
+        watch = ProcessWatch(proc, CgroupFS(sysfs: plan.sysfs))
+        driver = DriverSession(plan, tell: tell)
     }
 
-    /// Blocks for the time of the plan at most: that of an engine, or that of the driver for its session, for its count and
-    /// for each device, one after the other.
+    /// Blocks for the longest time of the plan at most: that of an engine or that of a device.
     package func observe() -> Observation {
         let engines = EngineRound(plan)
         var observation = Observation(time: wallClock(), host: hostName(), view: ProcessView())
 
+        watch.beginSample()
         var clock = Stopwatch()
-        let (devices, version, driverError) = driver.observe()
-        observation.devices = devices
-        observation.sources.append(SourceReport(name: "nvml", seconds: clock.lap(), error: driverError))
+        var looking = 0.0
+        let answer = driver.observe { devices in
+            var clock = Stopwatch()
+            watch.look(up: devices)
+            looking += clock.lap()
+        }
+        observation.devices = answer.devices
+        observation.sources.append(
+            SourceReport(name: "nvml", seconds: max(0, clock.lap() - looking), error: answer.error))
 
         do throws(FileError) {
-            observation.view = try proc.view()
-            observation.processes = processes(listedBy: devices, completely: driverError == nil)
-            observation.sources.append(SourceReport(name: "proc", seconds: clock.lap()))
+            observation.view = try currentView()
+            observation.processes = watch.processes
+            observation.ramLimits = watch.ramLimits()
+            watch.endSample(completely: answer.error == nil)
+            if answer.devices.contains(where: { $0.sharesHostMemory == true }) {
+                observation.hostMemory = proc.hostMemory()
+            }
+            observation.sources.append(SourceReport(name: "proc", seconds: looking + clock.lap()))
         } catch {
             observation.view.hidesProcesses = true
             observation.sources.append(SourceReport(name: "proc", seconds: clock.lap(), error: error.description))
         }
-        observation.view.nvidiaDriver = version
-        observation.ramLimits = ramLimits(of: observation.processes)
+        observation.view.nvidiaDriver = answer.version
 
         let answered = engines.wait()
         observation.engines = answered.engines
         observation.sources += answered.reports
         return observation
+    }
+
+    /// It changes when somebody mounts /proc anew, and hardly ever.
+    private func currentView() throws(FileError) -> ProcessView {
+        if let view, monotonicSeconds() - view.readAt < ProcessWatch.freshness { return view.view }
+        let read = try proc.view()
+        view = (read, monotonicSeconds())
+        return read
     }
 
     /// One process, whether a driver lists it or not.
@@ -87,37 +105,6 @@ package final class Sampler {
     package func commandLine(of process: ObservedProcess) -> String? {
         proc.commandLine(of: process.pid, startedAt: process.startTick)
     }
-
-    /// - Parameter completely: every list was read, so what is in none of them need not be remembered.
-    private func processes(listedBy devices: [ObservedDevice], completely: Bool) -> [ObservedProcess] {
-        let listed = devices.flatMap { $0.compute.processes + $0.graphics.processes + $0.mps.processes }
-        let found = Set(listed.map(\.pid)).sorted().compactMap(proc.process).map(withKnownContainer)
-        let there = Set(found.map(\.pid))
-        if completely { seen = seen.filter { there.contains($0.key) } }
-        for process in found where process.cgroup.value != nil { seen[process.pid] = process }
-        return found
-    }
-
-    /// On cgroup v1 a zombie has moved to the root; while it lived it was seen in its container.
-    private func withKnownContainer(_ process: ObservedProcess) -> ObservedProcess {
-        guard process.isDead, let earlier = seen[process.pid], earlier.startTick == process.startTick else {
-            return process
-        }
-        var process = process
-        process.cgroup = earlier.cgroup
-        return process
-    }
-
-    private func ramLimits(of processes: [ObservedProcess]) -> [String: Reading<UInt64?>] {
-        var limits: [String: Reading<UInt64?>] = [:]
-        for process in processes {
-            guard let text = process.cgroup.value, let container = CgroupMembership(cgroup: text).innermost?.id,
-                limits[container]?.value == nil
-            else { continue }
-            limits[container] = cgroups.ramLimit(of: container, cgroup: text)
-        }
-        return limits
-    }
 }
 
 private func wallClock() -> Int64 {
@@ -129,7 +116,7 @@ private func wallClock() -> Int64 {
 private func hostName() -> String {
     var buffer = [CChar](repeating: 0, count: 256)
     guard gethostname(&buffer, buffer.count - 1) == 0 else { return "" }
-    return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
 }
 
 /// Seconds since it was made or last read.

@@ -56,7 +56,7 @@ struct HostOptions: ParsableArguments {
                 throw Failure.impossible(error)
             }
         }
-        return .host(Sampler(try plan(), onSlowDriver: { Output.error("waiting for the driver") }))
+        return .host(Sampler(try plan(), tell: { Output.error($0) }))
     }
 
     func plan() throws -> SamplingPlan {

@@ -73,9 +73,7 @@ struct Share: ExpressibleByArgument, CustomStringConvertible {
         percent = number
     }
 
-    var description: String {
-        (percent == percent.rounded() ? String(Int(percent)) : String(percent)) + "%"
-    }
+    var description: String { percent.plain + "%" }
 
     var defaultValueDescription: String { description }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Sampling
 
 /// The program, by its own name.
 struct Plimsoll: ParsableCommand {
@@ -21,6 +22,7 @@ struct Plimsoll: ParsableCommand {
 @main
 enum Main {
     static func main() {
+        DriverChild.serveIfAsked()
         Signals.prepare()
         let arguments = CommandLine.arguments
         let name = arguments.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 }

@@ -15,12 +15,40 @@ struct ProcessRecordTests {
         } + [UInt8](repeating: 0xA5, count: 64)
     }
 
-    @Test("Records of 16, 24 and 32 bytes are read each by its own length", arguments: [16, 24, 32])
+    private func list(_ bytes: [UInt8], count: Int = 2, expecting stride: Int) -> ListReading {
+        ProcessRecords(bytes: bytes, count: count).list(expecting: stride)
+    }
+
+    @Test("Records are read by the length that they have, whatever the symbols promise", arguments: [16, 24, 32])
     func strides(_ stride: Int) {
-        let read = NVMLDriver.processes(records(stride), count: 2, stride: stride)
-        #expect(read.map(\.pid) == [7, 8])
-        #expect(read.map(\.bytes) == [100, nil])
-        #expect(read.map(\.gpuInstance) == (stride == 16 ? [nil, nil] : [1, nil]))
+        for expected in [16, 24, 32] {
+            let read = list(records(stride), expecting: expected).processes
+            #expect(read.map(\.pid) == [7, 8])
+            #expect(read.map(\.bytes) == [100, nil])
+            #expect(read.map(\.gpuInstance) == (stride == 16 ? [nil, nil] : [1, nil]))
+        }
+    }
+
+    @Test("Where a driver cleared all of the room, the symbols decide")
+    func clearedRoom() {
+        let cleared = records(24).map { $0 == 0xA5 ? 0 : $0 }
+        #expect(list(cleared + [UInt8](repeating: 0, count: 64), expecting: 24).processes.map(\.pid) == [7, 8])
+    }
+
+    @Test("Records of a length that nobody knows are no list")
+    func unknownLength() {
+        let odd = Array(records(24).prefix(48)) + [1, 2, 3] + [UInt8](repeating: 0xA5, count: 64)
+        #expect(
+            list(odd, expecting: 24) == .failed("the driver's process list has records of a length that is not known"))
+        #expect(list([UInt8](repeating: 0xA5, count: 64), expecting: 24).processes.isEmpty)
+    }
+
+    @Test(
+        "A PID that no process can have makes the list one that is not believed", arguments: [UInt32(0), 1 << 23, .max])
+    func impossiblePID(_ pid: UInt32) {
+        var bytes = records(24)
+        withUnsafeBytes(of: pid.littleEndian) { bytes.replaceSubrange(0..<4, with: $0) }
+        #expect(list(bytes, expecting: 24) == .failed("the driver lists a PID that no process can have"))
     }
 
     @Test("A library that is not there is told with every place that was looked in")

@@ -49,6 +49,7 @@ typedef struct {
     int32_t (*_Nullable name)(cnvml_device _Nonnull, char *_Nonnull, uint32_t);
     int32_t (*_Nullable uuid)(cnvml_device _Nonnull, char *_Nonnull, uint32_t);
     int32_t (*_Nullable pci_info)(cnvml_device _Nonnull, cnvml_pci_info *_Nonnull);
+    int32_t (*_Nullable persistence)(cnvml_device _Nonnull, uint32_t *_Nonnull);
     int32_t (*_Nullable utilization)(cnvml_device _Nonnull, cnvml_utilization *_Nonnull);
     cnvml_list _Nullable compute;
     cnvml_list _Nullable graphics;

@@ -31,14 +31,19 @@ package struct NVMLDriver: Sendable {
     /// A GPU, and then its MIG instances. What fails of it is told in its place and hides nothing else.
     ///
     /// - Parameter clock: uptime in ticks.
-    package func observe(gpu index: Int, clock: () -> Int64?) -> [ObservedDevice] {
+    /// - Returns: also the seconds that the GPU took to wake, where it slept: it does while nobody uses it, unless its
+    ///   persistence mode is on, and the first call attaches it (NVIDIA, Driver Persistence).
+    package func observe(gpu index: Int, clock: () -> Int64?) -> (devices: [ObservedDevice], waking: Double?) {
         var handle: cnvml_device?
+        let start = ContinuousClock.now
         let code = NVMLCode(value: library.functions.device_by_index(UInt32(index), &handle))
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
         guard code == .success, let handle else {
-            return [.unreadable(index: String(index), why: "nvmlDeviceGetHandleByIndex_v2: \(code)")]
+            return ([.unreadable(index: String(index), why: "nvmlDeviceGetHandleByIndex_v2: \(code)")], nil)
         }
         let gpu = observe(handle, index: String(index), clock: clock)
-        return [gpu] + instances(of: handle, index: index, name: gpu.name, clock: clock)
+        let sleeps = seconds >= 1 && number(library.functions.persistence, handle) == 0
+        return ([gpu] + instances(of: handle, index: index, name: gpu.name, clock: clock), sleeps ? seconds : nil)
     }
 
     private func instances(
@@ -89,44 +94,50 @@ package struct NVMLDriver: Sendable {
         var observed = ObservedDevice(
             index: index, uuid: functions.uuid.flatMap { call in Self.string(96) { call(device, $0, $1) } },
             name: functions.name.flatMap { call in Self.string(96) { call(device, $0, $1) } }, pci: pci(of: device),
-            memory: before, utilizationPercent: utilization(of: device), compute: .absent)
+            memory: before.own, sharesHostMemory: before.isShared ? true : nil,
+            utilizationPercent: utilization(of: device), compute: .absent)
         readLists(of: device, into: &observed, clock: clock)
-        observed.memory = memory(of: device)
-        guard observed.memory != before else { return observed }
+        observed.memory = memory(of: device).own
+        guard observed.memory != before.own else { return observed }
         readLists(of: device, into: &observed, clock: clock)
-        observed.memory = memory(of: device)
+        observed.memory = memory(of: device).own
         return observed
     }
 
     private func readLists(of device: cnvml_device, into observed: inout ObservedDevice, clock: () -> Int64?) {
         let functions = library.functions
         observed.askedAtTick = clock()
-        observed.compute = list(functions.compute, stride: library.computeStride, of: device)
-        observed.graphics = list(functions.graphics, stride: library.graphicsStride, of: device)
-        observed.mps = list(functions.mps, stride: library.mpsStride, of: device)
+        observed.compute = list(functions.compute, expecting: library.computeStride, of: device)
+        observed.graphics = list(functions.graphics, expecting: library.graphicsStride, of: device)
+        observed.mps = list(functions.mps, expecting: library.mpsStride, of: device)
         if observed.compute == .absent { observed.compute = .failed("the compute list is NOT_SUPPORTED") }
     }
 
-    private func memory(of device: cnvml_device) -> Reading<ObservedMemory> {
+    /// - Returns: the device's own memory, and whether it has none and uses the host's. SoC GPUs say so with NOT_SUPPORTED,
+    ///   some with a total of 0 (nvml.h; nvitop, issue 208: DGX Spark).
+    private func memory(of device: cnvml_device) -> (own: Reading<ObservedMemory>, isShared: Bool) {
         var second = cnvml_memory_v2()
         second.version = UInt32(MemoryLayout<cnvml_memory_v2>.size) | 2 << 24
         let code2 = library.functions.memory_v2.map { NVMLCode(value: $0(device, &second)) }
         if let code2, !code2.meansNoSuchCall, code2 != .success {
-            return .unknown("nvmlDeviceGetMemoryInfo_v2: \(code2)")
+            return (.unknown("nvmlDeviceGetMemoryInfo_v2: \(code2)"), false)
         }
         if code2 == .success {
-            if second.total == 0 { return .unknown(Self.noTotal) }
-            return .known(ObservedMemory(total: second.total, used: second.used, free: second.free))
+            if second.total == 0 { return (.unknown(Self.noTotal), true) }
+            return (.known(ObservedMemory(total: second.total, used: second.used, free: second.free)), false)
         }
         // Drivers before R510 have the first call alone, whose `used` includes what is reserved.
         var first = cnvml_memory()
         let code = NVMLCode(value: library.functions.memory(device, &first))
-        guard code == .success else { return .unknown("nvmlDeviceGetMemoryInfo: \(code)") }
-        if first.total == 0 { return .unknown(Self.noTotal) }
-        return .known(ObservedMemory(total: first.total, used: first.used, free: first.free, tellsReserved: false))
+        guard code == .success else {
+            return (.unknown("nvmlDeviceGetMemoryInfo: \(code)"), code == .notSupported)
+        }
+        if first.total == 0 { return (.unknown(Self.noTotal), true) }
+        return (
+            .known(ObservedMemory(total: first.total, used: first.used, free: first.free, tellsReserved: false)), false
+        )
     }
 
-    /// As GPUs answer that share the host's memory.
     private static let noTotal = "the driver tells no memory of the device's own"
 
     private func utilization(of device: cnvml_device) -> Reading<Int> {
@@ -159,7 +170,7 @@ package struct NVMLDriver: Sendable {
         var buffer = [CChar](repeating: 0, count: length)
         let code = buffer.withUnsafeMutableBufferPointer { call($0.baseAddress!, UInt32(length)) }
         guard code == 0 else { return nil }
-        let bytes = buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
+        let bytes = buffer.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }
         return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
     }
 }

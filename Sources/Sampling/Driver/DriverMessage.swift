@@ -1,0 +1,95 @@
+import Ledger
+
+/// What the driver's child says, in frames: a length of four bytes, then the message. Both ends are the same program, so the
+/// layout is nobody else's business; it is bytes and no JSON because a stream sends it every second.
+enum DriverMessage: Equatable {
+    /// The driver answered, with so many GPUs. Those that `hang` still owe an answer from an earlier sample.
+    case opened(sample: UInt32, version: String?, gpus: Int, hang: [Int])
+    /// A GPU and its instances, and the seconds that it took to wake where it slept.
+    case gpu(sample: UInt32, Int, [ObservedDevice], waking: Double?)
+    /// There is no session with the driver, and why. The child ends.
+    case failed(sample: UInt32, why: String)
+
+    var frame: [UInt8] {
+        var writer = WireWriter()
+        switch self {
+        case .opened(let sample, let version, let gpus, let hang):
+            writer.number(UInt8(0))
+            writer.number(sample)
+            writer.optional(version) { $0.text($1) }
+            writer.number(UInt32(gpus))
+            writer.list(hang) { $0.number(UInt32($1)) }
+        case .gpu(let sample, let gpu, let devices, let waking):
+            writer.number(UInt8(1))
+            writer.number(sample)
+            writer.number(UInt32(gpu))
+            writer.list(devices) { $0.device($1) }
+            writer.optional(waking) { $0.number($1.bitPattern) }
+        case .failed(let sample, let why):
+            writer.number(UInt8(2))
+            writer.number(sample)
+            writer.text(why)
+        }
+        var frame = WireWriter()
+        frame.number(UInt32(writer.bytes.count))
+        return frame.bytes + writer.bytes
+    }
+
+    /// nil where the bytes are no message.
+    init?(payload: ArraySlice<UInt8>) {
+        var reader = WireReader(payload)
+        do throws(WireError) {
+            let kind: UInt8 = try reader.number()
+            let sample: UInt32 = try reader.number()
+            switch kind {
+            case 0:
+                let version = try reader.optional { reader throws(WireError) in try reader.text() }
+                let gpus: UInt32 = try reader.number()
+                self = .opened(
+                    sample: sample, version: version, gpus: Int(gpus),
+                    hang: try reader.list { reader throws(WireError) in Int(try reader.number() as UInt32) })
+            case 1:
+                let gpu: UInt32 = try reader.number()
+                let devices = try reader.list { reader throws(WireError) in try reader.device() }
+                let waking = try reader.optional { reader throws(WireError) in
+                    Double(bitPattern: try reader.number())
+                }
+                self = .gpu(sample: sample, Int(gpu), devices, waking: waking)
+            case 2: self = .failed(sample: sample, why: try reader.text())
+            default: return nil
+            }
+        } catch {
+            return nil
+        }
+    }
+}
+
+/// Takes frames out of a stream of bytes that comes in pieces.
+struct FrameBuffer {
+    private var bytes: [UInt8] = []
+    private var start = 0
+
+    /// No driver has as much to say.
+    private static let longest = 64 << 20
+
+    mutating func append(_ more: ArraySlice<UInt8>) {
+        if start > 0 {
+            bytes.removeFirst(start)
+            start = 0
+        }
+        bytes.append(contentsOf: more)
+    }
+
+    /// nil where the next frame is not there in full.
+    mutating func next() throws(WireError) -> DriverMessage? {
+        let rest = bytes[start...]
+        var reader = WireReader(rest)
+        guard rest.count >= 4, let length: UInt32 = try? reader.number() else { return nil }
+        guard length <= Self.longest else { throw WireError() }
+        guard rest.count >= 4 + Int(length) else { return nil }
+        let payload = rest.dropFirst(4).prefix(Int(length))
+        start += 4 + Int(length)
+        guard let message = DriverMessage(payload: payload) else { throw WireError() }
+        return message
+    }
+}

@@ -1,0 +1,121 @@
+import Glibc
+import HostFS
+
+/// Why the driver's child did not answer.
+enum DriverProcessError: Error, CustomStringConvertible {
+    case notStarted(code: Int32)
+    /// The library, or somebody, ended it. The wait status, where it could be had.
+    case ended(status: Int32?)
+    case notUnderstood
+
+    var description: String {
+        switch self {
+        case .notStarted(let code):
+            "the process that asks the driver could not be started: \(String(cString: strerror(code)))"
+        case .ended(let status?) where status & 0x7F != 0:
+            // wait(2): the low seven bits are the signal.
+            "the driver's library crashed (\(String(cString: strsignal(status & 0x7F))))"
+        case .ended: "the process that asks the driver has ended by itself"
+        case .notUnderstood: "the process that asks the driver answered what cannot be understood"
+        }
+    }
+}
+
+/// The child that asks the driver (`DriverChild`), from its parent's side. Used by one thread.
+final class DriverProcess {
+    private let channel: Int32
+    private let pid: pid_t
+    /// Its PID may be another's by now.
+    private var isReaped = false
+    private var buffer = FrameBuffer()
+    private var received = [UInt8](repeating: 0, count: 1 << 16)
+
+    init(_ plan: SamplingPlan) throws(DriverProcessError) {
+        var ends: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+            throw .notStarted(code: errno)
+        }
+        defer { close(ends[1]) }
+        let arguments = [DriverChild.name, plan.nvmlLibrary ?? "", plan.procfs, plan.sysfs]
+        var started: pid_t = 0
+        let code = Self.spawn(arguments, channel: ends[1], &started)
+        guard code == 0 else {
+            close(ends[0])
+            throw .notStarted(code: code)
+        }
+        channel = ends[0]
+        pid = started
+    }
+
+    private static func spawn(_ arguments: [String], channel: Int32, _ pid: inout pid_t) -> Int32 {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, channel, DriverChild.channel)
+        // Who waits for the end of our output must not wait for a child that hangs, and what a library prints is no answer.
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, SystemPath.nothing, O_RDWR, 0)
+        posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO)
+        var words = arguments.map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
+        return posix_spawn(&pid, SystemPath.ownProgram, &actions, nil, &words, environ)
+    }
+
+    func ask(_ sample: UInt32) throws(DriverProcessError) {
+        var sample = sample
+        let size = MemoryLayout<UInt32>.size
+        guard send(channel, &sample, size, Int32(MSG_NOSIGNAL)) == size else { throw end() }
+    }
+
+    /// - Parameter deadline: in seconds of the monotonic clock; one that has passed takes what is there.
+    /// - Returns: nil where nothing came in time.
+    func message(until deadline: Double) throws(DriverProcessError) -> DriverMessage? {
+        while true {
+            do throws(WireError) {
+                if let message = try buffer.next() { return message }
+            } catch {
+                abandon()
+                throw .notUnderstood
+            }
+            var waiting = pollfd(fd: channel, events: Int16(POLLIN), revents: 0)
+            let left = max(0, deadline - monotonicSeconds())
+            let ready = poll(&waiting, 1, Int32(min(left * 1000, 1e6).rounded(.up)))
+            if ready < 0 && errno == EINTR { continue }
+            if ready <= 0 { return nil }
+            let count = recv(channel, &received, received.count, 0)
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { throw end() }
+            buffer.append(received[..<count])
+        }
+    }
+
+    /// It closed the channel: it has ended, or is about to.
+    private func end() -> DriverProcessError {
+        var status: Int32 = 0
+        for _ in 0..<100 {
+            if waitpid(pid, &status, WNOHANG) == pid {
+                isReaped = true
+                return .ended(status: status)
+            }
+            usleep(1000)
+        }
+        return .ended(status: nil)
+    }
+
+    /// Ends it where that can be done; where it sleeps in the kernel it stays until the kernel lets it go.
+    func abandon() { if !isReaped { kill(pid, SIGKILL) } }
+
+    /// Whether it is no more. A child that has ended stays a zombie until somebody asks.
+    var isGone: Bool {
+        if !isReaped, waitpid(pid, nil, WNOHANG) != 0 { isReaped = true }
+        return isReaped
+    }
+
+    deinit { close(channel) }
+}
+
+func monotonicSeconds() -> Double {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+}

@@ -1,0 +1,156 @@
+import Ledger
+
+/// Bytes that are no message of ours.
+struct WireError: Error {}
+
+/// Numbers in the machine's own order, texts and lists with their length before them, an optional with a flag.
+struct WireWriter {
+    private(set) var bytes: [UInt8] = []
+
+    mutating func number<Number: FixedWidthInteger>(_ number: Number) {
+        withUnsafeBytes(of: number) { bytes.append(contentsOf: $0) }
+    }
+
+    mutating func text(_ text: String) {
+        number(UInt32(text.utf8.count))
+        bytes.append(contentsOf: text.utf8)
+    }
+
+    mutating func optional<Value>(_ value: Value?, _ write: (inout WireWriter, Value) -> Void) {
+        number(UInt8(value == nil ? 0 : 1))
+        if let value { write(&self, value) }
+    }
+
+    mutating func list<Value>(_ values: [Value], _ write: (inout WireWriter, Value) -> Void) {
+        number(UInt32(values.count))
+        for value in values { write(&self, value) }
+    }
+
+    mutating func reading<Value>(_ reading: Reading<Value>, _ write: (inout WireWriter, Value) -> Void) {
+        optional(reading.reason) { $0.text($1) }
+        if let value = reading.value { write(&self, value) }
+    }
+}
+
+struct WireReader {
+    private var rest: ArraySlice<UInt8>
+
+    init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
+
+    mutating func number<Number: FixedWidthInteger>() throws(WireError) -> Number {
+        let size = MemoryLayout<Number>.size
+        guard rest.count >= size else { throw WireError() }
+        let number = rest.withUnsafeBytes { $0.loadUnaligned(as: Number.self) }
+        rest = rest.dropFirst(size)
+        return number
+    }
+
+    mutating func text() throws(WireError) -> String {
+        let count = Int(try number() as UInt32)
+        guard rest.count >= count else { throw WireError() }
+        defer { rest = rest.dropFirst(count) }
+        return String(decoding: rest.prefix(count), as: UTF8.self)
+    }
+
+    mutating func optional<Value>(
+        _ read: (inout WireReader) throws(WireError) -> Value
+    ) throws(WireError) -> Value? {
+        try number() as UInt8 == 0 ? nil : try read(&self)
+    }
+
+    mutating func list<Value>(
+        _ read: (inout WireReader) throws(WireError) -> Value
+    ) throws(WireError) -> [Value] {
+        let count = Int(try number() as UInt32)
+        // An element has a byte at least.
+        guard count <= rest.count else { throw WireError() }
+        var values: [Value] = []
+        values.reserveCapacity(count)
+        for _ in 0..<count { values.append(try read(&self)) }
+        return values
+    }
+
+    mutating func reading<Value>(
+        _ read: (inout WireReader) throws(WireError) -> Value
+    ) throws(WireError) -> Reading<Value> {
+        if let reason = try optional({ reader throws(WireError) in try reader.text() }) { return .unknown(reason) }
+        return .known(try read(&self))
+    }
+}
+
+// What a driver said of a device, field by field: a new field is added at both places.
+
+extension WireWriter {
+    mutating func device(_ device: ObservedDevice) {
+        text(device.index)
+        text(device.vendor.rawValue)
+        for field in [device.uuid, device.name, device.pci, device.parentIndex] { optional(field) { $0.text($1) } }
+        for field in [device.gpuInstance, device.computeInstance] { optional(field) { $0.number($1) } }
+        reading(device.memory) { writer, memory in
+            for amount in [memory.total, memory.used, memory.free] { writer.number(amount) }
+            writer.number(UInt8(memory.tellsReserved ? 1 : 0))
+        }
+        optional(device.sharesHostMemory) { $0.number(UInt8($1 ? 1 : 0)) }
+        reading(device.utilizationPercent) { $0.number(Int64($1)) }
+        for processes in [device.compute, device.graphics, device.mps] { list(processes) }
+        optional(device.askedAtTick) { $0.number($1) }
+    }
+
+    private mutating func list(_ reading: ListReading) {
+        switch reading {
+        case .absent: number(UInt8(0))
+        case .failed(let why):
+            number(UInt8(1))
+            text(why)
+        case .read(let processes):
+            number(UInt8(2))
+            list(processes) { writer, process in
+                writer.number(process.pid)
+                writer.optional(process.bytes) { $0.number($1) }
+                writer.optional(process.gpuInstance) { $0.number($1) }
+                writer.optional(process.computeInstance) { $0.number($1) }
+            }
+        }
+    }
+}
+
+extension WireReader {
+    mutating func device() throws(WireError) -> ObservedDevice {
+        let index = try text()
+        guard let vendor = Vendor(rawValue: try text()) else { throw WireError() }
+        func optionalText() throws(WireError) -> String? {
+            try optional { reader throws(WireError) in try reader.text() }
+        }
+        func optionalNumber() throws(WireError) -> UInt32? {
+            try optional { reader throws(WireError) in try reader.number() }
+        }
+        return ObservedDevice(
+            index: index, vendor: vendor, uuid: try optionalText(), name: try optionalText(), pci: try optionalText(),
+            parentIndex: try optionalText(), gpuInstance: try optionalNumber(), computeInstance: try optionalNumber(),
+            memory: try reading { reader throws(WireError) in
+                ObservedMemory(
+                    total: try reader.number(), used: try reader.number(), free: try reader.number(),
+                    tellsReserved: try reader.number() as UInt8 == 1)
+            },
+            sharesHostMemory: try optional { reader throws(WireError) in try reader.number() as UInt8 == 1 },
+            utilizationPercent: try reading { reader throws(WireError) in Int(try reader.number() as Int64) },
+            compute: try listReading(), graphics: try listReading(), mps: try listReading(),
+            askedAtTick: try optional { reader throws(WireError) in try reader.number() })
+    }
+
+    private mutating func listReading() throws(WireError) -> ListReading {
+        switch try number() as UInt8 {
+        case 0: return .absent
+        case 1: return .failed(try text())
+        case 2:
+            return .read(
+                try list { reader throws(WireError) in
+                    ListedProcess(
+                        pid: try reader.number(), bytes: try reader.optional { r throws(WireError) in try r.number() },
+                        gpuInstance: try reader.optional { r throws(WireError) in try r.number() },
+                        computeInstance: try reader.optional { r throws(WireError) in try r.number() })
+                })
+        default: throw WireError()
+        }
+    }
+}

@@ -69,7 +69,8 @@ let package = Package(
 
         // `make bench`: Plimsoll's times beside those of the least that such a program must do.
         .executableTarget(
-            name: "bench", dependencies: ["Sampling", "Rendering", "ContainerRuntimes", "Ledger"], path: "Benchmarks/bench",
+            name: "bench", dependencies: ["Sampling", "Rendering", "ContainerRuntimes", "Ledger"],
+            path: "Benchmarks/bench",
             swiftSettings: strict, linkerSettings: selfContained),
 
         // What the tests share: the built program, made-up hosts, the simulated driver, a stand-in engine.

@@ -10,6 +10,8 @@ struct ColdRuns {
     private struct Run {
         var milliseconds: Double
         var peakMiB: Double
+        /// Of processes of its own that outlived it: the driver's child ends a moment after its parent.
+        var othersPeakMiB: Double
     }
 
     private var floor: [String] { [place.program("bench-floor"), host.library, "--docker", engine.socket] }
@@ -29,19 +31,22 @@ struct ColdRuns {
             floors.append(try run(floor, output: "/dev/null"))
             ours.append(try run(ledger, output: "/dev/null"))
         }
-        let (least, took) = (median(floors.map(\.milliseconds)), median(ours.map(\.milliseconds)))
-        report.figure("floor", least, "ms", note: "peak \(decimals(floors.map(\.peakMiB).max() ?? 0, 1)) MiB")
-        report.figure("plimsoll ledger --format json", took, "ms")
-        report.target("ratio", took / least, "times", atMost: 1.8)
-        report.target("most memory of a run", ours.map(\.peakMiB).max() ?? 0, "MiB", atMost: 16)
+        let times = (median(ours.map(\.milliseconds)), median(floors.map(\.milliseconds)))
+        report.compare("cold: ledger --format json", times.0, times.1, "ms", atMost: 1.8)
+        func most(_ runs: [Run], _ peak: (Run) -> Double) -> Double { runs.map(peak).max() ?? 0 }
+        func larger(_ run: Run) -> Double { max(run.peakMiB, run.othersPeakMiB) }
+        func both(_ run: Run) -> Double { run.peakMiB + run.othersPeakMiB }
+        report.limit(
+            "cold: peak memory, the larger process", most(ours, larger), most(floors, larger), "MiB", atMost: 16)
+        report.limit("cold: peak memory, with the child's", most(ours, both), most(floors, both), "MiB", atMost: 16)
     }
 
     private func run(_ command: [String], output: String) throws -> Run {
         let told = try bench.run(place.program("bench-measure"), [output] + command)
         let numbers = told.split(whereSeparator: \.isWhitespace).compactMap { Double($0) }
-        guard numbers.count == 3 else { throw Failure("measure says: \(told)") }
-        guard numbers[2] == 0 else { throw Failure("\(command[0]) ended with \(Int(numbers[2]))") }
-        return Run(milliseconds: numbers[0] / 1000, peakMiB: numbers[1] / 1024)
+        guard numbers.count == 4 else { throw Failure("measure says: \(told)") }
+        guard numbers[3] == 0 else { throw Failure("\(command[0]) ended with \(Int(numbers[3]))") }
+        return Run(milliseconds: numbers[0] / 1000, peakMiB: numbers[1] / 1024, othersPeakMiB: numbers[2] / 1024)
     }
 
     private struct Ledger: Decodable {

@@ -12,20 +12,20 @@ struct ProcessCost {
         let none = try times(0, samples, warmUp)
         let hundred = try times(100, samples, warmUp)
         let thousand = try times(1000, samples, warmUp)
-        for (count, times) in [(0, none), (100, hundred), (1000, thousand)] {
-            report.figure(
-                "\(count) processes, a sample", times.plimsoll, "ms", note: "floor \(decimals(times.floor, 3)) ms")
+        for (count, times) in [("no process", none), ("100 processes", hundred), ("1,000 processes", thousand)] {
+            report.compare("warm: a sample with \(count)", times.plimsoll, times.floor, "ms")
         }
-        let added = [
-            (hundred.plimsoll - none.plimsoll) / 100 * 1000, (thousand.plimsoll - none.plimsoll) / 1000 * 1000,
-        ]
-        report.figure("a process at 100, without the empty sample", added[0], "µs")
-        report.figure("a process at 1,000, without the empty sample", added[1], "µs")
-        report.target("ratio, without the empty sample", added[1] / added[0], "times", atMost: 1.2)
-        let shared = [hundred.plimsoll / 100 * 1000, thousand.plimsoll / 1000 * 1000]
-        report.figure(
-            "ratio, the whole sample shared out", shared[1] / shared[0], "times",
-            note: "\(decimals(shared[0], 1)) µs and \(decimals(shared[1], 1)) µs")
+        // What a sample costs without any process is not theirs. Shared out among them too, it would hide growth.
+        func added(_ times: Times, _ count: Double) -> Times {
+            Times(
+                floor: (times.floor - none.floor) / count * 1000,
+                plimsoll: (times.plimsoll - none.plimsoll) / count * 1000)
+        }
+        let (few, many) = (added(hundred, 100), added(thousand, 1000))
+        report.compare("a process's part in it, of 100", few.plimsoll, few.floor, "µs")
+        report.compare("a process's part in it, of 1,000", many.plimsoll, many.floor, "µs")
+        report.ratio("a process's part, of 1,000 to of 100", many.plimsoll / few.plimsoll, atMost: 1.2)
+        report.ratio("a whole sample by process, of 1,000 to of 100", thousand.plimsoll / 10 / hundred.plimsoll)
     }
 
     private func times(_ count: Int, _ samples: Int, _ warmUp: Int) throws -> Times {

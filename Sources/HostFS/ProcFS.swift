@@ -42,7 +42,7 @@ package struct ProcFS: Sendable {
 
     /// - Throws: where there is no /proc under the root at all.
     package func view() throws(FileError) -> ProcessView {
-        _ = try FileReading.names(in: root)
+        try FileReading.checkFolder(root)
         let namespace = FileReading.link("\(root)/self/ns/pid").flatMap(namespaceInode)
         let cgroup = FileReading.link("\(root)/self/ns/cgroup").flatMap(namespaceInode)
         let inCgroupNamespace = cgroup.map { $0 != Self.initialCgroupNamespace } ?? false

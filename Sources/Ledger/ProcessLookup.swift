@@ -19,7 +19,7 @@ struct ProcessLookup {
     init(_ observation: Observation) {
         view = observation.view
         processes = Dictionary(observation.processes.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
-        memberships = processes.compactMapValues { $0.cgroup.value.map(CgroupMembership.known) }
+        memberships = processes.compactMapValues { $0.cgroup.value.map(CgroupMembership.init(cgroup:)) }
     }
 
     /// Of a PID in a driver's list.

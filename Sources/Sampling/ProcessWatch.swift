@@ -69,7 +69,7 @@ final class ProcessWatch {
     func ramLimits() -> [String: Reading<UInt64?>] {
         var told: [String: Reading<UInt64?>] = [:]
         for process in processes {
-            guard let text = process.cgroup.value, let container = CgroupMembership.known(cgroup: text).innermost?.id,
+            guard let text = process.cgroup.value, let container = CgroupMembership(cgroup: text).innermost?.id,
                 told[container]?.value == nil
             else { continue }
             if let kept = limits[container], now - kept.readAt < Self.freshness, kept.limit.value != nil {

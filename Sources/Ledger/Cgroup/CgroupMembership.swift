@@ -23,35 +23,43 @@ package struct CgroupContainer: Sendable, Equatable {
 extension CgroupMembership {
     /// - Parameter text: the content of /proc/PID/cgroup; see cgroups(7). A line is `hierarchy:controllers:path`, split at
     ///   the first two colons only, because a path may hold more (`kubepods.slice:cri-containerd:ID`).
-    package init(cgroup text: String) {
+    package init(cgroup text: String) { self = KnownTexts[text].membership }
+
+    /// Where each hierarchy has the cgroup of `container`.
+    package static func places(of container: String, cgroup text: String) -> [CgroupContainer] {
+        KnownTexts[text].lines.compactMap { line in line.containers.last { $0.id == container } }
+    }
+
+    fileprivate init(_ lines: [CgroupLine]) {
         // Hierarchies can disagree: an old runc leaves the unified one alone, and a service manager may move a process in
         // one and not in another. The longest chain knows most; on equal terms the unified hierarchy comes first, then
         // systemd's, then the controllers that every runtime joins.
-        let lines = CgroupLine.all(in: text)
         let longest = lines.map(\.containers.count).max() ?? 0
         let best = lines.filter { $0.containers.count == longest }.min { $0.preference < $1.preference }
         containers = best?.containers ?? []
         isBelowRoot = !lines.contains { $0.path.utf8.starts(with: "/..".utf8) }
     }
+}
 
-    /// The same, of a text that may have been read before: the processes of a container share theirs, and a stream sees the
-    /// same ones each second.
-    package static func known(cgroup text: String) -> CgroupMembership {
-        if let known = earlier.withLock({ $0[text] }) { return known }
-        let membership = CgroupMembership(cgroup: text)
-        earlier.withLock { earlier in
-            // Containers come and go, and a daemon stays.
-            if earlier.count >= 4096 { earlier = [:] }
-            earlier[text] = membership
-        }
-        return membership
+/// What was read of texts: the processes of a container share theirs, and a stream sees the same ones each second.
+private enum KnownTexts {
+    struct Meaning {
+        var lines: [CgroupLine]
+        var membership: CgroupMembership
     }
 
-    private static let earlier = Mutex<[String: CgroupMembership]>([:])
+    private static let known = Mutex<[String: Meaning]>([:])
 
-    /// Where each hierarchy has the cgroup of `container`.
-    package static func places(of container: String, cgroup text: String) -> [CgroupContainer] {
-        CgroupLine.all(in: text).compactMap { line in line.containers.last { $0.id == container } }
+    static subscript(text: String) -> Meaning {
+        if let known = known.withLock({ $0[text] }) { return known }
+        let lines = CgroupLine.all(in: text)
+        let meaning = Meaning(lines: lines, membership: CgroupMembership(lines))
+        known.withLock { known in
+            // Containers come and go, and a stream goes on.
+            if known.count >= 4096 { known = [:] }
+            known[text] = meaning
+        }
+        return meaning
     }
 }
 

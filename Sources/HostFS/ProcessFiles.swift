@@ -51,7 +51,11 @@ package struct ProcessStatus: Equatable {
         effectiveUser = nil
         namespacePIDs = []
         var pid: [UInt32] = []
-        for line in text.utf8.split(separator: UInt8(ascii: "\n")) {
+        var rest = text.utf8[...]
+        // The kernel writes NSpid after the others (fs/proc/array.c, task_state), and forty more lines after it.
+        while namespacePIDs.isEmpty, !rest.isEmpty {
+            let line = rest.prefix { $0 != UInt8(ascii: "\n") }
+            rest = rest[line.endIndex...].dropFirst()
             func numbers(after key: String) -> [UInt32?]? {
                 guard line.starts(with: key.utf8) else { return nil }
                 return words(line.dropFirst(key.utf8.count)).map { UInt32($0) }

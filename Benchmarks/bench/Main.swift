@@ -36,7 +36,7 @@ enum Main {
         let cards = try HostDescription(path: "Benchmarks/hosts/four-cards.json")
         try holding(cards, in: place, &report)
         report.line("Measuring what a process costs ...")
-        try ProcessCost(place: place, cards: cards).measure(&report, samples: runs, warmUp: 3)
+        try ProcessCost(place: place, cards: cards).measure(&report, samples: runs)
     }
 
     /// Everything that is measured on a host whose memory is held.
@@ -56,8 +56,9 @@ enum Main {
         try ColdRuns(place: place, host: host, engine: engine)
             .measure(runs: runs, warmUp: 2, containers: containers, &report)
         report.line("Measuring samples of a running stream, without Docker ...")
-        let warm = WarmSamples(place, host, count: runs, warmUp: 3)
-        let (least, took) = (try warm.floor(), try warm.plimsoll(seeing: containers * 2))
+        let warm = try WarmStream(host, seeing: containers * 2)
+        let least = try warm.floor(samples: runs, in: place)
+        let took = try WarmStream.medians(of: [warm], samples: runs)[0]
         report.compare("warm: a sample of a stream", took, least, "ms", atMost: 1.5)
     }
 

@@ -62,7 +62,8 @@ final class WarmStream {
         let text = rows.map { $0.json.text() + "\n" }.joined()
         let took = (ContinuousClock.now - start) / .milliseconds(1)
         guard snapshot.processes.count == processes, snapshot.containers.isEmpty == text.isEmpty else {
-            throw Failure("a sample saw \(snapshot.processes.count) of \(processes) processes")
+            let why = snapshot.sources.compactMap(\.error).joined(separator: "; ")
+            throw Failure("a sample saw \(snapshot.processes.count) of \(processes) processes: \(why)")
         }
         return took
     }

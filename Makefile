@@ -17,7 +17,7 @@ PLUGINS ?= $(DESTDIR)$(PREFIX)/lib/docker/cli-plugins
 RELEASE := .build/release/plimsoll
 SOURCES := Package.swift $(shell find Sources -type f)
 
-.PHONY: build demo test check install uninstall dist test-install image man clean
+.PHONY: build demo test bench check install uninstall dist test-install image man clean
 
 build: $(RELEASE)
 
@@ -38,6 +38,12 @@ test:
 	$(SWIFT) build --build-tests
 	$(SWIFT) build --product generate-manual
 	$(SWIFT) test --skip-build
+
+# Plimsoll's times beside those of the least that such a program must do, on 40 containers; a Docker engine must answer.
+bench:
+	@sh scripts/require-swift.sh "$(SWIFT)"
+	@sh scripts/build-bench.sh "$(SWIFT)"
+	@.build/release/bench
 
 # What needs no run: format, lint, and the rules that docs/architecture.md gives.
 check:

@@ -81,6 +81,12 @@ let package = Package(
             name: "gpusim-hold", dependencies: ["CSimulator"], path: "Simulator/gpusim-hold",
             swiftSettings: strict, linkerSettings: selfContained),
 
+        // `make bench`: Plimsoll's times beside those of the least that such a program must do.
+        .executableTarget(
+            name: "bench", dependencies: ["Sampling", "Rendering", "ContainerRuntimes", "Ledger"],
+            path: "Benchmarks/bench",
+            swiftSettings: strict, linkerSettings: selfContained),
+
         // What the tests share: the built program, made-up hosts, the simulated driver, a stand-in engine.
         .target(name: "TestSupport", dependencies: ["Ledger"], path: "Tests/Support", swiftSettings: strict),
         .testTarget(name: "LedgerTests", dependencies: ["Ledger"], swiftSettings: strict),

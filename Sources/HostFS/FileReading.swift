@@ -65,6 +65,13 @@ package enum FileReading {
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
     }
 
+    /// - Throws: where there is no such folder, or none that we may open.
+    static func checkFolder(_ path: String) throws(FileError) {
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { throw FileError(path: path, code: errno) }
+        close(folder)
+    }
+
     static func names(in path: String) throws(FileError) -> [String] {
         guard let folder = opendir(path) else { throw FileError(path: path, code: errno) }
         defer { closedir(folder) }

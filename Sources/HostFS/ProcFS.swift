@@ -42,7 +42,7 @@ package struct ProcFS: Sendable {
 
     /// - Throws: where there is no /proc under the root at all.
     package func view() throws(FileError) -> ProcessView {
-        _ = try FileReading.names(in: root)
+        try FileReading.checkFolder(root)
         let namespace = FileReading.link("\(root)/self/ns/pid").flatMap(namespaceInode)
         let cgroup = FileReading.link("\(root)/self/ns/cgroup").flatMap(namespaceInode)
         let inCgroupNamespace = cgroup.map { $0 != Self.initialCgroupNamespace } ?? false
@@ -63,10 +63,9 @@ package struct ProcFS: Sendable {
     /// `hidepid` does not bind root, nor the members of a group named in the mount; PID 1 is another user's process that is
     /// always there, so what we may read of it tells which we are.
     private var hidesProcesses: Bool {
-        guard let mounts = try? FileReading.text("\(root)/mounts"), mountsHideProcesses(mounts) else {
-            return false
-        }
-        return (try? FileReading.text("\(root)/1/cgroup")) == nil
+        // The mount table comes second: with each container it is longer, and the kernel takes its time to write it.
+        if (try? FileReading.text("\(root)/1/cgroup")) != nil { return false }
+        return (try? FileReading.text("\(root)/mounts")).map(mountsHideProcesses) ?? false
     }
 
     /// Every PID that is to be seen.

@@ -15,15 +15,31 @@ package struct ProcessStat: Equatable {
             let close = text.utf8.lastIndex(of: UInt8(ascii: ")")), open < close
         else { return nil }
         name = String(text[text.utf8.index(after: open)..<close])
-        let fields = text[text.utf8.index(after: close)...].split(whereSeparator: \.isWhitespace)
+        let fields = words(text[close...].utf8.dropFirst(), atMost: 20)
         // The first of these is field 3.
-        guard fields.count > 19, let state = fields[0].first, fields[0].count == 1, let start = Int64(fields[19]),
+        guard fields.count == 20, fields[0].utf8.count == 1, let state = fields[0].first, let start = Int64(fields[19]),
             start >= 0
         else { return nil }
         self.state = state
         startTick = start
     }
 }
+
+/// The kernel writes ASCII between them. Bytes, because a sample reads thousands, and characters cost ten times as much.
+private func words(_ bytes: Substring.UTF8View, atMost most: Int = .max) -> [Substring] {
+    var words: [Substring] = []
+    var rest = bytes
+    while words.count < most {
+        rest = rest.drop { isBlank($0) }
+        if rest.isEmpty { break }
+        let word = rest.prefix { !isBlank($0) }
+        words.append(Substring(word))
+        rest = rest[word.endIndex...]
+    }
+    return words
+}
+
+private func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || 9...13 ~= byte }
 
 /// /proc/PID/status, as far as it says who a process is.
 package struct ProcessStatus: Equatable {
@@ -35,15 +51,18 @@ package struct ProcessStatus: Equatable {
         effectiveUser = nil
         namespacePIDs = []
         var pid: [UInt32] = []
-        for line in text.split(separator: "\n") {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            let numbers = line[line.index(after: colon)...].split(whereSeparator: \.isWhitespace).map { UInt32($0) }
-            switch line[..<colon] {
-            case "Uid" where numbers.count >= 2: effectiveUser = numbers[1]
-            case "NSpid": namespacePIDs = numbers.compactMap(\.self)
-            case "Pid": pid = numbers.compactMap(\.self)
-            default: break
+        var rest = text.utf8[...]
+        // The kernel writes NSpid after the others (fs/proc/array.c, task_state), and forty more lines after it.
+        while namespacePIDs.isEmpty, !rest.isEmpty {
+            let line = rest.prefix { $0 != UInt8(ascii: "\n") }
+            rest = rest[line.endIndex...].dropFirst()
+            func numbers(after key: String) -> [UInt32?]? {
+                guard line.starts(with: key.utf8) else { return nil }
+                return words(line.dropFirst(key.utf8.count)).map { UInt32($0) }
             }
+            if let numbers = numbers(after: "Uid:"), numbers.count >= 2 { effectiveUser = numbers[1] }
+            if let numbers = numbers(after: "Pid:") { pid = numbers.compactMap(\.self) }
+            if let numbers = numbers(after: "NSpid:") { namespacePIDs = numbers.compactMap(\.self) }
         }
         if namespacePIDs.isEmpty { namespacePIDs = pid }
     }

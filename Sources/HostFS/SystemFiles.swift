@@ -14,8 +14,8 @@ package func uptimeTicks(_ text: String, ticksPerSecond: Int64) -> Int64? {
 
 /// The `btime` line of /proc/stat: boot in seconds since 1970.
 package func bootTime(_ text: String) -> Int64? {
-    for line in text.split(separator: "\n") where line.hasPrefix("btime ") {
-        return Int64(line.dropFirst("btime ".count))
+    for line in text.utf8.split(separator: UInt8(ascii: "\n")) where line.starts(with: "btime ".utf8) {
+        return Int64(Substring(line.dropFirst("btime ".utf8.count)))
     }
     return nil
 }
@@ -41,8 +41,9 @@ package func hostMemory(_ meminfo: String) -> HostMemory? {
 
 /// Whether the mount table says that /proc hides other users' processes: `hidepid` of 1, 2, 4 or their names.
 package func mountsHideProcesses(_ mounts: String) -> Bool {
-    for line in mounts.split(separator: "\n") {
-        let fields = line.split(separator: " ")
+    // As bytes: each container adds a mount or more.
+    for line in mounts.utf8.split(separator: UInt8(ascii: "\n")) {
+        let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 4).map { Substring($0) }
         guard fields.count >= 4, fields[2] == "proc", fields[1].hasSuffix("/proc") else { continue }
         for option in fields[3].split(separator: ",") where option.hasPrefix("hidepid=") {
             return !["0", "off"].contains(String(option.dropFirst("hidepid=".count)))

@@ -13,17 +13,17 @@ package enum JSON: Sendable {
 
     /// On one line, or on several with `indentation` where it is given.
     package func text(indented: Bool = false) -> String {
-        var result = ""
+        var result: [UInt8] = []
         write(to: &result, indentation: indented ? 0 : nil)
-        return result
+        return String(decoding: result, as: UTF8.self)
     }
 
-    private func write(to result: inout String, indentation: Int?) {
+    private func write(to result: inout [UInt8], indentation: Int?) {
         switch self {
-        case .null: result += "null"
-        case .bool(let value): result += value ? "true" : "false"
-        case .integer(let value): result += String(value)
-        case .number(let value): result += value.isFinite ? String(value) : "null"
+        case .null: result += "null".utf8
+        case .bool(let value): result += (value ? "true" : "false").utf8
+        case .integer(let value): result += String(value).utf8
+        case .number(let value): result += (value.isFinite ? String(value) : "null").utf8
         case .string(let value): Self.write(value, to: &result)
         case .array(let values):
             // Numbers and the like stay on their line.
@@ -34,7 +34,7 @@ package enum JSON: Sendable {
         case .object(let members):
             Self.write("{", "}", members.count, indentation, to: &result) { index, indentation, result in
                 Self.write(members[index].0, to: &result)
-                result += indentation == nil ? ":" : ": "
+                result += (indentation == nil ? ":" : ": ").utf8
                 members[index].1.write(to: &result, indentation: indentation)
             }
         }
@@ -48,35 +48,40 @@ package enum JSON: Sendable {
     }
 
     private static func write(
-        _ open: String, _ close: String, _ count: Int, _ indentation: Int?, to result: inout String,
-        element: (Int, Int?, inout String) -> Void
+        _ open: String, _ close: String, _ count: Int, _ indentation: Int?, to result: inout [UInt8],
+        element: (Int, Int?, inout [UInt8]) -> Void
     ) {
-        result += open
-        let inner = indentation.map { $0 + 1 }
+        result += open.utf8
         for index in 0..<count {
-            if index > 0 { result += "," }
-            if let inner { result += "\n" + String(repeating: "  ", count: inner) }
-            element(index, inner, &result)
+            if index > 0 { result.append(UInt8(ascii: ",")) }
+            if let indentation { newLine(indentation + 1, to: &result) }
+            element(index, indentation.map { $0 + 1 }, &result)
         }
-        if let indentation, count > 0 { result += "\n" + String(repeating: "  ", count: indentation) }
-        result += close
+        if let indentation, count > 0 { newLine(indentation, to: &result) }
+        result += close.utf8
     }
 
-    private static func write(_ text: String, to result: inout String) {
-        result += "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\t": result += "\\t"
-            case "\r": result += "\\r"
-            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
+    private static func newLine(_ indentation: Int, to result: inout [UInt8]) {
+        result.append(UInt8(ascii: "\n"))
+        result.append(contentsOf: repeatElement(UInt8(ascii: " "), count: indentation * 2))
+    }
+
+    private static func write(_ text: String, to result: inout [UInt8]) {
+        result.append(UInt8(ascii: "\""))
+        // What is escaped is ASCII, and no byte of another character is.
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""): result += "\\\"".utf8
+            case UInt8(ascii: "\\"): result += "\\\\".utf8
+            case UInt8(ascii: "\n"): result += "\\n".utf8
+            case UInt8(ascii: "\t"): result += "\\t".utf8
+            case UInt8(ascii: "\r"): result += "\\r".utf8
+            case 0..<0x20, 0x7F:
+                let digits = String(byte, radix: 16)
+                result += ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8
+            default: result.append(byte)
             }
         }
-        result += "\""
+        result.append(UInt8(ascii: "\""))
     }
 }

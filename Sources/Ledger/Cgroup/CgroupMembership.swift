@@ -1,3 +1,5 @@
+import Synchronization
+
 /// The containers that a process is in, as its cgroup paths name them.
 package struct CgroupMembership: Sendable, Equatable {
     /// Outermost first; empty for a process of the host.
@@ -21,44 +23,85 @@ package struct CgroupContainer: Sendable, Equatable {
 extension CgroupMembership {
     /// - Parameter text: the content of /proc/PID/cgroup; see cgroups(7). A line is `hierarchy:controllers:path`, split at
     ///   the first two colons only, because a path may hold more (`kubepods.slice:cri-containerd:ID`).
-    package init(cgroup text: String) {
-        let lines = text.split(separator: "\n").compactMap(CgroupLine.init)
+    package init(cgroup text: String) { self = KnownTexts[text].membership }
+
+    /// Where each hierarchy has the cgroup of `container`.
+    package static func places(of container: String, cgroup text: String) -> [CgroupContainer] {
+        KnownTexts[text].lines.compactMap { line in line.containers.last { $0.id == container } }
+    }
+
+    fileprivate init(_ lines: [CgroupLine]) {
         // Hierarchies can disagree: an old runc leaves the unified one alone, and a service manager may move a process in
         // one and not in another. The longest chain knows most; on equal terms the unified hierarchy comes first, then
         // systemd's, then the controllers that every runtime joins.
-        let chains = lines.sorted { $0.preference < $1.preference }.map { ContainerPath.containers(of: $0) }
-        let longest = chains.map(\.count).max() ?? 0
-        containers = chains.first { $0.count == longest } ?? []
-        isBelowRoot = !lines.contains { $0.path.hasPrefix("/..") }
+        let longest = lines.map(\.containers.count).max() ?? 0
+        let best = lines.filter { $0.containers.count == longest }.min { $0.preference < $1.preference }
+        containers = best?.containers ?? []
+        isBelowRoot = !lines.contains { $0.path.utf8.starts(with: "/..".utf8) }
     }
 }
 
-struct CgroupLine {
-    var controllers: Substring
-    var path: Substring
-
-    init?(_ line: Substring) {
-        let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-        // The kernel writes no path longer than PATH_MAX.
-        guard fields.count == 3, fields[2].hasPrefix("/"), fields[2].utf8.count <= 4096 else { return nil }
-        controllers = fields[1]
-        // Linux appends this to the path of a cgroup that was removed under a process that is dying.
-        path = fields[2].hasSuffix(" (deleted)") ? fields[2].dropLast(" (deleted)".count) : fields[2]
+/// What was read of texts: the processes of a container share theirs, and a stream sees the same ones each second.
+private enum KnownTexts {
+    struct Meaning {
+        var lines: [CgroupLine]
+        var membership: CgroupMembership
     }
 
+    private static let known = Mutex<[String: Meaning]>([:])
+
+    static subscript(text: String) -> Meaning {
+        if let known = known.withLock({ $0[text] }) { return known }
+        let lines = CgroupLine.all(in: text)
+        let meaning = Meaning(lines: lines, membership: CgroupMembership(lines))
+        known.withLock { known in
+            // Containers come and go, and a stream goes on.
+            if known.count >= 4096 { known = [:] }
+            known[text] = meaning
+        }
+        return meaning
+    }
+}
+
+/// A line of /proc/PID/cgroup, with the containers that its path names.
+private struct CgroupLine {
+    var controllers: Substring
+    var path: Substring
+    var containers: [CgroupContainer] = []
+
+    static func all(in text: String) -> [CgroupLine] {
+        // On cgroup v1 a process has a dozen lines, most of them with the same path.
+        var known: [Substring: [CgroupContainer]] = [:]
+        return text.utf8.split(separator: UInt8(ascii: "\n")).compactMap { bytes in
+            guard var line = CgroupLine(Substring(bytes)) else { return nil }
+            let found = known[line.path] ?? ContainerPath.containers(of: line.path)
+            known[line.path] = found
+            let hierarchy = String(line.controllers)
+            line.containers = found.map { container in
+                var container = container
+                container.hierarchy = hierarchy
+                return container
+            }
+            return line
+        }
+    }
+
+    private init?(_ line: Substring) {
+        let fields = line.utf8.split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
+        // The kernel writes no path longer than PATH_MAX.
+        guard fields.count == 3, fields[2].first == UInt8(ascii: "/"), fields[2].count <= 4096 else { return nil }
+        controllers = Substring(fields[1])
+        // Linux appends this to the path of a cgroup that was removed under a process that is dying.
+        let deleted = " (deleted)"
+        let isDeleted = fields[2].suffix(deleted.utf8.count).elementsEqual(deleted.utf8)
+        path = Substring(isDeleted ? fields[2].dropLast(deleted.utf8.count) : fields[2])
+    }
+
+    /// The smallest decides.
     var preference: Int {
         if controllers.isEmpty { return 0 }
         let order = ["name=systemd", "memory", "devices", "pids"]
-        let names = controllers.split(separator: ",")
+        let names = controllers.utf8.split(separator: UInt8(ascii: ",")).map { Substring($0) }
         return 1 + (order.firstIndex { name in names.contains { $0 == name } } ?? order.count)
-    }
-}
-
-extension CgroupMembership {
-    /// Where each hierarchy has the cgroup of `container`.
-    package static func places(of container: String, cgroup text: String) -> [CgroupContainer] {
-        text.split(separator: "\n").compactMap(CgroupLine.init).compactMap { line in
-            ContainerPath.containers(of: line).last { $0.id == container }
-        }
     }
 }

@@ -16,11 +16,12 @@
 /// No containers: conmon, lxc.monitor and nspawn's supervisor (they watch one), sessions, services, snap apps, Slurm's
 /// steps, pods (they hold containers), and virtual machines (`machine-qemu…`, `/qemu.slice/100.scope`).
 enum ContainerPath {
-    static func containers(of line: CgroupLine) -> [CgroupContainer] {
+    /// - Returns: outermost first, without their hierarchy, which a path does not tell.
+    static func containers(of path: Substring) -> [CgroupContainer] {
         var found: [CgroupContainer] = []
         var walked = ""
         var parent: Substring = ""
-        let components = line.path.split(separator: "/")
+        let components = path.utf8.split(separator: UInt8(ascii: "/")).map { Substring($0) }
         for (index, component) in components.enumerated() {
             walked += "/" + component
             let next = index + 1 < components.count ? components[index + 1] : ""
@@ -31,8 +32,7 @@ enum ContainerPath {
             case .monitor: return found
             case .other: continue
             case .container(let id, let runtime):
-                found.append(
-                    CgroupContainer(id: id, runtime: runtime, hierarchy: String(line.controllers), path: walked))
+                found.append(CgroupContainer(id: id, runtime: runtime, hierarchy: "", path: walked))
             }
         }
         return found
@@ -84,7 +84,7 @@ private struct Place {
 
     /// A cgroupfs runtime that was given a path meant for systemd makes a directory of it, colons and all.
     private var colonID: Kind? {
-        let parts = component.split(separator: ":")
+        let parts = component.utf8.split(separator: UInt8(ascii: ":")).map { Substring($0) }
         guard parts.count == 3 else { return nil }
         let runtimes: [Substring: Runtime] = [
             "cri-containerd": .containerd, "crio": .crio, "docker": .docker, "libpod": .podman, "nerdctl": .containerd,
@@ -155,12 +155,18 @@ private struct Place {
     }
 }
 
+extension Substring {
+    // Bytes: the generic ones compare characters, and take most of the time that a process costs.
+    fileprivate func hasPrefix(_ prefix: String) -> Bool { utf8.starts(with: prefix.utf8) }
+    fileprivate func hasSuffix(_ suffix: String) -> Bool { utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) }
+}
+
 private func isHex(_ text: Substring, _ length: ClosedRange<Int>) -> Bool {
     length.contains(text.utf8.count) && text.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
 }
 
 private func isGroupedHex(_ text: Substring, _ lengths: [Int]) -> Bool {
-    let groups = text.split(separator: "-", omittingEmptySubsequences: false)
+    let groups = text.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false).map { Substring($0) }
     return groups.count == lengths.count && zip(groups, lengths).allSatisfy { isHex($0, $1...$1) }
 }
 

@@ -10,8 +10,9 @@ let strictC: [CSetting] = [.treatAllWarnings(as: .error)]
 
 /// A program that can be copied into any glibc container: the Swift runtime goes inside it.
 let selfContained: [LinkerSetting] = [
-    // lld comes with the toolchain; the default linker warns of a function that Foundation holds and we do not call.
-    .unsafeFlags(["-static-stdlib", "-use-ld=lld"]),
+    // lld comes with the toolchain; the default linker warns of a function that Foundation holds and we do not call. Without
+    // a fixed address 40,000 places are relocated at every start, which takes as long as reading a host's processes.
+    .unsafeFlags(["-static-stdlib", "-use-ld=lld", "-Xclang-linker", "-no-pie"]),
     // Named by FoundationEssentials' module only where a whole build is static.
     .linkedLibrary("_FoundationCShims"), .linkedLibrary("_FoundationCollections"),
     .linkedLibrary("swiftSynchronization"),

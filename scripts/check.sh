@@ -22,7 +22,7 @@ formats=$(grep -rnE 'String\(format:|snprintf|GiB"|%\.[0-9]' Sources --include='
 $formats"
 
 # No source starts another program: only this one, again, as a child that a vendor's library is kept in.
-started=$(grep -rnE 'posix_spawn|popen\(|system\(|Process\(\)' Sources --include='*.swift' |
+started=$(grep -rnE 'posix_spawn|fork\(\)|popen\(|system\(|Process\(\)' Sources --include='*.swift' |
     grep -v '^Sources/Sampling/Driver/OwnChild.swift:' || true)
 [ -z "$started" ] || fail "a source that starts a program:
 $started"

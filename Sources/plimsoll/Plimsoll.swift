@@ -29,6 +29,7 @@ enum Main {
         DriverChild.serveIfAsked()
         LoaderChild.serveIfAsked()
         AllocationChild.serveIfAsked()
+        if readsHost(CommandLine.arguments) { DriverChild.startEarly() }
         Signals.prepare()
         let arguments = CommandLine.arguments
         let name = arguments.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
@@ -37,6 +38,15 @@ enum Main {
         } else {
             run(Plimsoll.self, Array(arguments.dropFirst()))
         }
+    }
+
+    /// Whether a driver will be asked, as far as that can be told before the arguments are understood.
+    private static func readsHost(_ arguments: [String]) -> Bool {
+        let others: Set = [
+            "--replay", "--help", "-h", "help", "--version", "--generate-completion-script", "__complete",
+            "__completeNoDesc", DockerPlugin.metadataCommand,
+        ]
+        return !arguments.dropFirst().contains { others.contains($0) || $0.hasPrefix("--replay=") }
     }
 
     static func run(_ root: (some ParsableCommand).Type, _ arguments: [String]) {

@@ -15,13 +15,15 @@ private func twoCards(second faults: [String: Any]) throws -> RunningHost {
         .card("A100", uuid: "GPU-2", total: 40960, processes: [HostTree.listed(4343, 512)], ["faults": faults]).start()
 }
 
-/// The children that hold this host's driver. Of one whose main thread has ended, another thread still tells the words.
+/// The children that hold this host's driver. Of one whose main thread has ended, another thread still tells whose it is.
 private func children(of host: RunningHost) -> [pid_t] {
     names(in: "/proc").compactMap(pid_t.init).filter { pid in
-        names(in: "/proc/\(pid)/task").contains { thread in
-            let line = FileManager.default.contents(atPath: "/proc/\(pid)/task/\(thread)/cmdline") ?? Data()
-            let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-            return words.first == "plimsoll-driver" && words.dropFirst().first?.hasPrefix(host.driver.libraries) == true
+        guard let name = FileManager.default.contents(atPath: "/proc/\(pid)/comm"),
+            name == Data("plimsoll-driver\n".utf8)
+        else { return false }
+        return names(in: "/proc/\(pid)/task").contains { thread in
+            let variables = FileManager.default.contents(atPath: "/proc/\(pid)/task/\(thread)/environ") ?? Data()
+            return String(decoding: variables, as: UTF8.self).contains(host.driver.libraries)
         }
     }
 }

@@ -15,10 +15,75 @@ package enum DriverChild {
 
     /// Serves where this program was started as the child, and does not return then. To be called before anything else.
     package static func serveIfAsked() {
-        guard CommandLine.arguments.first == name, CommandLine.arguments.count == 4 else { return }
+        guard CommandLine.arguments.first == name else { return }
+        serve()
+    }
+
+    private static func serve() -> Never {
         OwnChild.settle(as: name)
-        let words = CommandLine.arguments
-        Server(library: words[1].isEmpty ? nil : words[1], procfs: words[2], sysfs: words[3]).serve()
+        let length = received(MemoryLayout<UInt32>.size).withUnsafeBytes { $0.load(as: UInt32.self) }
+        guard length <= 1 << 20, let question = DriverQuestion(payload: received(Int(length))[...]) else { _exit(0) }
+        Server(question).serve()
+    }
+
+    /// So many bytes from the parent, whose end is ours.
+    private static func received(_ count: Int) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var have = 0
+        while have < count {
+            let more = bytes.withUnsafeMutableBytes { read(OwnChild.channel, $0.baseAddress! + have, count - have) }
+            if more < 0 && errno == EINTR { continue }
+            guard more > 0 else { _exit(0) }
+            have += more
+        }
+        return bytes
+    }
+
+    private static let early = Mutex<OwnChild?>(nil)
+
+    /// Forks the first child while the program is still alone in its process: that takes a fifth of what starting it anew does
+    /// and goes on beside reading the arguments. One that nobody comes to ask ends with its parent.
+    package static func startEarly() {
+        let child = OwnChild.fork { serve() }
+        early.withLock { $0 = child }
+    }
+
+    static func start() -> OwnChild? {
+        let waiting = early.withLock { child in
+            defer { child = nil }
+            return child
+        }
+        return waiting ?? OwnChild.start([name])
+    }
+}
+
+/// The first thing that the child is told: what to ask, and under which roots to look.
+struct DriverQuestion {
+    var library: String?
+    var procfs: String
+    var sysfs: String
+
+    init(_ plan: SamplingPlan) {
+        (library, procfs, sysfs) = (plan.nvmlLibrary, plan.procfs, plan.sysfs)
+    }
+
+    var frame: [UInt8] {
+        var writer = WireWriter()
+        writer.optional(library) { $0.text($1) }
+        writer.text(procfs)
+        writer.text(sysfs)
+        return writer.framed
+    }
+
+    init?(payload: ArraySlice<UInt8>) {
+        var reader = WireReader(payload)
+        do throws(WireError) {
+            library = try reader.optional { reader throws(WireError) in try reader.text() }
+            procfs = try reader.text()
+            sysfs = try reader.text()
+        } catch {
+            return nil
+        }
     }
 }
 
@@ -33,10 +98,10 @@ private final class Server: Sendable {
     private let hanging = Mutex<Set<Int>>([])
     private let writing = Mutex(())
 
-    init(library: String?, procfs: String, sysfs: String) {
-        self.library = library
-        proc = ProcFS(root: procfs)
-        self.sysfs = sysfs
+    init(_ question: DriverQuestion) {
+        library = question.library
+        proc = ProcFS(root: question.procfs)
+        sysfs = question.sysfs
     }
 
     func serve() -> Never {
@@ -57,19 +122,30 @@ private final class Server: Sendable {
             let hang = hanging.withLock { $0 }
             let versions = DriverVersions(driver: driver.driverVersion, cuda: driver.cudaVersion)
             send(.opened(sample: sample, versions, gpus: gpus, hang: hang.sorted()))
-            for gpu in 0..<gpus where !hang.contains(gpu) {
-                hanging.withLock { _ = $0.insert(gpu) }
-                DispatchQueue(label: "plimsoll.gpu").async { [self] in
-                    let (devices, waking) = driver.observe(gpu: gpu, clock: proc.uptime)
-                    hanging.withLock { _ = $0.remove(gpu) }
-                    send(.gpu(sample: sample, gpu, devices, waking: waking))
-                }
-            }
+            ask(driver, (0..<gpus).filter { !hang.contains($0) }, sample)
         } catch {
             send(.failed(sample: sample, why: error.description))
             // A driver that is loaded anew has forgotten our session, and the library counts sessions (nvml.h, nvmlInit_v2):
             // the next one begins in a new process.
             _exit(0)
+        }
+    }
+
+    /// A thread asks one GPU after another. Where one takes long, another thread goes on with those that are left: they are
+    /// well, perhaps, and must not wait.
+    private func ask(_ driver: NVMLDriver, _ gpus: [Int], _ sample: UInt32) {
+        let queue = GPUQueue(gpus)
+        while !queue.isEmpty {
+            DispatchQueue(label: "plimsoll.gpu").async { [self] in
+                while let gpu = queue.next() {
+                    hanging.withLock { _ = $0.insert(gpu) }
+                    let (devices, waking) = driver.observe(gpu: gpu, clock: proc.uptime)
+                    hanging.withLock { _ = $0.remove(gpu) }
+                    send(.gpu(sample: sample, gpu, devices, waking: waking))
+                }
+                queue.done.signal()
+            }
+            while !queue.isEmpty, !queue.isStuck(after: 0.05) {}
         }
     }
 
@@ -89,5 +165,24 @@ private final class Server: Sendable {
                 if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { _exit(0) }
             }
         }
+    }
+}
+
+/// GPUs that are still to be asked, handed out one by one.
+private final class GPUQueue: Sendable {
+    private let gpus: Mutex<ArraySlice<Int>>
+    /// Signalled by each thread that finds none left.
+    let done = DispatchSemaphore(value: 0)
+
+    init(_ gpus: [Int]) { self.gpus = Mutex(gpus[...]) }
+
+    func next() -> Int? { gpus.withLock { $0.popFirst() } }
+    private var left: Int { gpus.withLock(\.count) }
+    var isEmpty: Bool { left == 0 }
+
+    /// Whether nobody took one in so many seconds.
+    func isStuck(after seconds: Double) -> Bool {
+        let before = left
+        return done.wait(timeout: .now() + seconds) == .timedOut && left == before
     }
 }

@@ -31,9 +31,7 @@ enum DriverMessage: Equatable {
             writer.number(sample)
             writer.text(why)
         }
-        var frame = WireWriter()
-        frame.number(UInt32(writer.bytes.count))
-        return frame.bytes + writer.bytes
+        return writer.framed
     }
 
     /// nil where the bytes are no message.

@@ -31,10 +31,11 @@ final class DriverProcess {
     private var received = [UInt8](repeating: 0, count: 1 << 16)
 
     init(_ plan: SamplingPlan) throws(DriverProcessError) {
-        let words = [DriverChild.name, plan.nvmlLibrary ?? "", plan.procfs, plan.sysfs]
-        guard let child = OwnChild.start(words) else { throw .notStarted(code: errno) }
+        guard let child = DriverChild.start() else { throw .notStarted(code: errno) }
         channel = child.channel
         pid = child.pid
+        let question = DriverQuestion(plan).frame
+        guard send(channel, question, question.count, Int32(MSG_NOSIGNAL)) == question.count else { throw end() }
     }
 
     func ask(_ sample: UInt32) throws(DriverProcessError) {

@@ -28,6 +28,31 @@ package struct OwnChild: Sendable {
         return OwnChild(pid: pid, channel: ends[0])
     }
 
+    /// A copy of this process, which must have no other thread yet.
+    ///
+    /// Swift hides fork(2) because a program with threads must not go on after it; this is called before there are any.
+    static func fork(_ serve: () -> Never) -> OwnChild? {
+        guard let symbol = dlsym(nil, "fork") else { return nil }
+        let fork = unsafeBitCast(symbol, to: (@convention(c) () -> pid_t).self)
+        var ends: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+            return nil
+        }
+        let pid = fork()
+        if pid == 0 {
+            let nothing = open(SystemPath.nothing, O_RDWR)
+            for fd in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] { dup2(nothing, fd) }
+            dup2(ends[1], channel)
+            serve()
+        }
+        close(ends[1])
+        guard pid > 0 else {
+            close(ends[0])
+            return nil
+        }
+        return OwnChild(pid: pid, channel: ends[0])
+    }
+
     private static func spawn(_ words: [String], channel: Int32, _ pid: inout pid_t) -> Int32 {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)

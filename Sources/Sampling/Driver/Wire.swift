@@ -11,6 +11,13 @@ struct WireWriter {
         withUnsafeBytes(of: number) { bytes.append(contentsOf: $0) }
     }
 
+    /// Behind their length.
+    var framed: [UInt8] {
+        var frame = WireWriter()
+        frame.number(UInt32(bytes.count))
+        return frame.bytes + bytes
+    }
+
     mutating func text(_ text: String) {
         number(UInt32(text.utf8.count))
         bytes.append(contentsOf: text.utf8)

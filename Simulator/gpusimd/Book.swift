@@ -62,7 +62,7 @@ struct Book {
             device.context = (card.contextMiB ?? 0) * Self.mebibyte
             device.record.sleeps_ms = UInt32((card.wakesInSeconds ?? 0) * 1000)
             device.record.utilization = card.utilization ?? 0
-            device.record.max_instances = UInt32(card.instances?.count ?? 0) == 0 ? 0 : 7
+            device.record.max_instances = card.instances == nil ? 0 : 7
             fill(&device.record.name, card.name)
             fill(&device.record.pci, card.pci)
             devices.append(device)

@@ -11,6 +11,15 @@ package enum SystemPath {
         ((try? FileReading.names(in: "/proc/self/fd")) ?? []).compactMap { Int32($0) }
     }
 
+    /// Where a standard file is closed, the next file that is opened would take its place, and be written to.
+    package static func openStandardFiles() {
+        while case let fd = open(nothing, O_RDWR), fd >= 0 {
+            guard fd > STDERR_FILENO else { continue }
+            close(fd)
+            return
+        }
+    }
+
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     /// The file that this process has loaded as the library of that name.

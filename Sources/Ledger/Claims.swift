@@ -21,7 +21,10 @@ struct Claims {
         for (place, device) in devices.enumerated() where instancesOf[place] == nil {
             for (type, process) in Self.listed(by: device) {
                 // Compute instances of one GPU instance may list each other's processes; the ids say whose each is.
-                claim(process, type, on: Self.named(by: process, among: siblings[place] ?? [], devices) ?? place)
+                let named = Self.named(by: process, among: siblings[place] ?? [], devices)
+                claim(
+                    process, type,
+                    on: named ?? first(of: siblings[place] ?? [], listing: process, beside: device, devices) ?? place)
             }
         }
         for (gpu, instances) in instancesOf {
@@ -35,6 +38,14 @@ struct Claims {
         guard let place else { return }
         let claim = Claim(bytes: process.bytes.flatMap { Bytes(told: $0) }, types: [type])
         byDevice[place][process.pid, default: Claim()].merge(claim)
+    }
+
+    /// The compute instance that lists the process already, of those in the same GPU instance: without ids it counts there.
+    private func first(
+        of siblings: [Int], listing process: ListedProcess, beside device: ObservedDevice, _ devices: [ObservedDevice]
+    ) -> Int? {
+        guard let gpuInstance = device.gpuInstance else { return nil }
+        return siblings.first { devices[$0].gpuInstance == gpuInstance && byDevice[$0][process.pid] != nil }
     }
 
     private static func listed(by device: ObservedDevice) -> [(ProcessType, ListedProcess)] {

@@ -94,6 +94,8 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
     package var parentIndex: String?
     package var gpuInstance: UInt32?
     package var computeInstance: UInt32?
+    /// MIG is on: programs run in its instances, and where it has none, nowhere on it. nil where nobody says so.
+    package var isDivided: Bool?
     package var memory: Reading<ObservedMemory>
     /// It has no memory of its own and uses the host's; nil where nobody says so.
     package var sharesHostMemory: Bool?
@@ -108,7 +110,8 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
     package init(
         index: String, vendor: Vendor = .nvidia, uuid: String? = nil, name: String? = nil, pci: String? = nil,
         parentIndex: String? = nil, gpuInstance: UInt32? = nil, computeInstance: UInt32? = nil,
-        memory: Reading<ObservedMemory>, sharesHostMemory: Bool? = nil, utilizationPercent: Reading<Int>,
+        memory: Reading<ObservedMemory>, sharesHostMemory: Bool? = nil, isDivided: Bool? = nil,
+        utilizationPercent: Reading<Int>,
         compute: ListReading,
         graphics: ListReading = .absent, mps: ListReading = .absent, askedAtTick: Int64? = nil
     ) {
@@ -122,6 +125,7 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
         self.computeInstance = computeInstance
         self.memory = memory
         self.sharesHostMemory = sharesHostMemory
+        self.isDivided = isDivided
         self.utilizationPercent = utilizationPercent
         self.compute = compute
         self.graphics = graphics

@@ -19,10 +19,9 @@ extension Snapshot {
     ///
     /// - Parameter wanted: an index, or the beginning of a UUID; nil for every device.
     package func rooms(on wanted: String?) -> [Room] {
-        let divided = Set(devices.compactMap(\.parent))
-        return devices.indices.filter { place in
+        devices.indices.filter { place in
             let device = devices[place]
-            if let uuid = device.uuid, divided.contains(uuid) { return false }
+            if device.isDivided { return false }
             guard let wanted else { return true }
             return device.index == wanted || device.uuid?.hasPrefix(wanted) == true
         }.map(room)

@@ -83,7 +83,7 @@ private struct Book {
             Device(
                 index: observed.index, uuid: observed.uuid, name: observed.name, vendor: observed.vendor,
                 pci: observed.pci, parent: parentOf[place].flatMap { observation.devices[$0].uuid },
-                memory: memories[place],
+                isDivided: observed.isDivided ?? (instancesOf[place] != nil), memory: memories[place],
                 utilizationPercent: observed.utilizationPercent.value,
                 ledger: ledger(of: place, byCarrier[place] ?? [], memories))
         }

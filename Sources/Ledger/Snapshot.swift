@@ -21,6 +21,8 @@ package struct Device: Sendable, Equatable {
     package var pci: String?
     /// The GPU's UUID, for a MIG instance.
     package var parent: String?
+    /// MIG is on: programs run in its instances alone.
+    package var isDivided = false
     package var memory: Memory
     package var utilizationPercent: Int?
     package var ledger: DeviceLedger

@@ -47,8 +47,9 @@ final class ProcessWatch {
 
     /// - Parameter completely: every list was read, so what is in none of them need not be remembered.
     func endSample(completely: Bool) {
-        guard completely else { return }
-        known = known.filter { found[$0.key] != nil }
+        // A list that fails for good must not make it remember everybody.
+        let oldest = completely ? Double.infinity : now - 6 * Self.freshness
+        known = known.filter { found[$0.key] != nil || $0.value.readAt > oldest }
     }
 
     private func process(_ pid: UInt32) -> ObservedProcess? {

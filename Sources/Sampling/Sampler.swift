@@ -46,7 +46,11 @@ package final class Sampler {
         driver = DriverSession(plan, tell: tell)
     }
 
-    /// Blocks for the longest time of the plan at most: that of an engine or that of a device.
+    /// Ends the driver's child. Where that hangs, it ends by itself when it can, after us.
+    package func finish() { driver.end() }
+
+    /// Blocks for the longest time of the plan at most, that of an engine or that of a device, and as long as the system's
+    /// user database takes.
     package func observe() -> Observation {
         let engines = EngineRound(plan)
         var observation = Observation(time: wallClock(), host: hostName(), view: ProcessView())

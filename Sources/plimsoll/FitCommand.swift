@@ -18,7 +18,9 @@ struct FitCommand: ParsableCommand {
 
     mutating func run() throws {
         let format = try RowFormat(question.format, for: .fit)
-        let snapshot = Snapshot(try host.makeSource().observe())
+        let source = try host.makeSource()
+        let snapshot = Snapshot(source.observe())
+        source.finish()
         Output.troubles(of: snapshot)
         guard snapshot.outcome == .done else { snapshot.outcome.exit() }
         let answer = try question.answer(in: snapshot)
@@ -43,6 +45,12 @@ struct RoomQuestion: ParsableArguments {
     @Option(help: ArgumentHelp("table, json (an object a line) or a Go-style template.", valueName: "format"))
     var format = "table"
 
+    func validate() throws {
+        guard device?.isEmpty != true else {
+            throw ValidationError("--device is a GPU's index, or the beginning of its UUID.")
+        }
+    }
+
     enum Answer {
         /// The roomiest first.
         case fits([Room])
@@ -59,12 +67,12 @@ struct RoomQuestion: ParsableArguments {
     }
 
     func answer(in snapshot: Snapshot) throws -> Answer {
-        let rooms = snapshot.rooms(on: device)
-        if let device, rooms.isEmpty {
-            let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].index }
-            return .doesNotFit(
-                "there is no device \(device) to put a program on; there are \(all.joined(separator: ", "))")
+        guard !snapshot.devices.isEmpty else {
+            let error = snapshot.sources.first { $0.name == "nvml" }?.error ?? "the driver has no device"
+            return .unknown("whether \(size) fits cannot be told: \(error)")
         }
+        let rooms = snapshot.rooms(on: device)
+        if rooms.isEmpty { return .doesNotFit(nowhere(in: snapshot)) }
         let roomiest = rooms.sorted { ($0.free ?? -1, $1.device) > ($1.free ?? -1, $0.device) }
         let fitting = roomiest.filter { ($0.free ?? 0) >= size.bytes }
         if !fitting.isEmpty { return .fits(fitting) }
@@ -72,6 +80,26 @@ struct RoomQuestion: ParsableArguments {
         let told = lines.count == 1 ? " " + lines[0] : lines.map { "\n  " + $0 }.joined()
         return rooms.contains { $0.free == nil }
             ? .unknown("whether \(size) fits cannot be told:\(told)") : .doesNotFit("\(size) does not fit:\(told)")
+    }
+
+    private func nowhere(in snapshot: Snapshot) -> String {
+        let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].index }
+        let there =
+            all.isEmpty
+            ? "every GPU here is divided (MIG) and has no instance" : "there are \(all.joined(separator: ", "))"
+        return device.map { "there is no device \($0) to put a program on; \(there)" } ?? there
+    }
+
+    /// Why waiting is of no use; nil where it may be.
+    func hopelessness(in snapshot: Snapshot) -> String? {
+        let rooms = snapshot.rooms(on: device)
+        // Instances come and go.
+        if snapshot.devices.isEmpty || snapshot.devices.contains(where: \.isDivided) { return nil }
+        if rooms.isEmpty { return nowhere(in: snapshot) }
+        let totals = rooms.compactMap { snapshot.devices[$0.device].memory.total }
+        guard totals.count == rooms.count, let most = totals.max(), most < size.bytes else { return nil }
+        return
+            "\(size) is more than there is: \(rooms.count == 1 ? "the device" : "the largest device") has \(Rendering.size(most))"
     }
 
     func show(_ rooms: [Room], in snapshot: Snapshot, as format: RowFormat, on page: Page) throws {

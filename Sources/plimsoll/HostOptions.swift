@@ -93,6 +93,11 @@ enum HostSource {
     case host(Sampler)
     case recording(Observation)
 
+    /// Leaves no process behind.
+    func finish() {
+        if case .host(let sampler) = self { sampler.finish() }
+    }
+
     func observe() -> Observation {
         switch self {
         case .host(let sampler): sampler.observe()

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Glibc
+import HostFS
 import Probe
 import Sampling
 
@@ -26,6 +28,9 @@ struct Plimsoll: ParsableCommand {
 @main
 enum Main {
     static func main() {
+        SystemPath.openStandardFiles()
+        // Who started us may have had the kernel reap children, and then nobody learns how one ended.
+        signal(SIGCHLD, SIG_DFL)
         DriverChild.serveIfAsked()
         LoaderChild.serveIfAsked()
         AllocationChild.serveIfAsked()

@@ -33,31 +33,40 @@ struct WaitCommand: ParsableCommand {
         let source = try host.makeSource(within: patience)
         let start = ContinuousClock.now
         var progress = Progress()
-        var roomyBefore: Set<Int> = []
-        var seconds = 0.0
+        var roomyBefore: Set<String> = []
+        var isFirst = true
         while true {
             let snapshot = Snapshot(source.observe())
-            if seconds == 0, snapshot.outcome != .done {
+            let readAt = ContinuousClock.now
+            if isFirst, snapshot.outcome != .done {
                 Output.troubles(of: snapshot)
                 snapshot.outcome.exit()
             }
+            if isFirst, let why = question.hopelessness(in: snapshot) { throw Failure(outcome: .no, message: why) }
+            isFirst = false
             let answer = try question.answer(in: snapshot)
-            var roomy: Set<Int> = []
+            var roomy: Set<String> = []
             if case .fits(let rooms) = answer {
-                roomy = Set(rooms.map(\.device))
+                roomy = Set(rooms.map { snapshot.devices[$0.device].reference })
                 // A recording is of one moment.
-                let settled = host.replay != nil ? rooms : rooms.filter { roomyBefore.contains($0.device) }
+                let settled = rooms.filter {
+                    host.replay != nil || roomyBefore.contains(snapshot.devices[$0.device].reference)
+                }
                 if !settled.isEmpty {
                     progress.end()
                     try question.show(settled, in: snapshot, as: format, on: host.page)
+                    source.finish()
                     Outcome.done.exit()
                 }
             }
             roomyBefore = roomy
-            seconds = max(seconds + 1, ((ContinuousClock.now - start) / .seconds(1)).rounded(.up))
-            if host.replay != nil || patience.map({ seconds > $0 }) == true { giveUp(answer, &progress) }
-            progress.show(message(answer, snapshot), after: seconds)
-            sleep(until: start.advanced(by: .seconds(seconds)))
+            let elapsed = (readAt - start) / .seconds(1)
+            if host.replay != nil || patience.map({ elapsed + 1 > $0 + 0.5 }) == true {
+                source.finish()
+                giveUp(answer, &progress)
+            }
+            progress.show(message(answer, snapshot), after: elapsed.rounded(.down))
+            sleep(until: readAt.advanced(by: .seconds(1)))
         }
     }
 
@@ -82,8 +91,11 @@ struct WaitCommand: ParsableCommand {
     }
 
     private func sleep(until next: ContinuousClock.Instant) {
-        let left = (next - ContinuousClock.now) / .microseconds(1)
-        if left > 0 { usleep(UInt32(min(left, 1e6))) }
+        while true {
+            let left = (next - ContinuousClock.now) / .microseconds(1)
+            if left <= 0 { return }
+            usleep(UInt32(left.rounded(.up)))
+        }
     }
 }
 

@@ -35,9 +35,17 @@ struct ProcessRecordTests {
         #expect(list(cleared + [UInt8](repeating: 0, count: 64), expecting: 24).processes.map(\.pid) == [7, 8])
     }
 
+    @Test("What a driver wrote behind the last record and dropped again is no record")
+    func droppedRecord() {
+        let more = Array(records(24).prefix(48)) + [9, 0, 0, 0] + [UInt8](repeating: 0xA5, count: 64)
+        #expect(list(more, expecting: 24).processes.map(\.pid) == [7, 8])
+        // Read at the wrong length, the second record would begin with a PID that there is not.
+        #expect(list(more, expecting: 16).processes.isEmpty)
+    }
+
     @Test("Records of a length that nobody knows are no list")
     func unknownLength() {
-        let odd = Array(records(24).prefix(48)) + [1, 2, 3] + [UInt8](repeating: 0xA5, count: 64)
+        let odd = Array(records(24).prefix(45)) + [UInt8](repeating: 0xA5, count: 64)
         #expect(
             list(odd, expecting: 24) == .failed("the driver's process list has records of a length that is not known"))
         #expect(list([UInt8](repeating: 0xA5, count: 64), expecting: 24).processes.isEmpty)

@@ -49,6 +49,15 @@ struct FitTests {
         #expect(try host.plimsoll("fit", "30GiB").code == 1)
     }
 
+    @Test("A GPU that is divided into nothing has room for nobody")
+    func dividedIntoNothing() throws {
+        let host = try HostTree().card("A100", uuid: "GPU-1", total: 40960, processes: [], ["instances": []]).start()
+        let result = try host.plimsoll("fit", "8GiB")
+        #expect(result.code == 1)
+        #expect(result.errors.contains("every GPU here is divided (MIG) and has no instance"))
+        #expect(try host.plimsoll("fit", "8GiB", "--device", "0").code == 1)
+    }
+
     @Test("What is not known is not room: exit code 2, unless another device has it")
     func notKnown() throws {
         let lost = try HostTree(simulating: "lost-gpu").start()
@@ -93,6 +102,25 @@ struct FitTests {
         process.waitUntilExit()
         #expect(process.terminationStatus == 0)
         #expect(output.fileHandleForReading.availableData == Data("0\n".utf8))
+    }
+
+    @Test("What no device here can ever have is not waited for", arguments: [["80GiB"], ["1GiB", "--device", "7"]])
+    func hopeless(_ arguments: [String]) throws {
+        let host = try host()
+        let result = try run(["wait"] + arguments, environment: host.environment)
+        #expect(result.code == 1)
+        #expect(result.seconds < 3)
+        #expect(result.errors.contains("is more than there is") || result.errors.contains("there is no device 7"))
+    }
+
+    @Test("A driver that fails meanwhile is told as that, and not as a lack of room")
+    func driverFails() throws {
+        let host = try HostTree().card("c", uuid: "GPU-1", total: 4096, processes: [], ["faults": ["crashes": 2]])
+            .start()
+        let result = try host.plimsoll("wait", "1GiB", "--for", "2")
+        #expect(result.code == 2)
+        #expect(result.errors.contains("the driver's library crashed"))
+        #expect(!result.errors.contains("does not fit"))
     }
 
     @Test("It gives up when it was told to, with exit code 1 and the reason")

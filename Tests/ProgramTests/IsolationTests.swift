@@ -98,6 +98,10 @@ private func waitUntil(_ seconds: Double = 15, _ condition: () -> Bool) -> Bool 
         #expect(told.contains("GPU 1: the driver gave no answer within 0.3 s"))
         #expect(told.contains("a new process asks it"))
         #expect(told.contains("3 processes hang in the driver; no more are started until one of them ends"))
+        _ = stream.output.rest()
+        #expect(
+            stream.output.read { $0.contains("trainer 1GiB\n") }.contains("trainer"),
+            "the GPU that is well is still told")
         #expect(children(of: host).count == 3)
         _ = stream.output.rest()
         try files.thaw()

@@ -10,7 +10,7 @@ extension NVMLDriver {
         guard let call else { return .absent }
         var count: UInt32 = 0
         var code = NVMLCode(value: call(device, &count, nil))
-        for _ in 0..<8 where code == .insufficientSize {
+        for _ in 0..<8 where code == .insufficientSize || code == .success && count > 0 {
             let room = min(Int(count), 1 << 16) * 2 + 8
             var records = [UInt8](repeating: ProcessRecords.untouched, count: room * ProcessRecords.longest)
             count = UInt32(room)
@@ -43,8 +43,9 @@ struct ProcessRecords {
         // The last field of each layout is written whole, and none of its values ends in the pattern.
         let touched = (bytes.lastIndex { $0 != Self.untouched } ?? -1) + 1
         let fitting = [16, 24, 32].first { $0 * count == touched }
-        // A driver that clears all of the room says nothing by it.
-        guard let stride = fitting ?? (touched > count * Self.longest ? stride : nil) else {
+        // A driver that clears all of the room, or begins a record behind the last and drops it, says nothing by it.
+        let isLoose = touched > count * Self.longest || (count * stride..<(count + 1) * stride).contains(touched)
+        guard let stride = fitting ?? (isLoose ? stride : nil) else {
             return .failed("the driver's process list has records of a length that is not known")
         }
         let processes = processes(stride: stride)

@@ -46,22 +46,27 @@ package struct NVMLDriver: Sendable {
         guard code == .success, let handle else {
             return ([.unreadable(index: String(index), why: "nvmlDeviceGetHandleByIndex_v2: \(code)")], nil)
         }
-        let gpu = observe(handle, index: String(index), clock: clock)
+        var gpu = observe(handle, index: String(index), clock: clock)
+        gpu.isDivided = isDivided(handle)
         let sleeps = seconds >= 1 && number(library.functions.persistence, handle) == 0
-        return ([gpu] + instances(of: handle, index: index, name: gpu.name, clock: clock), sleeps ? seconds : nil)
+        let instances = gpu.isDivided == true ? instances(of: handle, index: index, name: gpu.name, clock: clock) : []
+        return ([gpu] + instances, sleeps ? seconds : nil)
+    }
+
+    /// NOT_SUPPORTED on every GPU that cannot be divided.
+    private func isDivided(_ gpu: cnvml_device) -> Bool? {
+        var current: UInt32 = 0
+        var pending: UInt32 = 0
+        guard let mode = library.functions.mig_mode, mode(gpu, &current, &pending) == 0 else { return nil }
+        return current == 1
     }
 
     private func instances(
         of gpu: cnvml_device, index: Int, name: String?, clock: () -> Int64?
     ) -> [ObservedDevice] {
         let functions = library.functions
-        var current: UInt32 = 0
-        var pending: UInt32 = 0
         var count: UInt32 = 0
-        // NOT_SUPPORTED on every GPU that cannot be divided.
-        guard let mode = functions.mig_mode, mode(gpu, &current, &pending) == 0, current == 1,
-            let counting = functions.mig_count, let get = functions.mig_device
-        else { return [] }
+        guard let counting = functions.mig_count, let get = functions.mig_device else { return [] }
         let counted = NVMLCode(value: counting(gpu, &count))
         guard counted == .success else {
             // It is divided, and nobody tells into what.

@@ -46,6 +46,7 @@ enum DriverMessage: Equatable {
                     driver: try reader.optional { reader throws(WireError) in try reader.text() },
                     cuda: try reader.optional { reader throws(WireError) in try reader.number() })
                 let gpus: UInt32 = try reader.number()
+                guard gpus <= 1024 else { return nil }
                 self = .opened(
                     sample: sample, versions, gpus: Int(gpus),
                     hang: try reader.list { reader throws(WireError) in Int(try reader.number() as UInt32) })

@@ -12,6 +12,7 @@ enum DriverProcessError: Error, CustomStringConvertible {
         switch self {
         case .notStarted(let code):
             "the process that asks the driver could not be started: \(String(cString: strerror(code)))"
+        case .ended(let status?) where status & 0x7F == SIGKILL: "the process that asks the driver was killed"
         case .ended(let status?) where status & 0x7F != 0:
             // wait(2): the low seven bits are the signal.
             "the driver's library crashed (\(String(cString: strsignal(status & 0x7F))))"
@@ -51,7 +52,6 @@ final class DriverProcess {
             do throws(WireError) {
                 if let message = try buffer.next() { return message }
             } catch {
-                abandon()
                 throw .notUnderstood
             }
             var waiting = pollfd(fd: channel, events: Int16(POLLIN), revents: 0)
@@ -70,13 +70,21 @@ final class DriverProcess {
     private func end() -> DriverProcessError {
         var status: Int32 = 0
         for _ in 0..<100 {
-            if waitpid(pid, &status, WNOHANG) == pid {
+            let reaped = waitpid(pid, &status, WNOHANG)
+            if reaped != 0 {
+                // -1: whoever started us has the kernel reap children.
                 isReaped = true
-                return .ended(status: status)
+                return .ended(status: reaped == pid ? status : nil)
             }
             usleep(1000)
         }
         return .ended(status: nil)
+    }
+
+    func end(within seconds: Double) {
+        shutdown(channel, Int32(SHUT_RDWR))
+        let deadline = monotonicSeconds() + seconds
+        while !isGone, monotonicSeconds() < deadline { usleep(200) }
     }
 
     /// Ends it where that can be done; where it sleeps in the kernel it stays until the kernel lets it go.

@@ -26,6 +26,7 @@ final class DriverSession {
     private var abandoned: [DriverProcess] = []
     private var hasAnswered = false
     private var hasToldSlowness = false
+    private var hasToldMost = false
 
     /// Processes that hang in a driver are of no use; that many are enough to be sure.
     private static let mostAbandoned = 3
@@ -59,10 +60,17 @@ final class DriverSession {
         abandoned.removeAll(where: \.isGone)
         let now = monotonicSeconds()
         if child != nil, let since = hangsSince, now - since > patience {
-            tell("the driver has hung for \(Int(now - since)) s; a new process asks it")
-            leaveChild()
-            lastError = nil
+            if abandoned.count + 1 < Self.mostAbandoned {
+                tell("the driver has hung for \(Int(now - since)) s; a new process asks it")
+                leaveChild()
+                lastError = nil
+            } else if !hasToldMost {
+                // The last one is kept: it still asks the GPUs that are well.
+                tell("\(Self.mostAbandoned) processes hang in the driver; no more are started until one of them ends")
+                hasToldMost = true
+            }
         }
+        if abandoned.isEmpty { hasToldMost = false }
         if child != nil { return nil }
         if let lastError {
             let left = startedAt + patience - now
@@ -78,6 +86,12 @@ final class DriverSession {
         return nil
     }
 
+    /// Ends the child and waits a moment for that: under a first process that reaps nobody it would stay as a zombie.
+    func end() {
+        child?.end(within: 0.1)
+        child = nil
+    }
+
     private func leaveChild() {
         if let child {
             child.abandon()
@@ -90,7 +104,7 @@ final class DriverSession {
         guard let child else { return }
         let start = monotonicSeconds()
         // What hung when it was asked last has had its time and is only looked at.
-        while owesOpening, let late = try child.message(until: start) { note(late, &round, look) }
+        while self.child != nil, owesOpening, let late = try child.message(until: start) { note(late, &round, look) }
         if owesOpening || self.child == nil { return }
         try child.ask(sample)
         owesOpening = true
@@ -99,6 +113,7 @@ final class DriverSession {
             let pause = hasToldSlowness ? deadline : min(deadline, start + 1)
             if let message = try child.message(until: pause) {
                 note(message, &round, look)
+                if monotonicSeconds() >= deadline { return }
             } else if monotonicSeconds() >= deadline {
                 return
             } else {
@@ -153,7 +168,7 @@ private struct Round {
     mutating func open(_ versions: DriverVersions, gpus: Int, hang: [Int]) {
         self.versions = versions
         self.gpus = gpus
-        self.hang = Set(hang)
+        self.hang = Set(hang.filter { $0 < gpus })
     }
 
     /// Nothing is to be waited for any more.
@@ -170,7 +185,9 @@ private struct Round {
         let devices = (0..<gpus).flatMap { gpu in
             answered[gpu] ?? [.unreadable(index: String(gpu), why: whyNot ?? silence)]
         }
-        let troubles = devices.compactMap(\.trouble)
+        // What befell them all is told once.
+        let answering = answered.sorted { $0.key < $1.key }.flatMap(\.value)
+        let troubles = whyNot.map { [$0] + answering.compactMap(\.trouble) } ?? devices.compactMap(\.trouble)
         return DriverAnswer(
             devices: devices, versions: versions, error: troubles.isEmpty ? nil : troubles.joined(separator: "; "))
     }

@@ -74,7 +74,7 @@ package struct OwnChild: Sendable {
         for fd in SystemPath.openFiles() where fd > channel { close(fd) }
         // The parent handles these, and its end ends the channel.
         for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
-        // A library that crashes every second must not fill the disk.
+        // A library that crashes in each of a stream's children must not fill the disk with core files.
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
     }

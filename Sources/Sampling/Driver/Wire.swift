@@ -97,7 +97,7 @@ extension WireWriter {
             for amount in [memory.total, memory.used, memory.free] { writer.number(amount) }
             writer.number(UInt8(memory.tellsReserved ? 1 : 0))
         }
-        optional(device.sharesHostMemory) { $0.number(UInt8($1 ? 1 : 0)) }
+        for flag in [device.sharesHostMemory, device.isDivided] { optional(flag) { $0.number(UInt8($1 ? 1 : 0)) } }
         reading(device.utilizationPercent) { $0.number(Int64($1)) }
         for processes in [device.compute, device.graphics, device.mps] { list(processes) }
         optional(device.askedAtTick) { $0.number($1) }
@@ -131,6 +131,9 @@ extension WireReader {
         func optionalNumber() throws(WireError) -> UInt32? {
             try optional { reader throws(WireError) in try reader.number() }
         }
+        func optionalFlag() throws(WireError) -> Bool? {
+            try optional { reader throws(WireError) in try reader.number() as UInt8 == 1 }
+        }
         return ObservedDevice(
             index: index, vendor: vendor, uuid: try optionalText(), name: try optionalText(), pci: try optionalText(),
             parentIndex: try optionalText(), gpuInstance: try optionalNumber(), computeInstance: try optionalNumber(),
@@ -139,7 +142,7 @@ extension WireReader {
                     total: try reader.number(), used: try reader.number(), free: try reader.number(),
                     tellsReserved: try reader.number() as UInt8 == 1)
             },
-            sharesHostMemory: try optional { reader throws(WireError) in try reader.number() as UInt8 == 1 },
+            sharesHostMemory: try optionalFlag(), isDivided: try optionalFlag(),
             utilizationPercent: try reading { reader throws(WireError) in Int(try reader.number() as Int64) },
             compute: try listReading(), graphics: try listReading(), mps: try listReading(),
             askedAtTick: try optional { reader throws(WireError) in try reader.number() })

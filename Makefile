@@ -50,6 +50,12 @@ check:
 	@sh scripts/require-swift.sh "$(SWIFT)"
 	@sh scripts/check.sh "$(SWIFT)"
 
+# Ten million inputs that are almost right, into every parser: some minutes. FUZZ='--seed 2' and so on.
+fuzz:
+	@sh scripts/require-swift.sh "$(SWIFT)"
+	$(SWIFT) build -c release --product fuzz
+	.build/release/fuzz $(FUZZ)
+
 install: build
 	@sh scripts/install.sh "$(RELEASE)" "$(BINDIR)" "$(SHARE)" "$(PLUGINS)"
 

@@ -88,6 +88,12 @@ let package = Package(
             path: "Benchmarks/bench",
             swiftSettings: strict, linkerSettings: selfContained),
 
+        // Inputs that are almost right, into every parser of what others write.
+        .executableTarget(
+            name: "fuzz", dependencies: ["Sampling", "ContainerRuntimes", "Rendering", "HostFS", "Ledger"],
+            path: "Fuzz",
+            swiftSettings: strict, linkerSettings: selfContained),
+
         // What the tests share: the built program, made-up hosts, the simulated driver, a stand-in engine.
         .target(name: "TestSupport", dependencies: ["Ledger"], path: "Tests/Support", swiftSettings: strict),
         .testTarget(name: "LedgerTests", dependencies: ["Ledger"], swiftSettings: strict),

@@ -16,7 +16,7 @@ package struct LedgerScreen {
         for device in snapshot.devices.indices {
             if device > 0 { lines.append("") }
             lines += heading(snapshot.devices[device], on: page)
-            lines += LoadBar(snapshot.devices[device], warn: warn).map { [$0.line(on: page)] } ?? []
+            lines += LoadBar(snapshot.devices[device], warn: warn).flatMap { $0.line(on: page) }.map { [$0] } ?? []
             lines += LedgerRows(snapshot, device: device).table.lines(on: page).map {
                 cut($0, to: page.width ?? .max, on: page)
             }
@@ -142,8 +142,10 @@ struct LoadBar {
         self.warn = warn
     }
 
-    func line(on page: Page) -> String {
-        let cells = max(3, (page.width ?? LedgerScreen.usualWidth) - 2)
+    /// nil where the page is too narrow for one.
+    func line(on page: Page) -> String? {
+        let cells = (page.width ?? LedgerScreen.usualWidth) - 2
+        guard cells >= 3 else { return nil }
         let (ends, marks) =
             page.unicode ? (["▕", "▏"], ["█", "▓", "▒", "░", "│"]) : (["[", "]"], ["#", "=", "-", ".", "|"])
         let edges = [containers, used, used + reserved].map {

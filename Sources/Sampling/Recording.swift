@@ -24,12 +24,18 @@ package struct Recording: Codable {
     }
 
     package static func read(_ path: String) throws(RecordingError) -> Observation {
-        let data: Data
+        let bytes: [UInt8]
         do throws(FileError) {
-            data = Data(try FileReading.bytes(path, limit: limit))
+            bytes = try FileReading.bytes(path, limit: limit)
         } catch {
             throw .unreadable(error)
         }
+        return try decode(bytes, path: path)
+    }
+
+    /// - Parameter path: for messages.
+    package static func decode(_ bytes: [UInt8], path: String) throws(RecordingError) -> Observation {
+        let data = Data(bytes)
         guard let header = try? JSONDecoder().decode(Header.self, from: data) else { throw .notARecording(path: path) }
         guard header.plimsollRecording == version else {
             throw .otherVersion(path: path, version: header.plimsollRecording)

@@ -4,6 +4,16 @@ import Testing
 
 /// samples/ holds what the real `plimsoll capture` writes of the sample hosts; `RENEW_GOLDEN=1 swift test` writes it anew.
 struct SampleTests {
+    @Test("On a page of a few columns no line is wider than it", arguments: 1...12)
+    func narrowest(_ columns: Int) throws {
+        // Found by fuzzing: the bar had five columns on any page.
+        for arguments in [["ledger"], ["stats"], ["ps"], ["fit", "1GiB"]] {
+            let file = Build.package.appending(path: "samples/server.json").path
+            let output = try run(arguments + ["--replay", file], environment: ["COLUMNS": String(columns)]).output
+            for line in output.split(separator: "\n") { #expect(line.count <= columns, "\(arguments): \(line)") }
+        }
+    }
+
     @Test("The recordings in samples/ are what capture writes of those hosts", arguments: SampleHost.allCases)
     func recorded(_ sample: SampleHost) throws {
         let host = try sample.make().start()

@@ -26,6 +26,12 @@ package struct DockerEngine: Sendable, Equatable {
             runtime: .podman, containers: all.filter { alive.contains($0.State ?? "") }.map(\.container))
     }
 
+    /// The same of an answer that comes from no socket, headers and all: what is tried with hostile ones.
+    package static func containers(answer: [UInt8], socket: String) throws(EngineError) -> [EngineContainer] {
+        let response = try UnixHTTP(path: socket, seconds: 0).response(answer)
+        return try DockerEngine(socket: socket).list(response).map(\.container)
+    }
+
     private func list(_ response: UnixHTTP.Response) throws(EngineError) -> [Listed] {
         guard response.status == 200 else {
             let message = (try? JSONDecoder().decode(Message.self, from: Data(response.body)))?.message

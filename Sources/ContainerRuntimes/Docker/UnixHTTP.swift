@@ -116,7 +116,7 @@ struct UnixHTTP {
         }
     }
 
-    private func response(_ bytes: [UInt8]) throws(EngineError) -> Response {
+    func response(_ bytes: [UInt8]) throws(EngineError) -> Response {
         guard let end = bytes.indices.prefix(1 << 16).first(where: { bytes[$0...].starts(with: [13, 10, 13, 10]) })
         else {
             throw .notUnderstood(path: path, why: bytes.isEmpty ? "nothing" : "no HTTP")

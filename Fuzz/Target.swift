@@ -1,0 +1,22 @@
+/// Something that reads what others wrote, and what it promises of every input.
+struct Target: Sendable {
+    var name: String
+    /// How many a whole run tries; cheap ones more.
+    var inputs: UInt64
+    var corpus: Corpus
+    /// What was wrong with the reading of an input; nil where nothing was.
+    var complaint: @Sendable ([UInt8]) -> String?
+
+    static let all = [cgroup, stat, status, engine, recording, template]
+}
+
+/// No line is wider than its page, and none steers a terminal.
+func wrongLines(_ lines: [String], width: Int, columns: (String) -> Int) -> String? {
+    for line in lines {
+        if columns(line) > width { return "a line of \(columns(line)) columns on a page of \(width): \(line)" }
+        if line.unicodeScalars.contains(where: { $0.value < 0x20 || 0x7F..<0xA0 ~= $0.value }) {
+            return "a control character reaches the terminal: \(line.debugDescription)"
+        }
+    }
+    return nil
+}

@@ -48,6 +48,8 @@ private enum KnownTexts {
         var membership: CgroupMembership
     }
 
+    /// Few hosts have GPUs that more containers share; a stream goes on while containers come and go.
+    private static let most = 64
     private static let known = Mutex<[String: Meaning]>([:])
 
     static subscript(text: String) -> Meaning {
@@ -55,8 +57,7 @@ private enum KnownTexts {
         let lines = CgroupLine.all(in: text)
         let meaning = Meaning(lines: lines, membership: CgroupMembership(lines))
         known.withLock { known in
-            // Containers come and go, and a stream goes on.
-            if known.count >= 4096 { known = [:] }
+            if known.count >= most { known = [:] }
             known[text] = meaning
         }
         return meaning

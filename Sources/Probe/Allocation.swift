@@ -23,7 +23,7 @@ package enum AllocationError: Error, CustomStringConvertible {
 package final class Allocation {
     private let child: OwnChild
     private let timeout: Double
-    private var received: [UInt8] = []
+    private var lines: ChildLines
 
     package var pid: UInt32 { UInt32(child.pid) }
 
@@ -35,6 +35,7 @@ package final class Allocation {
             throw .failed("the process that allocates could not be started: \(String(cString: strerror(errno)))")
         }
         self.child = child
+        lines = ChildLines(child)
         self.timeout = timeout
     }
 
@@ -63,22 +64,10 @@ package final class Allocation {
     }
 
     private func answer() throws(AllocationError) -> String {
-        let deadline = monotonicSeconds() + timeout
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        while true {
-            if let end = received.firstIndex(of: UInt8(ascii: "\n")) {
-                defer { received.removeFirst(end + 1) }
-                return String(decoding: received[..<end], as: UTF8.self)
-            }
-            var waiting = pollfd(fd: child.channel, events: Int16(POLLIN), revents: 0)
-            let left = max(0, deadline - monotonicSeconds())
-            let ready = poll(&waiting, 1, Int32((min(left, 3600) * 1000).rounded(.up)))
-            if ready < 0 && errno == EINTR { continue }
-            guard ready > 0 else { throw .failed("CUDA gave no answer within \(timeout.plain) s") }
-            let count = read(child.channel, &buffer, buffer.count)
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { throw .failed(ended) }
-            received += buffer[..<count]
+        do throws(ChildLines.End) {
+            return try lines.next(within: timeout)
+        } catch {
+            throw .failed(error == .silent ? "CUDA gave no answer within \(timeout.plain) s" : ended)
         }
     }
 

@@ -79,3 +79,36 @@ package struct OwnChild: Sendable {
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
     }
 }
+
+/// Lines that a child writes to its channel.
+package struct ChildLines {
+    private let child: OwnChild
+    private var received: [UInt8] = []
+
+    package init(_ child: OwnChild) {
+        self.child = child
+    }
+
+    package enum End: Error { case ended, silent }
+
+    /// - Parameter seconds: how long it may take.
+    package mutating func next(within seconds: Double) throws(End) -> String {
+        let deadline = monotonicSeconds() + seconds
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while true {
+            if let end = received.firstIndex(of: UInt8(ascii: "\n")) {
+                defer { received.removeFirst(end + 1) }
+                return String(decoding: received[..<end], as: UTF8.self)
+            }
+            var waiting = pollfd(fd: child.channel, events: Int16(POLLIN), revents: 0)
+            let left = max(0, deadline - monotonicSeconds())
+            let ready = poll(&waiting, 1, Int32((min(left, 3600) * 1000).rounded(.up)))
+            if ready < 0 && errno == EINTR { continue }
+            guard ready > 0 else { throw .silent }
+            let count = read(child.channel, &buffer, buffer.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { throw .ended }
+            received += buffer[..<count]
+        }
+    }
+}

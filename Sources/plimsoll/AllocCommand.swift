@@ -96,7 +96,7 @@ struct AllocCommand: ParsableCommand {
         Outcome.done.exit()
     }
 
-    /// What SIZE says; for --max a placeholder that is measured later.
+    /// What SIZE says; with --max nothing yet, because that is measured.
     private func asked() throws -> AllocationReport.Asked {
         guard let size else { return AllocationReport.Asked(bytes: 0, words: "the largest block") }
         let times = count > 1 ? "\(count) times " : ""

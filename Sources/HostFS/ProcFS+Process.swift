@@ -70,6 +70,11 @@ extension ProcFS {
         }
     }
 
+    /// nil for a process that is no more.
+    package func parent(of pid: UInt32) -> UInt32? {
+        (try? FileReading.text("\(root)/\(pid)/stat")).flatMap(ProcessStat.init)?.parent
+    }
+
     /// The command line, if `pid` is still the process that started at `startTick`.
     package func commandLine(of pid: UInt32, startedAt startTick: Int64) -> String? {
         guard let text = try? FileReading.text("\(root)/\(pid)/cmdline"),

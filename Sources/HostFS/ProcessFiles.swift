@@ -4,6 +4,8 @@
 package struct ProcessStat: Equatable {
     /// "Z" is a zombie, "X" and "x" are dead.
     package var state: Character
+    /// 0 where it is not in this namespace.
+    package var parent: UInt32
     /// Field 22, in ticks since boot.
     package var startTick: Int64
     package var name: String
@@ -18,9 +20,10 @@ package struct ProcessStat: Equatable {
         let fields = words(text[close...].utf8.dropFirst(), atMost: 20)
         // The first of these is field 3.
         guard fields.count == 20, fields[0].utf8.count == 1, let state = fields[0].first, let start = Int64(fields[19]),
-            start >= 0
+            start >= 0, let parent = UInt32(fields[1])
         else { return nil }
         self.state = state
+        self.parent = parent
         startTick = start
     }
 }

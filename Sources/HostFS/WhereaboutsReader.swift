@@ -1,3 +1,4 @@
+import Glibc
 import Ledger
 
 /// What tells where this program itself runs: marks that engines leave, device files, its own cgroup.
@@ -16,7 +17,11 @@ package struct WhereaboutsReader {
         let view = try? proc.view()
         let container = CgroupMembership(cgroup: cgroup).innermost
         let id = container?.id ?? view?.ownContainer
-        let engine = engine(variable) ?? container.flatMap { $0.runtime == .unknown ? nil : $0.runtime.rawValue }
+        // A machine whose file system was made of an image has an engine's mark, and the kernel says that it is the host.
+        let isHost = id == nil && view?.inInitialNamespace == true && view?.inCgroupNamespace == false
+        let engine =
+            isHost
+            ? nil : engine(variable) ?? container.flatMap { $0.runtime == .unknown ? nil : $0.runtime.rawValue }
         let kind: Whereabouts.Kind =
             id != nil || engine != nil || view?.inInitialNamespace == false
             ? .container : view?.inInitialNamespace == nil ? .unknown : .host
@@ -27,6 +32,15 @@ package struct WhereaboutsReader {
             },
             deviceNodes: deviceNodes(), libraries: libraries, ramLimit: cgroups.ramLimit(cgroup: cgroup),
             cpuLimit: cgroups.cpuLimit(cgroup: cgroup))
+    }
+
+    /// Whose memory is that of a command which we run here.
+    ///
+    /// - Parameter variable: the value of an environment variable of ours.
+    package func scope(variable: (String) -> String?) -> CommandScope {
+        let isContainer = read(variable: variable, libraries: []).kind == .container
+        let cgroup = isContainer ? try? FileReading.text("\(proc.root)/self/cgroup") : nil
+        return CommandScope(ownPID: UInt32(getpid()), cgroup: cgroup)
     }
 
     /// The variables by which the runtimes' hooks and the vendors' libraries choose GPUs (NVIDIA Container Toolkit, "Docker

@@ -106,6 +106,8 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
     /// Uptime in ticks of the machine just before the lists were asked for; nil where /proc/uptime could not be read.
     /// A process that started later is not the one that the driver meant.
     package var askedAtTick: Int64?
+    /// What the driver's accounting mode has recorded of processes that were asked for; nil where none were.
+    package var accounts: [ProcessAccount]?
 
     package init(
         index: String, vendor: Vendor = .nvidia, uuid: String? = nil, name: String? = nil, pci: String? = nil,
@@ -131,6 +133,21 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
         self.graphics = graphics
         self.mps = mps
         self.askedAtTick = askedAtTick
+    }
+}
+
+/// The driver's account of one process on a device, which it keeps after the process has ended.
+package struct ProcessAccount: Codable, Sendable, Equatable {
+    package var pid: UInt32
+    /// The most that it held at any time.
+    package var peakBytes: UInt64
+    /// When it began to use the device, in microseconds since 1970 (open-gpu-kernel-modules, gpuacctGetCurrTime).
+    package var startTime: UInt64
+
+    package init(pid: UInt32, peakBytes: UInt64, startTime: UInt64) {
+        self.pid = pid
+        self.peakBytes = peakBytes
+        self.startTime = startTime
     }
 }
 
@@ -287,6 +304,8 @@ package struct SourceReport: Codable, Sendable, Equatable {
     package var error: String?
 
     package var ok: Bool { error == nil }
+    /// Engines are named by their kind; the others are the driver and /proc.
+    package var isEngine: Bool { !["nvml", "proc"].contains(name) }
 
     package init(name: String, seconds: Double, error: String? = nil) {
         self.name = name

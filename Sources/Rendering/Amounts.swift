@@ -49,3 +49,12 @@ package func timestamp(_ milliseconds: Int64) -> String? {
     let time = "\(digits(parts.tm_hour, 2)):\(digits(parts.tm_min, 2)):\(digits(parts.tm_sec, 2))"
     return "\(date)T\(time).\(digits(Int32(fraction), 3))Z"
 }
+
+/// A time from seconds: "250 ms", "12.3 s", "2 min 5 s", "1 h 2 min".
+func duration(_ seconds: Double) -> String {
+    if seconds < 0.9995 { return formatted("%.0f ms", seconds * 1000) }
+    if seconds < 99.95 { return formatted("%.3g s", seconds) }
+    let whole = Int(min(seconds, 1e12).rounded())
+    if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
+    return "\(whole / 3600) h \(whole % 3600 / 60) min"
+}

@@ -12,9 +12,8 @@ struct EngineRound {
         var seconds: Double
     }
 
-    init(_ plan: SamplingPlan) {
-        selection = plan.engines
-        let timeout = plan.engineTimeout
+    init(_ selection: EngineSelection, within timeout: Double) {
+        self.selection = selection
         self.timeout = timeout
         asked = selection.engines.map { engine in
             let answer = Answer { () -> Reply in

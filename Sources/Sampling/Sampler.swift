@@ -10,14 +10,15 @@ package struct SamplingPlan: Sendable {
     package var sysfs: String
     /// nil for the system's.
     package var nvmlLibrary: String?
-    package var engines: EngineSelection
+    /// nil to ask none.
+    package var engines: EngineSelection?
     /// Seconds for a device.
     package var deviceTimeout: Double
     /// Seconds for an engine.
     package var engineTimeout: Double
 
     package init(
-        procfs: String, sysfs: String, nvmlLibrary: String?, engines: EngineSelection, deviceTimeout: Double,
+        procfs: String, sysfs: String, nvmlLibrary: String?, engines: EngineSelection?, deviceTimeout: Double,
         engineTimeout: Double
     ) {
         self.procfs = procfs
@@ -51,14 +52,16 @@ package final class Sampler {
 
     /// Blocks for the longest time of the plan at most, that of an engine or that of a device, and as long as the system's
     /// user database takes.
-    package func observe() -> Observation {
-        let engines = EngineRound(plan)
+    ///
+    /// - Parameter accounts: PIDs whose accounts the driver is asked for too.
+    package func observe(accounts: [UInt32] = []) -> Observation {
+        let engines = plan.engines.map { EngineRound($0, within: plan.engineTimeout) }
         var observation = Observation(time: wallClock(), host: hostName(), view: ProcessView())
 
         watch.beginSample()
         var clock = Stopwatch()
         var looking = 0.0
-        let answer = driver.observe { devices in
+        let answer = driver.observe(accounts: accounts) { devices in
             var clock = Stopwatch()
             watch.look(up: devices)
             looking += clock.lap()
@@ -83,9 +86,10 @@ package final class Sampler {
         observation.view.nvidiaDriver = answer.versions.driver
         observation.view.cudaVersion = answer.versions.cuda
 
-        let answered = engines.wait()
-        observation.engines = answered.engines
-        observation.sources += answered.reports
+        if let answered = engines?.wait() {
+            observation.engines = answered.engines
+            observation.sources += answered.reports
+        }
         return observation
     }
 
@@ -106,13 +110,17 @@ package final class Sampler {
         return all.compactMap(proc.process).filter { !pids.isDisjoint(with: $0.namespacePIDs.dropFirst()) }
     }
 
+    /// The parent of a process; nil for one that is no more.
+    package func parent(of pid: UInt32) -> UInt32? { proc.parent(of: pid) }
+
     /// The command line of a process that was observed, if it still is that one.
     package func commandLine(of process: ObservedProcess) -> String? {
         proc.commandLine(of: process.pid, startedAt: process.startTick)
     }
 }
 
-private func wallClock() -> Int64 {
+/// Milliseconds since 1970.
+package func wallClock() -> Int64 {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
     return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000

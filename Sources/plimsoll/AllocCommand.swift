@@ -31,8 +31,9 @@ struct AllocCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Its index, or the beginning of its UUID; the roomiest by default.", valueName: "gpu"))
     var device: String?
 
-    @Option(help: ArgumentHelp("Keep it so long, 60s or 5m, or until Ctrl-C.", valueName: "time"), transform: seconds)
-    var hold: Double?
+    @Option(
+        help: ArgumentHelp("Keep it so long, 60s or 5m, or until Ctrl-C.", valueName: "time"), transform: TimeSpan.init)
+    var hold: TimeSpan?
 
     @Flag(help: "Also where others on the device would be left with less than 5% of it.")
     var force = false
@@ -91,7 +92,7 @@ struct AllocCommand: ParsableCommand {
         case .json: Output.write(report.json.text(indented: true) + "\n")
         case .table: Output.write(report.lines(on: host.page))
         }
-        if let hold { wait(hold) }
+        if let hold { wait(hold.seconds) }
         allocation.end()
         Outcome.done.exit()
     }
@@ -148,17 +149,6 @@ struct AllocCommand: ParsableCommand {
         }
         if Screen.errorsAreShown { Output.overwrite("") }
     }
-}
-
-/// "60s", "5m", "1h" or a number of seconds.
-private func seconds(_ text: String) throws -> Double {
-    let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
-    let factor = text.last.flatMap { units[$0] }
-    let digits = factor == nil ? text[...] : text.dropLast()
-    guard let number = Double(digits), number > 0, number * (factor ?? 1) <= 31_622_400 else {
-        throw ValidationError("'\(text)' is no time: 60s, 5m or 1h is meant.")
-    }
-    return number * (factor ?? 1)
 }
 
 extension TensorSize.ElementType: ExpressibleByArgument {}

@@ -9,6 +9,8 @@ struct Outcome: RawRepresentable, Equatable {
     /// Done, and the answer is no.
     static let no = Outcome(rawValue: 1)
     static let impossible = Outcome(rawValue: 2)
+    /// Of `run`, whose other exit codes are its command's.
+    static let ownFailure = Outcome(rawValue: 125)
     static let usage = Outcome(rawValue: 64)
     static let interrupted = Outcome(rawValue: 130)
 
@@ -38,11 +40,6 @@ extension Snapshot {
         guard devices.isEmpty else { return devices.contains(where: \.wasRead) ? .done : .impossible }
         return sources.contains { $0.name == "nvml" && !$0.ok } ? .impossible : .no
     }
-}
-
-extension SourceReport {
-    /// Engines are named by their kind; the others are the driver and /proc.
-    var isEngine: Bool { !["nvml", "proc"].contains(name) }
 }
 
 extension Device {

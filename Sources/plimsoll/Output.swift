@@ -42,6 +42,12 @@ enum Output {
         _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
+    /// Lines for people, as they are.
+    static func remark(_ lines: [String]) {
+        let bytes = Array(lines.map { $0 + "\n" }.joined().utf8)
+        _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
     /// Whether the cursor stands behind a line that is to be written over.
     private static let midLine = Atomic(false)
     static var isMidLine: Bool { midLine.load(ordering: .relaxed) }
@@ -75,6 +81,9 @@ struct Screen {
             width: size?.columns ?? environment("COLUMNS").flatMap { Int($0) }.flatMap { 1...1000 ~= $0 ? $0 : nil },
             unicode: isUTF8, colour: isTerminal && !colourless && environment("NO_COLOR") == nil)
     }
+
+    /// Of standard error.
+    static var errorPage: Page { Page(width: errorColumns, unicode: isUTF8) }
 
     static var size: (columns: Int, rows: Int)? { size(of: STDOUT_FILENO) }
     static var errorColumns: Int? { size(of: STDERR_FILENO)?.columns }

@@ -20,7 +20,7 @@ struct Plimsoll: ParsableCommand {
         version: version,
         subcommands: [
             LedgerCommand.self, StatsCommand.self, PsCommand.self, WhoseCommand.self, FitCommand.self,
-            WaitCommand.self, CheckCommand.self, AllocCommand.self, CaptureCommand.self,
+            WaitCommand.self, CheckCommand.self, AllocCommand.self, RunCommand.self, CaptureCommand.self,
         ],
         defaultSubcommand: LedgerCommand.self)
 }
@@ -35,7 +35,7 @@ enum Main {
         LoaderChild.serveIfAsked()
         AllocationChild.serveIfAsked()
         if readsHost(CommandLine.arguments) { DriverChild.startEarly() }
-        Signals.prepare()
+        Signals.ignoreClosedPipes()
         let arguments = CommandLine.arguments
         let name = arguments.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
         if name == DockerPlugin.executable || arguments.dropFirst().first == DockerPlugin.metadataCommand {
@@ -58,6 +58,8 @@ enum Main {
         do {
             try refuseUnknownCommand(in: arguments.drop { $0 == "gpu" })
             var command = try root.parseAsRoot(arguments)
+            // Those of a command that we run are not ours to act on.
+            if !(command is RunCommand) { Signals.prepare() }
             try command.run()
         } catch let failure as Failure {
             Output.error(failure.message)

@@ -1,19 +1,25 @@
 import Dispatch
 import Glibc
+import Probe
 
 /// Ctrl-C ends the program at once and with the exit code of the contract, wherever it is, even in a driver that hangs.
 /// Nothing of the terminal is ever changed but the colour of a line, so that is all there is to put back.
 enum Signals {
     nonisolated(unsafe) private static var sources: [any DispatchSourceSignal] = []
 
-    static func prepare() {
-        // A closed pipe is told by write(2), and ends the program in silence.
+    /// Signals that were not ignored when this program was started and are now: a command is started with them as they were.
+    nonisolated(unsafe) private(set) static var replaced: [Int32] = []
+
+    /// A closed pipe is told by write(2), and ends the program in silence.
+    static func ignoreClosedPipes() {
+        if !Command.isIgnored(SIGPIPE) { replaced.append(SIGPIPE) }
         signal(SIGPIPE, SIG_IGN)
+    }
+
+    static func prepare() {
         for (number, code) in [(SIGINT, Outcome.interrupted), (SIGTERM, Outcome(rawValue: 128 + SIGTERM))] {
             // Who started us with the signal ignored, as a shell does for `&`, wants it ignored.
-            var current = sigaction()
-            sigaction(number, nil, &current)
-            if unsafeBitCast(current.__sigaction_handler.sa_handler, to: Int.self) == 1 { continue }
+            if Command.isIgnored(number) { continue }
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInitiated))
             source.setEventHandler {

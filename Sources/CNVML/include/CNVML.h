@@ -27,9 +27,17 @@ typedef struct {
     char bus_id[32];
 } cnvml_pci_info;
 
+// nvmlAccountingStats_t. `start_time` in microseconds since 1970.
+typedef struct {
+    uint32_t gpu_utilization, memory_utilization;
+    uint64_t max_memory_usage, time, start_time;
+    uint32_t is_running, reserved[5];
+} cnvml_accounting_stats;
+
 _Static_assert(sizeof(cnvml_memory) == 24, "nvmlMemory_t");
 _Static_assert(sizeof(cnvml_memory_v2) == 40, "nvmlMemory_v2_t");
 _Static_assert(sizeof(cnvml_pci_info) == 68, "nvmlPciInfo_t");
+_Static_assert(sizeof(cnvml_accounting_stats) == 56, "nvmlAccountingStats_t");
 
 // Every function returns an nvmlReturn_t. Without the functions marked _Nonnull there is nothing to be told; each of the
 // others may be missing from a driver of another age.
@@ -55,6 +63,7 @@ typedef struct {
     cnvml_list _Nullable compute;
     cnvml_list _Nullable graphics;
     cnvml_list _Nullable mps;
+    int32_t (*_Nullable accounting_stats)(cnvml_device _Nonnull, uint32_t, cnvml_accounting_stats *_Nonnull);
     int32_t (*_Nullable mig_mode)(cnvml_device _Nonnull, uint32_t *_Nonnull, uint32_t *_Nonnull);
     int32_t (*_Nullable mig_count)(cnvml_device _Nonnull, uint32_t *_Nonnull);
     int32_t (*_Nullable mig_device)(cnvml_device _Nonnull, uint32_t, cnvml_device _Nullable *_Nonnull);

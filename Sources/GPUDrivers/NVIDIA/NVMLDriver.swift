@@ -35,10 +35,14 @@ package struct NVMLDriver: Sendable {
 
     /// A GPU, and then its MIG instances. What fails of it is told in its place and hides nothing else.
     ///
-    /// - Parameter clock: uptime in ticks.
+    /// - Parameters:
+    ///   - accounts: PIDs whose accounts are asked for too.
+    ///   - clock: uptime in ticks.
     /// - Returns: also the seconds that the GPU took to wake, where it slept: it does while nobody uses it, unless its
     ///   persistence mode is on, and the first call attaches it (NVIDIA, Driver Persistence).
-    package func observe(gpu index: Int, clock: () -> Int64?) -> (devices: [ObservedDevice], waking: Double?) {
+    package func observe(
+        gpu index: Int, accounts: [UInt32], clock: () -> Int64?
+    ) -> (devices: [ObservedDevice], waking: Double?) {
         var handle: cnvml_device?
         let start = ContinuousClock.now
         let code = NVMLCode(value: library.functions.device_by_index(UInt32(index), &handle))
@@ -48,9 +52,21 @@ package struct NVMLDriver: Sendable {
         }
         var gpu = observe(handle, index: String(index), clock: clock)
         gpu.isDivided = isDivided(handle)
+        if !accounts.isEmpty { gpu.accounts = accounts.compactMap { account(of: $0, on: handle) } }
         let sleeps = seconds >= 1 && number(library.functions.persistence, handle) == 0
         let instances = gpu.isDivided == true ? instances(of: handle, index: index, name: gpu.name, clock: clock) : []
         return ([gpu] + instances, sleeps ? seconds : nil)
+    }
+
+    /// nil where the mode is off, on a divided GPU, and for a process that never used this one; in a container also for one
+    /// that has ended (open-gpu-kernel-modules, gpu_acct.c).
+    private func account(of pid: UInt32, on gpu: cnvml_device) -> ProcessAccount? {
+        var stats = cnvml_accounting_stats()
+        // A process of whom the driver does not know the memory has NVML_VALUE_NOT_AVAILABLE there.
+        guard let call = library.functions.accounting_stats, call(gpu, pid, &stats) == 0,
+            stats.max_memory_usage != .max
+        else { return nil }
+        return ProcessAccount(pid: pid, peakBytes: stats.max_memory_usage, startTime: stats.start_time)
     }
 
     /// NOT_SUPPORTED on every GPU that cannot be divided.

@@ -21,9 +21,15 @@ package enum DriverChild {
 
     private static func serve() -> Never {
         OwnChild.settle(as: name)
-        let length = received(MemoryLayout<UInt32>.size).withUnsafeBytes { $0.load(as: UInt32.self) }
-        guard length <= 1 << 20, let question = DriverQuestion(payload: received(Int(length))[...]) else { _exit(0) }
+        guard let question = DriverQuestion(payload: frame()) else { _exit(0) }
         Server(question).serve()
+    }
+
+    /// What the parent says next.
+    fileprivate static func frame() -> ArraySlice<UInt8> {
+        let length = received(MemoryLayout<UInt32>.size).withUnsafeBytes { $0.load(as: UInt32.self) }
+        guard length <= 1 << 20 else { _exit(0) }
+        return received(Int(length))[...]
     }
 
     /// So many bytes from the parent, whose end is ours.
@@ -87,6 +93,34 @@ struct DriverQuestion {
     }
 }
 
+/// What is asked each time.
+struct DriverRequest {
+    var sample: UInt32
+    /// PIDs whose accounts are asked for too.
+    var accounts: [UInt32] = []
+
+    var frame: [UInt8] {
+        var writer = WireWriter()
+        writer.number(sample)
+        writer.list(accounts) { $0.number($1) }
+        return writer.framed
+    }
+
+    init(sample: UInt32, accounts: [UInt32] = []) {
+        (self.sample, self.accounts) = (sample, accounts)
+    }
+
+    init?(payload: ArraySlice<UInt8>) {
+        var reader = WireReader(payload)
+        do throws(WireError) {
+            sample = try reader.number()
+            accounts = try reader.list { reader throws(WireError) in try reader.number() }
+        } catch {
+            return nil
+        }
+    }
+}
+
 /// Every call that may hang is made on a thread of its own; the main thread does nothing but listen, so that the end of the
 /// parent ends the child.
 private final class Server: Sendable {
@@ -105,24 +139,21 @@ private final class Server: Sendable {
     }
 
     func serve() -> Never {
-        var sample: UInt32 = 0
         while true {
-            let count = read(OwnChild.channel, &sample, MemoryLayout<UInt32>.size)
-            if count < 0 && errno == EINTR { continue }
-            guard count == MemoryLayout<UInt32>.size else { _exit(0) }
-            let asked = sample
-            opening.async { [self] in answer(asked) }
+            guard let request = DriverRequest(payload: DriverChild.frame()) else { _exit(0) }
+            opening.async { [self] in answer(request) }
         }
     }
 
-    private func answer(_ sample: UInt32) {
+    private func answer(_ request: DriverRequest) {
+        let sample = request.sample
         do throws(NVMLError) {
             let driver = try open()
             let gpus = try driver.deviceCount()
             let hang = hanging.withLock { $0 }
             let versions = DriverVersions(driver: driver.driverVersion, cuda: driver.cudaVersion)
             send(.opened(sample: sample, versions, gpus: gpus, hang: hang.sorted()))
-            ask(driver, (0..<gpus).filter { !hang.contains($0) }, sample)
+            ask(driver, (0..<gpus).filter { !hang.contains($0) }, request)
         } catch {
             send(.failed(sample: sample, why: error.description))
             // A driver that is loaded anew has forgotten our session, and the library counts sessions (nvml.h, nvmlInit_v2):
@@ -133,15 +164,16 @@ private final class Server: Sendable {
 
     /// A thread asks one GPU after another. Where one takes long, another thread goes on with those that are left: they are
     /// well, perhaps, and must not wait.
-    private func ask(_ driver: NVMLDriver, _ gpus: [Int], _ sample: UInt32) {
+    private func ask(_ driver: NVMLDriver, _ gpus: [Int], _ request: DriverRequest) {
         let queue = GPUQueue(gpus)
         while !queue.isEmpty {
             DispatchQueue(label: "plimsoll.gpu").async { [self] in
                 while let gpu = queue.next() {
                     hanging.withLock { _ = $0.insert(gpu) }
-                    let (devices, waking) = driver.observe(gpu: gpu, clock: proc.uptime)
+                    let (devices, waking) = driver.observe(
+                        gpu: gpu, accounts: request.accounts, clock: proc.uptime)
                     hanging.withLock { _ = $0.remove(gpu) }
-                    send(.gpu(sample: sample, gpu, devices, waking: waking))
+                    send(.gpu(sample: request.sample, gpu, devices, waking: waking))
                 }
                 queue.done.signal()
             }

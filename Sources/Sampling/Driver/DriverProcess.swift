@@ -39,10 +39,9 @@ final class DriverProcess {
         guard send(channel, question, question.count, Int32(MSG_NOSIGNAL)) == question.count else { throw end() }
     }
 
-    func ask(_ sample: UInt32) throws(DriverProcessError) {
-        var sample = sample
-        let size = MemoryLayout<UInt32>.size
-        guard send(channel, &sample, size, Int32(MSG_NOSIGNAL)) == size else { throw end() }
+    func ask(_ request: DriverRequest) throws(DriverProcessError) {
+        let frame = request.frame
+        guard send(channel, frame, frame.count, Int32(MSG_NOSIGNAL)) == frame.count else { throw end() }
     }
 
     /// - Parameter deadline: in seconds of the monotonic clock; one that has passed takes what is there.

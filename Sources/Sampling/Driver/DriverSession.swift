@@ -39,13 +39,15 @@ final class DriverSession {
     /// Seconds after which a child that hangs or has crashed is followed by a new one.
     private var patience: Double { 3 * plan.deviceTimeout }
 
-    /// - Parameter look: is handed each GPU with its instances as soon as it has answered.
-    func observe(_ look: ([ObservedDevice]) -> Void) -> DriverAnswer {
+    /// - Parameters:
+    ///   - accounts: PIDs whose accounts are asked for too.
+    ///   - look: is handed each GPU with its instances as soon as it has answered.
+    func observe(accounts: [UInt32], _ look: ([ObservedDevice]) -> Void) -> DriverAnswer {
         sample &+= 1
         var round = Round(silence: silence)
         do throws(DriverProcessError) {
             if let why = try prepareChild() { return DriverAnswer(error: why) }
-            try collect(&round, look)
+            try collect(&round, accounts, look)
         } catch {
             leaveChild()
             lastError = error.description
@@ -100,13 +102,15 @@ final class DriverSession {
         child = nil
     }
 
-    private func collect(_ round: inout Round, _ look: ([ObservedDevice]) -> Void) throws(DriverProcessError) {
+    private func collect(
+        _ round: inout Round, _ accounts: [UInt32], _ look: ([ObservedDevice]) -> Void
+    ) throws(DriverProcessError) {
         guard let child else { return }
         let start = monotonicSeconds()
         // What hung when it was asked last has had its time and is only looked at.
         while self.child != nil, owesOpening, let late = try child.message(until: start) { note(late, &round, look) }
         if owesOpening || self.child == nil { return }
-        try child.ask(sample)
+        try child.ask(DriverRequest(sample: sample, accounts: accounts))
         owesOpening = true
         let deadline = start + plan.deviceTimeout
         while self.child != nil, !round.isSettled {

@@ -1,5 +1,6 @@
 import Glibc
 import HostFS
+import Synchronization
 
 /// This program started again, as a child that asks a vendor's library something and may be left behind.
 package struct OwnChild: Sendable {
@@ -9,6 +10,16 @@ package struct OwnChild: Sendable {
 
     /// Where the child's end of the channel is.
     package static let channel: Int32 = 3
+
+    private static let started = Mutex<Set<pid_t>>([])
+
+    /// Whether a child of this process is one of these.
+    package static func isOne(_ pid: pid_t) -> Bool { started.withLock { $0.contains(pid) } }
+
+    private init(pid: pid_t, channel: Int32) {
+        (self.pid, self.channel) = (pid, channel)
+        Self.started.withLock { _ = $0.insert(pid) }
+    }
 
     /// - Parameter words: the name that the child is told apart by, and its arguments.
     /// - Returns: nil where it could not be started, with errno.
@@ -73,7 +84,9 @@ package struct OwnChild: Sendable {
         // What we were started with and know nothing of, such as a pipe of a shell's, must not stay open in a child that hangs.
         for fd in SystemPath.openFiles() where fd > channel { close(fd) }
         // The parent handles these, and its end ends the channel.
-        for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
+        for number in [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM] {
+            signal(number, SIG_IGN)
+        }
         // A library that crashes in each of a stream's children must not fill the disk with core files.
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)

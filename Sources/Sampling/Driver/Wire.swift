@@ -101,6 +101,13 @@ extension WireWriter {
         reading(device.utilizationPercent) { $0.number(Int64($1)) }
         for processes in [device.compute, device.graphics, device.mps] { list(processes) }
         optional(device.askedAtTick) { $0.number($1) }
+        optional(device.accounts) { writer, accounts in
+            writer.list(accounts) { writer, account in
+                writer.number(account.pid)
+                writer.number(account.peakBytes)
+                writer.number(account.startTime)
+            }
+        }
     }
 
     private mutating func list(_ reading: ListReading) {
@@ -134,7 +141,7 @@ extension WireReader {
         func optionalFlag() throws(WireError) -> Bool? {
             try optional { reader throws(WireError) in try reader.number() as UInt8 == 1 }
         }
-        return ObservedDevice(
+        var device = ObservedDevice(
             index: index, vendor: vendor, uuid: try optionalText(), name: try optionalText(), pci: try optionalText(),
             parentIndex: try optionalText(), gpuInstance: try optionalNumber(), computeInstance: try optionalNumber(),
             memory: try reading { reader throws(WireError) in
@@ -146,6 +153,13 @@ extension WireReader {
             utilizationPercent: try reading { reader throws(WireError) in Int(try reader.number() as Int64) },
             compute: try listReading(), graphics: try listReading(), mps: try listReading(),
             askedAtTick: try optional { reader throws(WireError) in try reader.number() })
+        device.accounts = try optional { reader throws(WireError) in
+            try reader.list { reader throws(WireError) in
+                ProcessAccount(
+                    pid: try reader.number(), peakBytes: try reader.number(), startTime: try reader.number())
+            }
+        }
+        return device
     }
 
     private mutating func listReading() throws(WireError) -> ListReading {

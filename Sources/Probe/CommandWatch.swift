@@ -1,0 +1,113 @@
+import Dispatch
+import Glibc
+import HostFS
+import Ledger
+import Sampling
+import Synchronization
+
+/// Samples what a command's processes hold of the GPUs, beside it and without touching it.
+package final class CommandWatch: Sendable {
+    /// What is told at the end.
+    package struct Findings: Sendable {
+        package var usage: CommandUsage
+        /// Milliseconds since 1970.
+        package var began: Int64
+        /// The driver's last answer was not waited for any longer.
+        package var isCutShort = false
+    }
+
+    private struct State {
+        var usage: CommandUsage
+        var began: Beginning?
+        /// Of the monotonic clock, in seconds.
+        var ended: Double?
+    }
+
+    package struct Beginning: Sendable {
+        fileprivate var pid: UInt32
+        /// Of the monotonic clock, in seconds.
+        fileprivate var clock = monotonicSeconds()
+        /// Milliseconds since 1970.
+        fileprivate var time = wallClock()
+    }
+
+    private let state: Mutex<State>
+    private let interval: Double
+    private let isReady = DispatchSemaphore(value: 0)
+    private let hasBegun = DispatchSemaphore(value: 0)
+    private let hasEnded = DispatchSemaphore(value: 0)
+    private let isFinished = DispatchSemaphore(value: 0)
+
+    /// Begins with a reading of the time before the command.
+    ///
+    /// - Parameters:
+    ///   - interval: seconds from one reading to the next.
+    ///   - scope: whose memory is the command's.
+    package init(_ plan: SamplingPlan, interval: Double, scope: CommandScope) {
+        state = Mutex(State(usage: CommandUsage(scope)))
+        self.interval = interval
+        var plan = plan
+        plan.engines = nil
+        DispatchQueue(label: "plimsoll.watch").async { [self, plan] in watch(plan) }
+    }
+
+    /// What a device has in use before the command is told by a reading; one that takes long is not waited for.
+    package func waitUntilReady(seconds: Double) {
+        _ = isReady.wait(timeout: .now() + seconds)
+    }
+
+    /// The command runs now.
+    package func begin(_ command: Command) -> Beginning {
+        let beginning = Beginning(pid: UInt32(command.pid))
+        state.withLock { $0.began = beginning }
+        hasBegun.signal()
+        return beginning
+    }
+
+    /// The command has ended.
+    ///
+    /// - Parameter seconds: how long the last reading may take.
+    package func end(_ began: Beginning, within seconds: Double) -> Findings {
+        let ended = monotonicSeconds()
+        state.withLock { $0.ended = ended }
+        hasEnded.signal()
+        let isWhole = isFinished.wait(timeout: .now() + seconds) == .success
+        return state.withLock { state in
+            if !isWhole { state.usage.end(nil, at: ended - began.clock, began: began.time) { _ in nil } }
+            return Findings(usage: state.usage, began: began.time, isCutShort: !isWhole)
+        }
+    }
+
+    private func watch(_ plan: SamplingPlan) {
+        // What would be told meanwhile would stand in the middle of the command's own output.
+        let sampler = Sampler(plan, tell: { _ in })
+        let before = sampler.observe()
+        state.withLock { state in if state.began == nil { state.usage.begin(before) } }
+        isReady.signal()
+        hasBegun.wait()
+        guard let began = state.withLock({ $0.began }) else { return }
+        var next = began.clock
+        while true {
+            let observation = sampler.observe()
+            let now = monotonicSeconds()
+            let isOver = state.withLock { state in
+                // What was read around its end may be from after it.
+                guard state.ended == nil else { return true }
+                state.usage.add(observation, at: now - began.clock, parent: sampler.parent(of:))
+                return false
+            }
+            if isOver { break }
+            next = max(next + interval, now)
+            if hasEnded.wait(timeout: .now() + max(0, next - now)) == .success { break }
+        }
+        let (pids, ended) = state.withLock { ($0.usage.pids, $0.ended ?? monotonicSeconds()) }
+        // The command itself may have come and gone between two readings.
+        let last = sampler.observe(accounts: pids.union([began.pid]).sorted())
+        state.withLock { state in
+            state.usage.end(
+                last, at: ended - began.clock, began: began.time, parent: sampler.parent(of:))
+        }
+        sampler.finish()
+        isFinished.signal()
+    }
+}

@@ -1,0 +1,108 @@
+import ArgumentParser
+import Glibc
+import HostFS
+import Ledger
+import Probe
+import Rendering
+
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run a command, and tell what GPU memory its processes held.",
+        discussion: """
+            plimsoll run -- python3 train.py
+
+            The command has this terminal, these files and every signal, and its output stays as it is; what was measured is \
+            told behind it on standard error. Exit code: the command's own, 128 and the number of the signal that ended it, \
+            127 where there is no such command, 126 where it cannot be executed, 125 where plimsoll itself failed.
+
+            Peaks are those of readings. Where the driver's accounting mode is on (nvidia-smi --accounting-mode=1, as root), \
+            its records are taken, which miss nothing.
+            """)
+
+    @OptionGroup var host: HostOptions
+
+    @Option(
+        help: ArgumentHelp("From one reading to the next: 100ms, 1s.", valueName: "time"), transform: TimeSpan.init)
+    var interval = TimeSpan(seconds: 0.1)
+
+    @Option(
+        help: ArgumentHelp(
+            "Write what was measured to FILE.json, or a chart of it to FILE.svg; may be repeated.", valueName: "file"))
+    var report: [String] = []
+
+    @Flag(name: .shortAndLong, help: "Tell nothing at the end.")
+    var quiet = false
+
+    @Argument(
+        parsing: .captureForPassthrough, help: ArgumentHelp("The command and its arguments.", valueName: "command"))
+    var words: [String] = []
+
+    private var command: [String] { words.first == "--" ? Array(words.dropFirst()) : words }
+
+    func validate() throws {
+        guard host.replay == nil else { throw ValidationError("run measures a command, not a recording.") }
+        guard !command.isEmpty, command[0] != "" else { throw ValidationError("There is no command to run.") }
+        if words.first != "--", let option = words.first, option.hasPrefix("-") {
+            throw ValidationError("There is no option '\(option)'. A command of that name goes behind --.")
+        }
+        guard 0.01...3600 ~= interval.seconds else { throw ValidationError("--interval is from 10ms up to 1h.") }
+        for file in report where !file.hasSuffix(".json") && !file.hasSuffix(".svg") {
+            throw ValidationError("'\(file)' is neither a .json file nor an .svg picture.")
+        }
+    }
+
+    mutating func run() throws {
+        let mask = Command.prepare()
+        let files = report.map(OutputFile.init)
+        let watch: CommandWatch
+        let scope: CommandScope
+        do {
+            let plan = try host.plan()
+            scope = WhereaboutsReader(procfs: plan.procfs, sysfs: plan.sysfs).scope(variable: environment(_:))
+            for file in files { try file.check() }
+            watch = CommandWatch(plan, interval: interval.seconds, scope: scope)
+        } catch let failure as Failure {
+            throw Failure(outcome: .ownFailure, message: failure.message)
+        }
+        // Its first reading is of the time before; a GPU that has to wake takes longer than anybody should wait here.
+        watch.waitUntilReady(seconds: 1)
+        let running: Command
+        do throws(CommandError) {
+            running = try Command(command, mask: mask, restored: Signals.replaced)
+        } catch {
+            throw Failure(outcome: Outcome(rawValue: error.exitCode), message: error.description)
+        }
+        let beginning = watch.begin(running)
+        let end = running.wait()
+        let findings = watch.end(beginning, within: 2)
+        let report = RunReport(
+            program: command[0].split(separator: "/").last.map(String.init) ?? command[0], end, findings,
+            interval: interval.seconds, isContainer: scope.isContainer)
+        if !quiet { Output.remark(report.lines(on: Screen.errorPage)) }
+        var code = end.exitCode
+        for file in files {
+            do {
+                let text = file.path.hasSuffix(".svg") ? RunChart(report).svg : report.json.text(indented: true) + "\n"
+                try file.write(Array(text.utf8))
+            } catch let failure as Failure {
+                Output.error(failure.message)
+                // A command that failed has the first word.
+                if code == 0 { code = Outcome.ownFailure.rawValue }
+            }
+        }
+        Outcome(rawValue: code).exit()
+    }
+}
+
+extension RunReport {
+    fileprivate init(
+        program: String, _ end: CommandEnd, _ findings: CommandWatch.Findings, interval: Double, isContainer: Bool
+    ) {
+        var signal: Int32?
+        if case .killed(let number) = end { signal = number }
+        self.init(
+            program: program, exitCode: end.exitCode, signal: signal, usage: findings.usage, began: findings.began,
+            interval: interval, isContainer: isContainer, isCutShort: findings.isCutShort)
+    }
+}

@@ -116,12 +116,16 @@ package struct Command {
             let number = sigwaitinfo(&awaited, &info)
             if number == SIGCHLD {
                 if let end = reap() { return end }
-            } else if number > 0, info.si_code <= 0 {
-                // Above 0 the kernel sent it, as it does for a key of the terminal (sigaction(2), si_code).
+            } else if number > 0, info.si_code <= 0 || isForLeader(number) {
                 kill(pid, number)
             }
         }
     }
+
+    /// What the kernel sends, with a code above 0 (sigaction(2)), goes to the terminal's whole group, and the command has it
+    /// already. But the end of the terminal is told to the leader of its session alone (tty_jobctrl.c,
+    /// tty_signal_session_leader), which we are as the first process of a container.
+    private func isForLeader(_ number: Int32) -> Bool { number == SIGHUP && getsid(0) == getpid() }
 
     /// Takes leave of every child that has ended, orphans that were handed to us too.
     private func reap() -> CommandEnd? {

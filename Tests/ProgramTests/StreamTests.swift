@@ -159,6 +159,9 @@ final class PseudoTerminal {
         _ = ioctl(master, UInt(TIOCSWINSZ), &size)
     }
 
+    /// What a person types.
+    func type(_ text: String) { _ = text.withCString { write(master, $0, strlen($0)) } }
+
     /// Every setting of the terminal, as text.
     var settings: String {
         var settings = termios()

@@ -64,6 +64,8 @@ package final class HostTree {
         return self
     }
 
+    package var firstCard: [String: Any] { cards.first ?? [:] }
+
     /// - Parameter more: further keys of a card in the simulator's host description.
     @discardableResult
     package func card(

@@ -19,6 +19,7 @@ package struct JSONDocument {
     package var elements: [JSONDocument] { (value as? [Any] ?? []).map { JSONDocument(value: $0) } }
     package var string: String? { value as? String }
     package var integer: Int64? { (value as? NSNumber)?.int64Value }
+    package var number: Double? { (value as? NSNumber)?.doubleValue }
     package var bool: Bool? { value as? Bool }
     package var isNull: Bool { value is NSNull }
 }

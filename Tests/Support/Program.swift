@@ -35,12 +35,24 @@ package func run(
     process.standardError = FileHandle(forWritingAtPath: errPath)
     process.standardInput = FileHandle(forReadingAtPath: inPath)
     let start = Date()
-    try process.run()
+    try process.runUnmasked()
     process.waitUntilExit()
     let code = process.terminationStatus + (process.terminationReason == .uncaughtSignal ? 128 : 0)
     return ProgramResult(
         output: try String(contentsOfFile: outPath, encoding: .utf8),
         errors: try String(contentsOfFile: errPath, encoding: .utf8), code: code, seconds: -start.timeIntervalSinceNow)
+}
+
+extension Process {
+    /// Tests run on threads of Dispatch, which hold every signal back, and a program inherits that.
+    package func runUnmasked() throws {
+        var none = sigset_t()
+        var before = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try run()
+    }
 }
 
 /// A folder that goes away.

@@ -1,0 +1,378 @@
+import Foundation
+import FoundationXML
+import TestSupport
+import Testing
+
+private let mebibyte: Int64 = 1 << 20
+private let hold = Build.folder.appending(path: "gpusim-hold").path
+
+/// Two cards of 4 GiB, whose contexts take 100 MiB; real processes of this machine use them.
+private func cards(_ more: [String: Any] = [:]) throws -> RunningHost {
+    let host = try HostTree()
+    for (name, digit) in [("NVIDIA A2", "0"), ("NVIDIA T4", "1")] {
+        host.card(
+            name, uuid: "GPU-\(digit)f1e2d3c-4b5a-4978-8796-a5b4c3d2e1f0", total: 4096, processes: [],
+            ["contextMiB": 100].merging(more) { $1 })
+    }
+    return try host.start()
+}
+
+extension RunningHost {
+    fileprivate var real: [String: String] {
+        environment.merging([
+            "LD_LIBRARY_PATH": driver.libraries, "PLIMSOLL_PROCFS": "/proc", "PLIMSOLL_SYSFS": "/sys",
+        ]) { $1 }
+    }
+
+    fileprivate var reportPath: String { tree.scratch.path("report.json") }
+
+    /// `plimsoll run` of a shell's script, and its report.
+    fileprivate func shell(_ script: String, _ options: String...) throws -> (
+        result: ProgramResult, report: JSONDocument
+    ) {
+        let result = try run(
+            ["run", "--interval", "20ms", "--report", reportPath] + options + ["--", "sh", "-c", script],
+            environment: real)
+        return (result, try JSONDocument(String(contentsOfFile: reportPath, encoding: .utf8)))
+    }
+
+    fileprivate func start(_ arguments: [String], terminal: PseudoTerminal? = nil) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(filePath: terminal == nil ? Build.plimsoll : "/usr/bin/setsid")
+        process.arguments = (terminal == nil ? [] : ["--ctty", "--wait", Build.plimsoll]) + arguments
+        process.environment = real.merging(["LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"]) { $1 }
+        if let terminal {
+            process.standardInput = terminal.slave
+            process.standardOutput = terminal.slave
+            process.standardError = terminal.slave
+        }
+        try process.runUnmasked()
+        return process
+    }
+}
+
+struct RunTests {
+    // MARK: The command is itself
+
+    @Test(
+        "It ends as its command did",
+        arguments: [("exit 0", 0), ("exit 3", 3), ("exit 255", 255), ("kill -KILL $$", 137), ("kill -TERM $$", 143)]
+            as [(String, Int32)])
+    func exitCodes(_ script: String, _ code: Int32) throws {
+        let (result, report) = try cards().shell(script)
+        #expect(result.code == code)
+        #expect(report["exitCode"].integer == Int64(code))
+        #expect(report["signal"].integer == (code > 128 && code < 255 ? Int64(code) - 128 : nil))
+    }
+
+    @Test("What cannot be run is told, with the codes of a shell; wrong usage with 64")
+    func notRun() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        try scratch.write("no program", to: "text")
+        for (words, code, message) in [
+            (["--", "no-such-command"], 127, "there is no command 'no-such-command'"),
+            (["--", "/nowhere/prog"], 127, "there is no command '/nowhere/prog'"),
+            (["--", scratch.path("text")], 126, "cannot be executed: Permission denied"),
+            (["--", "/tmp"], 126, "cannot be executed: Permission denied"),
+            (["--report", "/nowhere/report.json", "--", "true"], 125, "/nowhere/report.json could not be written"),
+            ([], 64, "There is no command to run"), (["--"], 64, "There is no command to run"),
+            (["--bogus", "true"], 64, "There is no option '--bogus'"),
+            (["--interval", "0", "true"], 64, "'0' is no time"), (["--interval", "1ms", "true"], 64, "from 10ms"),
+            (["--report", "report.txt", "true"], 64, "neither a .json file nor an .svg picture"),
+        ] as [([String], Int32, String)] {
+            let result = try run(["run"] + words)
+            #expect(result.code == code, "\(words)")
+            #expect(result.errors.contains(message), "\(result.errors)")
+            #expect(result.output == "")
+        }
+    }
+
+    @Test("Its input, its output and its arguments pass untouched, and what is told comes behind its last line")
+    func untouched() throws {
+        let host = try cards()
+        let input = String(repeating: "0123456789\n", count: 50_000)
+        let result = try run(["run", "cat"], environment: host.real, input: input)
+        #expect(result.output == input)
+        let words = ["run", "--", "printf", "%s|", "--help", "-h", "--", "a b", ""]
+        #expect(try run(words, environment: host.real).output == "--help|-h|--|a b||")
+        let errors = try host.shell("echo from the command >&2").result.errors
+        #expect(errors.hasPrefix("from the command\nplimsoll: GPU memory of sh, which ran for "))
+        let quiet = try run(["run", "--quiet", "--", "sh", "-c", "echo a; echo b >&2"], environment: host.real)
+        #expect(quiet.output == "a\n")
+        #expect(quiet.errors == "b\n")
+    }
+
+    @Test("It finds signals as we were given them: none held back, none ignored that was not")
+    func signalsAsGiven() throws {
+        let host = try cards()
+        let words = ["grep", "^Sig[BIC]", "/proc/self/status"]
+        let plain = try run(program: "/usr/bin/env", words, environment: host.real).output
+        #expect(try run(["run"] + words, environment: host.real).output == plain)
+        let script = "trap '' HUP PIPE; exec \"$@\""
+        let ignoring = try run(program: "/bin/sh", ["-c", script, "sh"] + words, environment: host.real).output
+        #expect(ignoring != plain)
+        let under = try run(
+            program: "/bin/sh", ["-c", script, "sh", Build.plimsoll, "run"] + words, environment: host.real)
+        #expect(under.output == ignoring)
+    }
+
+    @Test(
+        "A signal that we are sent is the command's, once",
+        arguments: [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2])
+    func passedOn(_ signal: Int32) throws {
+        let host = try cards()
+        let file = host.tree.scratch.path("told")
+        let script =
+            "trap 'echo got >> \(file)' \(signal); echo ready >> \(file); "
+            + "while [ $(wc -l < \(file)) -lt 2 ]; do sleep 0.05; done; sleep 0.2; exit 7"
+        let process = try host.start(["run", "--quiet", "--", "sh", "-c", script])
+        while (try? String(contentsOfFile: file, encoding: .utf8)) == nil { usleep(20_000) }
+        kill(process.processIdentifier, signal)
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit)
+        #expect(process.terminationStatus == 7)
+        #expect(try String(contentsOfFile: file, encoding: .utf8) == "ready\ngot\n")
+    }
+
+    @Test("A key of the terminal reaches the command once, and the summary stands behind its last line")
+    func terminal() throws {
+        let host = try cards()
+        let terminal = try PseudoTerminal(columns: 60, rows: 20)
+        let script = "trap 'echo got' INT; tty; i=0; while [ $i -lt 15 ]; do sleep 0.1; i=$((i+1)); done; exit 5"
+        let process = try host.start(["run", "--", "sh", "-c", script], terminal: terminal)
+        var shown = terminal.reader.read { $0.contains("/dev/pts/") }
+        terminal.type("\u{3}")
+        process.waitUntilExit()
+        shown += terminal.reader.rest()
+        #expect(process.terminationStatus == 5)
+        #expect(shown.components(separatedBy: "got").count == 2)
+        let lines = shown.components(separatedBy: "\r\n")
+        #expect(lines.contains { $0.hasPrefix("plimsoll: GPU memory of sh, which ran for ") })
+        #expect(lines.allSatisfy { $0.count <= 60 })
+    }
+
+    @Test("A terminal that goes away ends the command as it would without us; the report is written all the same")
+    func terminalGoesAway() throws {
+        let host = try cards()
+        var terminal: PseudoTerminal? = try PseudoTerminal(columns: 80, rows: 20)
+        let script = "tty; \(hold) --for 20 0:100MiB"
+        let process = try host.start(
+            ["run", "--report", host.reportPath, "--", "sh", "-c", script], terminal: terminal)
+        #expect(terminal?.reader.read { $0.contains("holding") }.contains("holding") == true)
+        usleep(300_000)
+        terminal = nil
+        process.standardInput = nil
+        process.waitUntilExit()
+        let report = try JSONDocument(String(contentsOfFile: host.reportPath, encoding: .utf8))
+        #expect(report["signal"].integer == Int64(SIGHUP))
+        #expect(report["devices"][0]["peakBytes"].integer == 200 * mebibyte)
+    }
+
+    // MARK: What is measured
+
+    @Test("Peak and when, mean, processes: of the command's own processes, whatever others hold")
+    func measured() throws {
+        let host = try cards()
+        let others = try Holding(["0:1GiB"], driver: host.driver)
+        defer { others.end() }
+        let (result, report) = try host.shell("sleep 0.3; \(hold) --for 0.6 0:500MiB; sleep 0.3")
+        #expect(result.code == 0)
+        let device = report["devices"][0]
+        #expect(device["measuredBy"].string == "process")
+        #expect(device["peakBytes"].integer == 600 * mebibyte)
+        #expect(device["peakSource"].string == "sampled")
+        #expect(0.25...0.7 ~= device["peakSeconds"].number ?? 0)
+        #expect((200 * mebibyte)...(400 * mebibyte) ~= device["meanBytes"].integer ?? 0)
+        #expect(device["processes"].integer == 1)
+        #expect(device["readings"].integer ?? 0 > 20)
+        #expect(report["devices"][1]["peakBytes"].integer == 0)
+        #expect(report["remaining"].isNull)
+        #expect(report["complete"].bool == true)
+        #expect(result.errors.contains("600MiB / 4GiB"))
+        #expect(result.errors.contains("sampled: the largest of "))
+        #expect(!result.errors.contains("NVIDIA T4"), "what the command did not use has no row")
+    }
+
+    @Test("Children count together, those too that outlive their parent, and each device for itself")
+    func descendants() throws {
+        let (_, report) = try cards().shell(
+            "(setsid sh -c '(\(hold) --for 0.8 0:100MiB &)' &); \(hold) --children 2 --for 0.8 0:50MiB 1:300MiB")
+        #expect(report["devices"][0]["peakBytes"].integer == (200 + 3 * 150) * mebibyte)
+        #expect(report["devices"][0]["processes"].integer == 4)
+        #expect(report["devices"][1]["peakBytes"].integer == 3 * 400 * mebibyte)
+        #expect(report["devices"][1]["processes"].integer == 3)
+    }
+
+    @Test("It ends with its command; what that left behind lives on, and is told")
+    func leftBehind() throws {
+        let host = try cards()
+        let script =
+            "plimsoll=\(Build.plimsoll); "
+            + "$plimsoll run --report \(host.reportPath) -- sh -c '(setsid \(hold) --for 3 0:100MiB > /dev/null &); sleep 0.5'; "
+            + "$plimsoll --format json"
+        let result = try run(program: "/bin/sh", ["-c", script], environment: host.real)
+        // It is asked of the driver after `run` has ended.
+        #expect(try result.document()["devices"][0]["memory"]["usedBytes"].integer == 200 * mebibyte)
+        let report = try JSONDocument(String(contentsOfFile: host.reportPath, encoding: .utf8))
+        #expect(report["remaining"]["processes"].integer == 1)
+        #expect(report["remaining"]["bytes"].integer == 200 * mebibyte)
+        #expect(result.errors.contains("One of its processes still runs and holds 200MiB."))
+    }
+
+    @Test("A command that runs out of memory is told of with what it had")
+    func outOfMemory() throws {
+        let (result, report) = try cards().shell("\(hold) --for 0.4 0:3GiB && \(hold) 0:5GiB")
+        #expect(result.code == 1)
+        #expect(result.output.contains("CUDA error 2"))
+        #expect(report["devices"][0]["peakBytes"].integer == 3172 * mebibyte)
+    }
+
+    @Test("Every generation of drivers tells the same of a command", arguments: GenerationTests.dedicated)
+    func generations(_ name: String) throws {
+        let host = try HostTree(simulating: name).start()
+        let (_, report) = try host.shell("\(hold) --for 0.3 0:500MiB")
+        let device = report["devices"][0]
+        #expect(device["measuredBy"].string == "process")
+        #expect(device["processes"].integer == 1)
+        let context = host.contextBytes
+        #expect(device["peakBytes"].integer == 500 * mebibyte + context)
+    }
+
+    @Test(
+        "In a PID namespace of its own: by process with a driver that tells PIDs there, else by the device's used memory"
+    )
+    func ownNamespace() throws {
+        for (name, measure) in [("h100-r570", "process"), ("l4-r535", "device"), ("v100-r440", "device")] {
+            let host = try HostTree(simulating: name).start()
+            let others = try Holding(["0:1GiB"], driver: host.driver)
+            defer { others.end() }
+            let result = try run(
+                program: "/usr/bin/unshare",
+                [
+                    "--pid", "--fork", "--mount-proc", Build.plimsoll, "run", "--report", host.reportPath, "--", "sh",
+                    "-c", "sleep 0.2; \(hold) --for 0.4 0:500MiB",
+                ], environment: host.real)
+            #expect(result.code == 0)
+            let device = try JSONDocument(String(contentsOfFile: host.reportPath, encoding: .utf8))["devices"][0]
+            #expect(device["measuredBy"].string == measure, "\(name)")
+            #expect(device["peakBytes"].integer == 500 * mebibyte + host.contextBytes, "\(name)")
+            #expect(device["peakSource"].string == "sampled")
+            #expect(device["processes"].integer == (measure == "process" ? 1 : nil))
+            #expect(result.errors.contains("whoever changed it") == (measure == "device"))
+        }
+    }
+
+    @Test("Where the driver does not tell what a process holds (WSL2), by the device's used memory")
+    func untoldMemory() throws {
+        let host = try HostTree(simulating: "wsl2").start()
+        let (result, report) = try host.shell("sleep 0.2; \(hold) --for 0.4 0:500MiB")
+        #expect(report["devices"][0]["measuredBy"].string == "device")
+        #expect(report["devices"][0]["peakBytes"].integer == 500 * mebibyte + host.contextBytes)
+        #expect(result.errors.contains("the driver does not tell what a process holds"))
+    }
+
+    // MARK: Bad days
+
+    @Test("Without a driver the command runs all the same, and nothing is claimed")
+    func noDriver() throws {
+        let result = try run(["run", "--", "sh", "-c", "echo done; exit 4"])
+        #expect(result.code == 4)
+        #expect(result.output == "done\n")
+        #expect(result.errors.contains("It was not measured: "))
+        #expect(!result.errors.contains("0B"))
+    }
+
+    @Test("A driver that hangs delays neither the command nor its end")
+    func hangingDriver() throws {
+        let host = try cards()
+        host.driver.sleep()
+        defer { host.driver.wake() }
+        let (result, report) = try host.shell("echo ran")
+        #expect(result.output == "ran\n")
+        #expect(result.seconds < 5)
+        #expect(report["complete"].bool == false)
+        #expect(result.errors.contains("not measured"))
+    }
+
+    @Test(
+        "A full disk under the report is told with 125, unless the command itself failed, and leaves no half of a file")
+    func fullDisk() throws {
+        let host = try cards()
+        let full = host.tree.scratch.path("full.json")
+        try FileManager.default.createSymbolicLink(atPath: full, withDestinationPath: "/dev/full")
+        for (script, code) in [("true", 125), ("exit 9", 9)] as [(String, Int32)] {
+            let result = try run(["run", "--report", full, "--", "sh", "-c", script], environment: host.real)
+            #expect(result.code == code)
+            #expect(result.errors.contains("full.json could not be written: No space left on device"))
+        }
+        let left = try FileManager.default.contentsOfDirectory(atPath: host.tree.scratch.url.path)
+        #expect(!left.contains { $0.contains("partial") })
+    }
+
+    @Test("No child of ours is left behind, and nothing of the command's is waited for")
+    func noChildLeft() throws {
+        let host = try cards()
+        let process = try host.start(["run", "--quiet", "--", "sleep", "0.3"])
+        usleep(150_000)
+        let children = try run(program: "/usr/bin/pgrep", ["-P", String(process.processIdentifier)]).output
+        #expect(children.split(separator: "\n").count == 2, "the command and the driver's child")
+        process.waitUntilExit()
+        for child in children.split(separator: "\n") { #expect(kill(Int32(child) ?? 0, 0) != 0) }
+    }
+
+    // MARK: Faces
+
+    @Test("The chart has axes with units, a line per device and its peak")
+    func chart() throws {
+        let host = try cards()
+        let file = host.tree.scratch.path("chart.svg")
+        _ = try run(
+            ["run", "--quiet", "--report", file, "--", hold, "--for", "0.5", "0:500MiB", "1:700MiB"],
+            environment: host.real)
+        let picture = try String(contentsOfFile: file, encoding: .utf8)
+        let parser = XMLCheck(picture)
+        #expect(parser.isWellFormed)
+        #expect(parser.elements["path"] == 2)
+        #expect(parser.elements["circle"] == 2)
+        for words in [
+            "time in s", "memory", "GPU 0  NVIDIA A2: peak 600MiB of 4GiB", ">800MiB</text>", "512MiB", "0.5",
+        ] {
+            #expect(picture.contains(words), "\(words)")
+        }
+    }
+
+    @Test("Arguments of a command are told nowhere: they can hold secrets")
+    func noSecrets() throws {
+        let host = try cards()
+        let result = try host.shell(": --password=hunter2").result
+        let report = try String(contentsOfFile: host.reportPath, encoding: .utf8)
+        #expect(!(result.errors + report).contains("hunter2"))
+        #expect(report.contains("\"program\": \"sh\""))
+    }
+}
+
+extension RunningHost {
+    /// What a context takes on the first card.
+    fileprivate var contextBytes: Int64 { (tree.firstCard["contextMiB"] as? Int).map { Int64($0) * mebibyte } ?? 0 }
+}
+
+/// Whether a text is XML, and how many elements of each name it has.
+private final class XMLCheck: NSObject, XMLParserDelegate {
+    private(set) var isWellFormed = false
+    private(set) var elements: [String: Int] = [:]
+
+    init(_ text: String) {
+        super.init()
+        let parser = XMLParser(data: Data(text.utf8))
+        parser.delegate = self
+        isWellFormed = parser.parse()
+    }
+
+    func parser(
+        _ parser: XMLParser, didStartElement name: String, namespaceURI: String?, qualifiedName: String?,
+        attributes: [String: String] = [:]
+    ) {
+        elements[name, default: 0] += 1
+    }
+}

@@ -60,6 +60,11 @@ enum Main {
         let least = try warm.floor(samples: runs, in: place)
         let took = try WarmStream.medians(of: [warm], samples: runs)[0]
         report.compare("warm: a sample of a stream", took, least, "ms", atMost: 1.5)
+
+        report.line("Measuring commands under run ...")
+        let commands = CommandCost(place: place)
+        try commands.measure(&report, samples: runs)
+        try commands.measureCheck(&report, samples: runs)
     }
 
     private static func waitUntilHeld(by processes: Int, _ place: Workplace, _ host: SimulatedHost) throws {

@@ -9,7 +9,7 @@ struct Report {
     {
         let ratio = ours / floor
         let amounts = ["\(decimals(ours, 2)) \(unit)", "\(decimals(floor, 2)) \(unit)"]
-        add(what, amounts, ratio: ratio, aim: limit.map { (decimals($0, 1), ratio <= $0) })
+        add(what, amounts, ratio: ratio, aim: limit.map { (factor($0), ratio <= $0) })
     }
 
     /// - Parameter limit: of Plimsoll's amount.
@@ -20,8 +20,11 @@ struct Report {
 
     /// Of two of Plimsoll's own figures.
     mutating func ratio(_ what: String, _ ratio: Double, atMost limit: Double? = nil) {
-        add(what, ["", ""], ratio: ratio, aim: limit.map { (decimals($0, 1), ratio <= $0) })
+        add(what, ["", ""], ratio: ratio, aim: limit.map { (factor($0), ratio <= $0) })
     }
+
+    /// An aim as it was set: 1.8, and 1.01.
+    private func factor(_ limit: Double) -> String { decimals(limit, (limit * 10).rounded() == limit * 10 ? 1 : 2) }
 
     private mutating func add(_ what: String, _ amounts: [String], ratio: Double?, aim: (String, isMet: Bool)?) {
         let judged = aim.map { ["at most \($0.0)", $0.isMet ? "met" : "missed"] } ?? ["", ""]

@@ -41,6 +41,8 @@ struct RunCommand: ParsableCommand {
     private var command: [String] { words.first == "--" ? Array(words.dropFirst()) : words }
 
     func validate() throws {
+        // What is captured for a command is captured before help is looked for.
+        if let first = words.first, ["--help", "-h"].contains(first) { throw CleanExit.helpRequest(self) }
         guard host.replay == nil else { throw ValidationError("run measures a command, not a recording.") }
         guard !command.isEmpty, command[0] != "" else { throw ValidationError("There is no command to run.") }
         if words.first != "--", let option = words.first, option.hasPrefix("-") {

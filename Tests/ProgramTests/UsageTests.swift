@@ -28,7 +28,7 @@ struct UsageTests {
 
     @Test(
         "Help and version go to standard output",
-        arguments: [["--help"], ["stats", "--help"], ["--version"], ["help", "ps"]])
+        arguments: [["--help"], ["stats", "--help"], ["--version"], ["help", "ps"], ["run", "--help"]])
     func help(_ arguments: [String]) throws {
         let result = try run(arguments)
         #expect(result.code == 0)

@@ -57,7 +57,7 @@ package struct RunReport {
                 .init("GPU", importance: 9), .init("NAME", shortest: 6, importance: 4),
                 .init("PEAK / TOTAL", importance: 8), .init("AT", .right, importance: 7),
                 .init("MEAN", .right, importance: 6), .init("PROCESSES", .right, importance: 3),
-                .init("MEASURED", importance: 5), .init("OVER \(duration(usage.seconds))", importance: 2),
+                .init("MEASURED", importance: 5), .init("OVER TIME", importance: 2),
             ],
             rows: devices.map { device in
                 [

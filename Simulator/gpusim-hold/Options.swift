@@ -13,6 +13,7 @@ struct Options {
     /// Started by `--children` of another.
     var isChild = false
     var grow: UInt?
+    var spike: UInt?
     var breathe: Double?
     var seconds: Double?
     private var holdArguments: [String] = []
@@ -24,6 +25,7 @@ struct Options {
             case "--children": children = try Self.value(&rest, argument, Int.init)
             case "--child": isChild = true
             case "--grow": grow = try Self.value(&rest, argument, Self.size)
+            case "--spike": spike = try Self.value(&rest, argument, Self.size)
             case "--breathe": breathe = try Self.value(&rest, argument, Double.init)
             case "--for": seconds = try Self.value(&rest, argument, Double.init)
             default:

@@ -1,11 +1,12 @@
 import CSimulator
 import Glibc
 
-// gpusim-hold [--children N] [--grow SIZE] [--breathe SECONDS] [--for SECONDS] DEVICE:SIZE…
+// gpusim-hold [--children N] [--grow SIZE] [--spike SIZE] [--breathe SECONDS] [--for SECONDS] DEVICE:SIZE…
 //
 // Allocates with the CUDA driver API and holds: the stand-in for a program that uses a GPU, in the tests and the demo.
 //   --children N       start N children, each of which holds the same
 //   --grow SIZE        allocate SIZE more on the first device at SIGUSR1
+//   --spike SIZE       allocate SIZE more on the first device, and free it at once
 //   --breathe SECONDS  free the last allocation and take it again, every SECONDS
 //   --for SECONDS      end by itself
 // Prints a line when it holds; ends at SIGTERM and SIGINT, also as PID 1 of a container.
@@ -30,6 +31,9 @@ do {
     let driver = try CUDADriver()
     let children = try (0..<options.children).map { _ in try startChild(options) }
     var held = try options.holds.map { try driver.allocate($0.bytes, on: $0.device) }
+    if let spike = options.spike, let first = options.holds.first {
+        try driver.free(try driver.allocate(spike, on: first.device))
+    }
     print("holding")
     fflush(nil)
     try hold(driver, &held, options, signals)

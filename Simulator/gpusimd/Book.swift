@@ -11,6 +11,8 @@ struct Book {
         var pidInside: UInt32
         var contexts: Set<Int> = []
         var allocations: [UInt64: (device: Int, bytes: UInt64)] = [:]
+        /// By device that it has used.
+        var accounts: [Int: Account] = [:]
 
         func held(on device: Int, context: UInt64) -> UInt64 {
             allocations.values.reduce(contexts.contains(device) ? context : 0) {
@@ -21,6 +23,9 @@ struct Book {
 
     struct Device {
         var record: sim_device
+        var keepsAccounts = false
+        /// By PID: the last process of that number that has ended.
+        var endedAccounts: [UInt32: Account] = [:]
         var context: UInt64
         var unattributed: UInt64
         var recorded: [HostDescription.Process]
@@ -62,6 +67,7 @@ struct Book {
             device.context = (card.contextMiB ?? 0) * Self.mebibyte
             device.record.sleeps_ms = UInt32((card.wakesInSeconds ?? 0) * 1000)
             device.record.utilization = card.utilization ?? 0
+            device.keepsAccounts = card.accounting ?? false
             device.record.max_instances = card.instances == nil ? 0 : 7
             fill(&device.record.name, card.name)
             fill(&device.record.pci, card.pci)
@@ -86,7 +92,11 @@ struct Book {
     }
 
     mutating func open(_ fd: Int32, _ client: Client) { clients[fd] = client }
-    mutating func close(_ fd: Int32) { clients[fd] = nil }
+
+    mutating func close(_ fd: Int32) {
+        guard let client = clients.removeValue(forKey: fd) else { return }
+        for (number, account) in client.accounts { devices[number].endedAccounts[client.pid] = account }
+    }
 
     func describe(_ number: Int) -> sim_device {
         guard devices.indices.contains(number) else {
@@ -142,6 +152,7 @@ struct Book {
         if client.contexts.contains(number) { return 0 }
         guard devices[number].context <= describe(number).free else { return Self.outOfMemory }
         clients[fd]?.contexts.insert(number)
+        clients[fd]?.keepAccount(on: number, of: devices[number])
         return 0
     }
 
@@ -162,6 +173,7 @@ struct Book {
         let address = nextAddress
         nextAddress += rounded
         clients[fd]?.allocations[address] = (number, rounded)
+        clients[fd]?.keepAccount(on: number, of: devices[number])
         return (0, address)
     }
 

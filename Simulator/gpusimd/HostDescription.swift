@@ -28,6 +28,8 @@ struct HostDescription: Decodable {
         var utilization: UInt32?
         /// Without persistence mode, how long the card takes to wake when nobody uses it.
         var wakesInSeconds: Double?
+        /// Accounting mode is on: the driver keeps each process's peak, also when it has ended.
+        var accounting: Bool?
         var processes: [Process]?
         var instances: [Instance]?
         var faults: Faults?

@@ -74,6 +74,11 @@ struct Server {
             let result = book.allocate(fd, on: number, bytes: request.bytes)
             answer(fd, code: result.code, address: result.address)
         case SIM_FREE: answer(fd, code: book.free(fd, address: request.address))
+        case SIM_ACCOUNT:
+            var reply = sim_reply()
+            (reply.code, reply.bytes, reply.address, reply.count) = book.account(
+                of: UInt32(truncatingIfNeeded: request.bytes), on: number, askedBy: fd)
+            answer(fd, &reply)
         default: close(fd)
         }
     }

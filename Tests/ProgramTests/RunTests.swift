@@ -272,6 +272,64 @@ struct RunTests {
         #expect(result.errors.contains("the driver does not tell what a process holds"))
     }
 
+    @Test("With the driver's accounting mode on, a peak between two readings is not missed")
+    func accounting() throws {
+        let host = try cards(["accounting": true])
+        let (result, report) = try host.shell("sleep 0.1; \(hold) --spike 2GiB --for 0.3 0:100MiB")
+        let device = report["devices"][0]
+        #expect(device["peakSource"].string == "accounting")
+        #expect(device["peakBytes"].integer == 2248 * mebibyte)
+        #expect(device["sampledPeakBytes"].integer == 200 * mebibyte)
+        #expect(device["peakSeconds"].isNull, "an account does not tell when")
+        #expect(result.errors.contains("accounting: the driver's own record of that process, exact."))
+    }
+
+    @Test("Without it, such a peak is missed, and that it can be is said")
+    func missedPeak() throws {
+        let (result, report) = try cards().shell("sleep 0.1; \(hold) --spike 2GiB --for 0.3 0:100MiB")
+        #expect(report["devices"][0]["peakSource"].string == "sampled")
+        #expect(report["devices"][0]["peakBytes"].integer == 200 * mebibyte)
+        #expect(result.errors.contains("what comes and goes between two is not seen"))
+    }
+
+    @Test("A command that comes and goes between two readings has its account")
+    func betweenReadings() throws {
+        let host = try cards(["accounting": true])
+        let words = ["run", "--interval", "10s", "--report", host.reportPath, "--", hold, "--for", "0.3", "0:500MiB"]
+        #expect(try run(words, environment: host.real).code == 0)
+        let device = try JSONDocument(String(contentsOfFile: host.reportPath, encoding: .utf8))["devices"][0]
+        #expect(device["peakBytes"].integer == 600 * mebibyte)
+        #expect(device["peakSource"].string == "accounting")
+        #expect(device["processes"].integer == 1)
+    }
+
+    @Test("The accounts of several processes are added up, and the sum is called an upper bound")
+    func accountsOfSeveral() throws {
+        let host = try cards(["accounting": true])
+        let (result, report) = try host.shell("\(hold) --for 0.3 0:500MiB; \(hold) --for 0.3 0:300MiB")
+        let device = report["devices"][0]
+        #expect(device["peakSource"].string == "accounting, at most")
+        #expect(device["peakBytes"].integer == 1000 * mebibyte)
+        #expect(device["sampledPeakBytes"].integer == 600 * mebibyte)
+        #expect(device["processes"].integer == 2)
+        #expect(result.errors.contains("the driver's records of 2 processes added up"))
+    }
+
+    @Test("In a PID namespace of its own the driver tells nothing of the dead, and the peak is that of readings")
+    func noAccountsInside() throws {
+        let host = try cards(["accounting": true])
+        let result = try run(
+            program: "/usr/bin/unshare",
+            [
+                "--pid", "--fork", "--mount-proc", Build.plimsoll, "run", "--interval", "20ms", "--report",
+                host.reportPath, "--", hold, "--spike", "2GiB", "--for", "0.3", "0:100MiB",
+            ], environment: host.real)
+        #expect(result.code == 0)
+        let device = try JSONDocument(String(contentsOfFile: host.reportPath, encoding: .utf8))["devices"][0]
+        #expect(device["peakSource"].string == "sampled")
+        #expect(device["peakBytes"].integer == 200 * mebibyte)
+    }
+
     // MARK: Bad days
 
     @Test("Without a driver the command runs all the same, and nothing is claimed")

@@ -31,7 +31,7 @@ package enum Book {
 
     package static func device(_ handle: Handle?) -> sim_device? {
         guard let handle else { return nil }
-        return device(UInt32(truncatingIfNeeded: UInt(bitPattern: handle) - 1))
+        return device(number(of: handle))
     }
 
     package static func handle(_ device: sim_device) -> Handle? {
@@ -43,7 +43,7 @@ package enum Book {
         let answer = UnsafeMutablePointer<sim_process_list>.allocate(capacity: 1)
         var request = sim_request()
         request.operation = SIM_PROCESSES.rawValue
-        request.device = UInt32(truncatingIfNeeded: UInt(bitPattern: handle) - 1)
+        request.device = number(of: handle)
         request.list = list.rawValue
         guard sim_ask(&request, answer, MemoryLayout<sim_process_list>.size) == 0 else {
             answer.deallocate()
@@ -51,6 +51,12 @@ package enum Book {
         }
         return answer
     }
+
+    package static func account(of pid: UInt32, on handle: Handle) -> sim_reply? {
+        ask(SIM_ACCOUNT, device: number(of: handle), bytes: UInt64(pid), into: sim_reply())
+    }
+
+    private static func number(of handle: Handle) -> UInt32 { UInt32(truncatingIfNeeded: UInt(bitPattern: handle) - 1) }
 
     private static func ask<Reply: BitwiseCopyable>(
         _ operation: sim_operation, device: UInt32 = 0, bytes: UInt64 = 0, into empty: Reply

@@ -1,0 +1,17 @@
+import CSimulator
+
+/// Not supported where the mode is off (nvml.h, nvmlDeviceGetAccountingStats).
+///
+/// nvmlAccountingStats_t, 56 bytes: maxMemoryUsage at 8, time in milliseconds at 16 (0 while it runs), startTime in
+/// microseconds at 24, isRunning at 32.
+@_cdecl("nvmlDeviceGetAccountingStats")
+public func nvmlDeviceGetAccountingStats(_ handle: Handle?, _ pid: UInt32, _ stats: UnsafeMutableRawPointer?) -> Int32 {
+    guard let stats, let handle else { return Code.invalidArgument }
+    guard let account = Book.account(of: pid, on: handle) else { return Code.uninitialized }
+    guard account.code == Code.success else { return account.code }
+    for offset in 0..<56 { stats.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self) }
+    stats.storeBytes(of: account.bytes, toByteOffset: 8, as: UInt64.self)
+    stats.storeBytes(of: account.address, toByteOffset: 24, as: UInt64.self)
+    stats.storeBytes(of: account.count, toByteOffset: 32, as: UInt32.self)
+    return Code.success
+}

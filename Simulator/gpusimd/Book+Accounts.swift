@@ -1,0 +1,47 @@
+import CSimulator
+import Glibc
+
+/// What the driver's accounting mode keeps of a process on a device.
+struct Account {
+    /// The most that it held at any time.
+    var peak: UInt64 = 0
+    /// Microseconds since 1970.
+    let began: UInt64
+
+    init() {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        began = UInt64(now.tv_sec) * 1_000_000 + UInt64(now.tv_nsec) / 1000
+    }
+}
+
+// As open-gpu-kernel-modules has it (gpu_acct.c): a process that has ended is looked for before one that runs, of those of one
+// PID the last is kept, and who asks from a PID namespace of his own is told nothing of the dead.
+extension Book.Client {
+    mutating func keepAccount(on number: Int, of device: Book.Device) {
+        guard device.keepsAccounts else { return }
+        var account = accounts[number] ?? Account()
+        account.peak = max(account.peak, held(on: number, context: device.context))
+        accounts[number] = account
+    }
+}
+
+extension Book {
+    /// - Returns: an nvmlReturn_t, and the account.
+    func account(
+        of pid: UInt32, on number: Int, askedBy fd: Int32
+    ) -> (code: Int32, peak: UInt64, began: UInt64, isRunning: UInt32) {
+        let (notSupported, notFound): (Int32, Int32) = (3, 6)
+        guard devices.indices.contains(number), devices[number].keepsAccounts else { return (notSupported, 0, 0, 0) }
+        let caller = clients[fd]
+        let isOfHost = caller?.pidNamespace == ownNamespace
+        if isOfHost, let ended = devices[number].endedAccounts[pid] { return (0, ended.peak, ended.began, 0) }
+        let running = clients.values.first { client in
+            guard client.accounts[number] != nil else { return false }
+            if isOfHost || !driver.translatesPIDs { return client.pid == pid }
+            return client.pidInside == pid && client.pidNamespace == caller?.pidNamespace
+        }
+        guard let account = running?.accounts[number] else { return (notFound, 0, 0, 0) }
+        return (0, account.peak, account.began, 1)
+    }
+}

@@ -6,7 +6,8 @@ image=$1
 shift
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-mkdir -p "$root/bin" "$root/run" "$root/tmp" "$root/etc"
+mkdir -p "$root/run" "$root/tmp" "$root/etc" "$root/usr/bin" "$root/usr/lib/$(uname -m)-linux-gnu" "$root/usr/lib64"
+for folder in bin lib lib64; do ln -s "usr/$folder" "$root/$folder"; done
 echo 'root:x:0:0:root:/:/bin/false' >"$root/etc/passwd"
 for program in "$@"; do
     cp "$program" "$root/bin/"

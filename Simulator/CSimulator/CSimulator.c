@@ -29,6 +29,28 @@ static int address_of(const char *path, struct sockaddr_un *address) {
     return 0;
 }
 
+// Who names a socket is a process of the host; in a container the hook put it where it is looked for.
+static int is_shown(uint32_t card) {
+    const char *path = getenv("GPUSIM_SOCKET");
+    if ((path && *path) || access("/dev/nvidiactl", F_OK) != 0) return 1;
+    char file[32];
+    snprintf(file, sizeof file, "/dev/nvidia%u", card);
+    return access(file, F_OK) == 0;
+}
+
+uint32_t sim_shown_cards(uint32_t count) {
+    uint32_t shown = 0;
+    for (uint32_t card = 0; card < count; card++) shown += is_shown(card) ? 1 : 0;
+    return shown;
+}
+
+uint32_t sim_card(uint32_t index, uint32_t count) {
+    for (uint32_t card = 0; card < count; card++) {
+        if (is_shown(card) && index-- == 0) return card;
+    }
+    return SIM_NONE;
+}
+
 static int exchange(const struct sim_request *request, void *reply, size_t reply_size) {
     if (send(connection, request, sizeof *request, MSG_NOSIGNAL) != (ssize_t)sizeof *request) return -1;
     ssize_t got;

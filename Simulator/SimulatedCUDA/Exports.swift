@@ -28,6 +28,7 @@ private func ask(_ operation: sim_operation, device: UInt32 = 0, bytes: UInt64 =
     return reply
 }
 
+/// A CUdevice is the book's number of a card.
 private func device(_ number: Int32) -> sim_device? {
     guard number >= 0 else { return nil }
     var request = sim_request()
@@ -39,17 +40,19 @@ private func device(_ number: Int32) -> sim_device? {
     return answer
 }
 
+private func hello() -> sim_reply { ask(SIM_HELLO, bytes: sim_pid_namespace("self")) }
+
 @_cdecl("cuInit")
 public func cuInit(_ flags: UInt32) -> Int32 {
-    let hello = ask(SIM_HELLO, bytes: sim_pid_namespace("self"))
+    let hello = hello()
     guard hello.code == Code.success else { return hello.code }
-    return hello.count == 0 ? Code.noDevice : Code.success
+    return sim_shown_cards(hello.count) == 0 ? Code.noDevice : Code.success
 }
 
 @_cdecl("cuDriverGetVersion")
 public func cuDriverGetVersion(_ version: UnsafeMutablePointer<Int32>?) -> Int32 {
     guard let version else { return Code.invalidValue }
-    let hello = ask(SIM_HELLO, bytes: sim_pid_namespace("self"))
+    let hello = hello()
     version.pointee = Int32(truncatingIfNeeded: hello.bytes)
     return hello.code
 }
@@ -57,16 +60,18 @@ public func cuDriverGetVersion(_ version: UnsafeMutablePointer<Int32>?) -> Int32
 @_cdecl("cuDeviceGetCount")
 public func cuDeviceGetCount(_ count: UnsafeMutablePointer<Int32>?) -> Int32 {
     guard let count else { return Code.invalidValue }
-    let hello = ask(SIM_HELLO, bytes: sim_pid_namespace("self"))
-    count.pointee = Int32(truncatingIfNeeded: hello.count)
+    let hello = hello()
+    count.pointee = Int32(truncatingIfNeeded: sim_shown_cards(hello.count))
     return hello.code
 }
 
 @_cdecl("cuDeviceGet")
 public func cuDeviceGet(_ result: UnsafeMutablePointer<Int32>?, _ ordinal: Int32) -> Int32 {
     guard let result else { return Code.invalidValue }
-    guard device(ordinal) != nil else { return Code.invalidDevice }
-    result.pointee = ordinal
+    guard ordinal >= 0, case let card = sim_card(UInt32(ordinal), hello().count), card != SIM_NONE else {
+        return Code.invalidDevice
+    }
+    result.pointee = Int32(card)
     return Code.success
 }
 

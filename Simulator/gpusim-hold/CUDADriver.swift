@@ -3,11 +3,13 @@ import Glibc
 /// The CUDA driver API, as far as holding memory needs it, from whatever libcuda.so.1 the loader finds.
 struct CUDADriver {
     private typealias Init = @convention(c) (UInt32) -> Int32
+    private typealias Get = @convention(c) (UnsafeMutablePointer<Int32>, Int32) -> Int32
     private typealias Retain = @convention(c) (UnsafeMutablePointer<OpaquePointer?>, Int32) -> Int32
     private typealias SetCurrent = @convention(c) (OpaquePointer?) -> Int32
     private typealias Allocate = @convention(c) (UnsafeMutablePointer<UInt64>, UInt) -> Int32
     private typealias Free = @convention(c) (UInt64) -> Int32
 
+    private let get: Get
     private let retain: Retain
     private let setCurrent: SetCurrent
     private let allocate: Allocate
@@ -21,6 +23,7 @@ struct CUDADriver {
             guard let address = dlsym(library, name) else { throw Failure(description: "libcuda.so.1 has no \(name)") }
             return unsafeBitCast(address, to: type)
         }
+        get = try symbol("cuDeviceGet", as: Get.self)
         retain = try symbol("cuDevicePrimaryCtxRetain", as: Retain.self)
         setCurrent = try symbol("cuCtxSetCurrent", as: SetCurrent.self)
         allocate = try symbol("cuMemAlloc_v2", as: Allocate.self)
@@ -28,12 +31,15 @@ struct CUDADriver {
         try check(try symbol("cuInit", as: Init.self)(0), "cuInit")
     }
 
-    func allocate(_ bytes: UInt, on device: Int32) throws -> UInt64 {
+    /// - Parameter number: as the process is shown its devices.
+    func allocate(_ bytes: UInt, on number: Int32) throws -> UInt64 {
+        var device: Int32 = 0
+        try check(get(&device, number), "cuDeviceGet of device \(number)")
         var context: OpaquePointer?
-        try check(retain(&context, device), "cuDevicePrimaryCtxRetain on device \(device)")
+        try check(retain(&context, device), "cuDevicePrimaryCtxRetain on device \(number)")
         try check(setCurrent(context), "cuCtxSetCurrent")
         var address: UInt64 = 0
-        try check(allocate(&address, bytes), "cuMemAlloc_v2 of \(bytes) bytes on device \(device)")
+        try check(allocate(&address, bytes), "cuMemAlloc_v2 of \(bytes) bytes on device \(number)")
         return address
     }
 

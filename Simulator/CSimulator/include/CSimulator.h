@@ -92,6 +92,12 @@ struct sim_process_list {
 // One request and its reply. 0, or -1 with errno.
 int sim_ask(const struct sim_request *request, void *reply, size_t reply_size);
 
+// Which cards a process is shown: in a container those whose device file the runtime's hook gave it, numbered anew from 0
+// (NVIDIA Container Toolkit; nvidia-docker, issue 907). Elsewhere, and where there is no /dev/nvidiactl, all of `count`.
+uint32_t sim_shown_cards(uint32_t count);
+// The book's number of the card that the process knows as `index`, or SIM_NONE.
+uint32_t sim_card(uint32_t index, uint32_t count);
+
 // The current context is a matter of each thread in CUDA; the number of its device, or SIM_NONE.
 uint32_t sim_current_device(void);
 void sim_set_current_device(uint32_t device);

@@ -52,15 +52,15 @@ public func nvmlSystemGetCudaDriverVersion_v2(_ version: UnsafeMutablePointer<In
 public func nvmlDeviceGetCount_v2(_ count: UnsafeMutablePointer<UInt32>?) -> Int32 {
     guard let count else { return Code.invalidArgument }
     guard let hello = Book.hello() else { return Code.uninitialized }
-    count.pointee = hello.count
+    count.pointee = sim_shown_cards(hello.count)
     return Code.success
 }
 
 @_cdecl("nvmlDeviceGetHandleByIndex_v2")
 public func nvmlDeviceGetHandleByIndex_v2(_ index: UInt32, _ handle: UnsafeMutablePointer<Handle?>?) -> Int32 {
     guard let handle else { return Code.invalidArgument }
-    // The book numbers its GPUs first, then their instances.
-    guard let device = Book.device(index), device.parent == SIM_NONE else { return Code.invalidArgument }
+    guard let hello = Book.hello() else { return Code.uninitialized }
+    guard let device = Book.device(sim_card(index, hello.count)) else { return Code.invalidArgument }
     var playing = device
     sim_play(&playing)
     guard device.handle_code == Code.success else { return device.handle_code }

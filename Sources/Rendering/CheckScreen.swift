@@ -19,9 +19,10 @@ package struct CheckReport {
         }
     }
 
-    /// Why there is none.
-    package var whyNone: String? {
-        guard usable.isEmpty else { return nil }
+    /// Why no program can use one.
+    package var whyNone: String? { usable.isEmpty ? whyNoDevice : whyNoCUDA }
+
+    private var whyNoDevice: String {
         let nodes = place.deviceNodes.first
         guard let library = place.libraries.first else { return "no library of a driver was looked for" }
         guard library.file.value != nil else {
@@ -38,6 +39,17 @@ package struct CheckReport {
         return error + (nodes == nil ? "; no device file of a GPU is here" : "")
     }
 
+    /// Why no program can use CUDA, where devices answer all the same.
+    private var whyNoCUDA: String? {
+        guard let reason = place.libraries.first(where: { $0.name.hasPrefix("libcuda") })?.file.reason else {
+            return nil
+        }
+        let chosen = place.variables.first { $0.name == "NVIDIA_DRIVER_CAPABILITIES" }?.value
+        let lacks = chosen.map { !$0.split(separator: ",").contains { ["all", "compute"].contains($0) } } ?? false
+        return "no program can use CUDA here: \(reason)"
+            + (lacks ? "; NVIDIA_DRIVER_CAPABILITIES is '\(chosen ?? "")', and it takes 'compute'" : "")
+    }
+
     package func lines(on page: Page) -> [String] {
         var lines = [heading]
         if !snapshot.devices.isEmpty { lines += [""] + table.lines(on: page) }
@@ -52,7 +64,7 @@ package struct CheckReport {
 
     private var heading: String {
         let count = usable.count
-        guard count > 0 else { return "No GPU can be used here." }
+        guard whyNone == nil else { return "No GPU can be used here." }
         return count == 1 ? "One GPU can be used here." : "\(count) GPUs can be used here."
     }
 
@@ -73,14 +85,17 @@ package struct CheckReport {
     }
 
     private var facts: [(String, String)] {
-        [
-            ("here", here), ("driver", driver), ("chosen by", chosen),
-            (
-                "devices",
-                place.deviceNodes.isEmpty ? "no device file of a GPU" : place.deviceNodes.joined(separator: ", ")
-            ),
-            ("libraries", libraries), ("limits", limits), ("processes", processes),
-        ]
+        let isCountedAnew = place.kind == .container && !snapshot.devices.isEmpty
+        return [("here", here)]
+            + (isCountedAnew ? [("numbers", "this container's own; the UUID is the host's for the same card")] : [])
+            + [
+                ("driver", driver), ("chosen by", chosen),
+                (
+                    "devices",
+                    place.deviceNodes.isEmpty ? "no device file of a GPU" : place.deviceNodes.joined(separator: ", ")
+                ),
+                ("libraries", libraries), ("limits", limits), ("processes", processes),
+            ]
     }
 
     private var here: String {
@@ -127,7 +142,7 @@ package struct CheckReport {
             case .known(nil): "no CPU limit"
             case .unknown: "CPU limit unknown"
             }
-        return "\(ram), \(cpus). They do not limit GPU memory"
+        return "\(ram), \(cpus); neither limits GPU memory"
     }
 
     private var processes: String {
@@ -143,7 +158,7 @@ package struct CheckReport {
 extension CheckReport {
     package var json: JSON {
         .object([
-            ("schemaVersion", .integer(1)), ("usable", .bool(!usable.isEmpty)), ("reason", .string(whyNone)),
+            ("schemaVersion", .integer(1)), ("usable", .bool(whyNone == nil)), ("reason", .string(whyNone)),
             (
                 "place",
                 .object([

@@ -58,7 +58,8 @@ struct AllocCommand: ParsableCommand {
         let request = try asked()
         let source = try host.makeSource()
         let before = Snapshot(source.observe())
-        Output.troubles(of: before)
+        // Engines know the names of others, which nobody asks for where there is room.
+        Output.troubles(of: before) { !$0.isEngine }
         guard before.outcome == .done else { before.outcome.exit() }
         var report = AllocationReport(try room(in: before), before, asked: request)
         if let why = refusal(report) { throw Failure(outcome: .no, message: why) }
@@ -86,6 +87,7 @@ struct AllocCommand: ParsableCommand {
             allocation.end()
             guard case .outOfMemory = error else { throw Failure.impossible(error) }
             Output.error(report.outOfMemory(now, holding: allocation.pid))
+            Output.troubles(of: now, where: \.isEngine)
             Outcome.no.exit()
         }
         switch format {
@@ -139,15 +141,13 @@ struct AllocCommand: ParsableCommand {
 
     private func wait(_ time: Double) {
         let end = ContinuousClock.now.advanced(by: .seconds(time))
-        while true {
-            let left = (end - ContinuousClock.now) / .seconds(1)
-            if left <= 0 { break }
-            if Screen.errorsAreShown {
-                Output.overwrite("holding it for \(left.rounded(.up).plain) s more; Ctrl-C frees it")
-            }
+        var progress = Progress()
+        while case let left = (end - ContinuousClock.now) / .seconds(1), left > 0 {
+            let message = "holding it for \(left.rounded(.up).plain) s more; Ctrl-C frees it"
+            progress.show(message, inLog: message, after: time - left)
             usleep(UInt32(min(left, 1) * 1e6))
         }
-        if Screen.errorsAreShown { Output.overwrite("") }
+        progress.end()
     }
 }
 

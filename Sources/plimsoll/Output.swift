@@ -62,8 +62,10 @@ enum Output {
     }
 
     /// Tells which sources did not answer, and why.
-    static func troubles(of snapshot: Snapshot) {
-        for source in snapshot.sources { if let error = source.error { Output.error("\(source.name): \(error)") } }
+    static func troubles(of snapshot: Snapshot, where isTold: (SourceReport) -> Bool = { _ in true }) {
+        for source in snapshot.sources where isTold(source) {
+            if let error = source.error { Output.error("\(source.name): \(error)") }
+        }
         if snapshot.devices.isEmpty, snapshot.outcome == .no {
             Output.error("nvml: the driver answers, and has no device")
         }

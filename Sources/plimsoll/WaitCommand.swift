@@ -65,7 +65,9 @@ struct WaitCommand: ParsableCommand {
                 source.finish()
                 giveUp(answer, &progress)
             }
-            progress.show(message(answer, snapshot), after: elapsed.rounded(.down))
+            let seconds = elapsed.rounded(.down)
+            let why = message(answer, snapshot)
+            progress.show("waiting for \(seconds.plain) s: \(why)", inLog: "waiting: \(why)", after: seconds)
             sleep(until: readAt.advanced(by: .seconds(1)))
         }
     }
@@ -96,24 +98,5 @@ struct WaitCommand: ParsableCommand {
             if left <= 0 { return }
             usleep(UInt32(left.rounded(.up)))
         }
-    }
-}
-
-/// What is told while something is waited for, on standard error: a line that is written over on a terminal; elsewhere, as
-/// in a container's log, the first line and then one each half minute.
-private struct Progress {
-    private var lastTold: Double?
-
-    mutating func show(_ message: String, after seconds: Double) {
-        if Screen.errorsAreShown {
-            Output.overwrite("waiting for \(seconds.plain) s: \(message)")
-        } else if lastTold.map({ seconds - $0 >= 30 }) ?? true {
-            Output.error("waiting: \(message)")
-            lastTold = seconds
-        }
-    }
-
-    mutating func end() {
-        if Screen.errorsAreShown { Output.overwrite("") }
     }
 }

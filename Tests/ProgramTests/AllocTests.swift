@@ -86,6 +86,13 @@ struct AllocTests {
         #expect(try host.alloc("1GiB").code == 0)
     }
 
+    @Test("In a log it is said that it is held; engines are nobody's trouble where there is room")
+    func holdsInLog() throws {
+        let result = try card().alloc("1GiB", "--hold", "0.2s", "--docker-host", "unix:///nowhere.sock")
+        #expect(result.code == 0)
+        #expect(result.errors == "plimsoll: holding it for 1 s more; Ctrl-C frees it\n")
+    }
+
     @Test(
         "It holds as long as it is told to, frees at a signal, and leaves no child",
         arguments: [SIGINT, SIGTERM, SIGKILL])

@@ -28,7 +28,7 @@ struct CheckTests {
             "2 GPUs can be used here.", "NVIDIA A10", "GPU-1", "NVIDIA 550.144.03, for CUDA up to 12.4",
             "NVIDIA_VISIBLE_DEVICES=all CUDA_VISIBLE_DEVICES=1",
             "\(host.driver.libraries)/libnvidia-ml.so.1, \(host.driver.libraries)/libcuda.so.1",
-            "They do not limit GPU memory",
+            "neither limits GPU memory",
         ] { #expect(result.output.contains(words), "\(words)") }
     }
 
@@ -73,6 +73,59 @@ struct CheckTests {
         #expect(document["libraries"][0]["path"].isNull)
     }
 
+    @Test("A GPU that is seen and cannot be used is no GPU: without CUDA's library programs have none")
+    func withoutCUDA() throws {
+        let host = try cards(23028).start()
+        try FileManager.default.removeItem(atPath: "\(host.driver.libraries)/libcuda.so.1")
+        let result = try check(host, variables: ["NVIDIA_DRIVER_CAPABILITIES": "utility"])
+        #expect(result.code == 1)
+        #expect(result.output.hasPrefix("No GPU can be used here.\n"))
+        #expect(result.output.contains("NVIDIA A10"))
+        #expect(result.errors.contains("no program can use CUDA here: libcuda.so.1: cannot open shared object file"))
+        #expect(result.errors.contains("NVIDIA_DRIVER_CAPABILITIES is 'utility', and it takes 'compute'"))
+        let document = try check(host, "--format", "json").document()
+        #expect(document["usable"].bool == false)
+        #expect(document["devices"].elements.count == 1)
+    }
+
+    @Test("Every generation of drivers is checked alike", arguments: GenerationTests.dedicated)
+    func generations(_ name: String) throws {
+        let host = try HostTree(simulating: name).start()
+        let result = try check(host, "--format", "json")
+        #expect(result.code == 0)
+        let document = try result.document()
+        #expect(document["usable"].bool == true)
+        #expect(document["driver"]["version"].string != nil)
+        #expect(document["devices"][0]["memory"]["totalBytes"].integer != nil)
+        #expect(document["processesSeen"].string == "all")
+    }
+
+    @Test(
+        "What is seen of others from a PID namespace of one's own: its own with a driver that tells PIDs there, else nothing"
+    )
+    func seenFromInside() throws {
+        for (name, seen) in [("h100-r570", "own"), ("l4-r535", "none"), ("v100-r440", "none")] {
+            let host = try HostTree(simulating: name).start()
+            let result = try run(
+                program: "/usr/bin/unshare",
+                ["--pid", "--fork", "--mount-proc", Build.plimsoll, "check", "--format", "json", "--procfs", "/proc"],
+                environment: host.environment.merging(["LD_LIBRARY_PATH": host.driver.libraries]) { $1 })
+            #expect(result.code == 0)
+            #expect(try result.document()["processesSeen"].string == seen, "\(name)")
+        }
+    }
+
+    @Test("Shared memory, Windows' memory and a GPU that was lost are what they are here too")
+    func oddHardware() throws {
+        for (name, code) in [("dgx-spark", 0), ("wsl2", 0), ("a100-mig", 0), ("lost-gpu", 0)] as [(String, Int32)] {
+            let host = try HostTree(simulating: name)
+            try host.scratch.write("MemTotal: 125829120 kB\nMemAvailable: 104857600 kB\n", to: "proc/meminfo")
+            let result = try check(try host.start())
+            #expect(result.code == code, "\(name): \(result.errors)")
+            #expect(!result.output.contains("No GPU"))
+        }
+    }
+
     @Test("The limits of this place are those of its cgroup and of all around it, on v2 and on v1")
     func limits() throws {
         let host = try cards(23028)
@@ -83,14 +136,14 @@ struct CheckTests {
         try host.scratch.write("250000 100000\n", to: "sys/fs/cgroup/a/b/cpu.max")
         let running = try host.start()
         let unified = try check(running)
-        #expect(unified.output.contains("RAM 8GiB, 2.5 CPUs. They do not limit GPU memory"))
+        #expect(unified.output.contains("RAM 8GiB, 2.5 CPUs; neither limits GPU memory"))
         let document = try check(running, "--format", "json").document()
         #expect(document["ramLimitBytes"].integer == 8 << 30)
         try host.scratch.write("4:memory:/d/x\n3:cpu,cpuacct:/d/x\n", to: "proc/self/cgroup")
         try host.scratch.write("4294967296\n", to: "sys/fs/cgroup/memory/d/x/memory.limit_in_bytes")
         try host.scratch.write("-1\n", to: "sys/fs/cgroup/cpu/d/x/cpu.cfs_quota_us")
         try host.scratch.write("100000\n", to: "sys/fs/cgroup/cpu/d/x/cpu.cfs_period_us")
-        #expect(try check(running).output.contains("RAM 4GiB, no CPU limit."))
+        #expect(try check(running).output.contains("RAM 4GiB, no CPU limit; neither"))
     }
 
     @Test("A driver that hangs is left after the time it was given")

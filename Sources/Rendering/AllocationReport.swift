@@ -112,18 +112,33 @@ package struct AllocationReport {
     }
 
     /// Who holds the rest, where it can be seen.
+    ///
+    /// - Parameter pid: of the allocating process, which holds a context.
     package func outOfMemory(_ now: Snapshot, holding pid: UInt32) -> String {
         let place = now.devices.firstIndex { $0.reference == device.reference }
-        let containers = now.containers.compactMap { container in
-            container.usage.first { $0.device == place }.map { ($0.bytes, container.name ?? shortID(container.id)) }
+        let others = now.processes.filter { $0.device == place && $0.pid != pid }
+        let holders = Dictionary(grouping: others) { $0.container ?? "PID \($0.pid)" }.map { key, processes in
+            let amounts = processes.map(\.bytes)
+            return (
+                bytes: amounts.contains(nil) ? nil : Bytes.sum(amounts.compactMap(\.self)),
+                name: name(of: processes[0], in: now) ?? key
+            )
         }
-        let others = now.processes.filter { $0.device == place && $0.holder != .container && $0.pid != pid }
-            .map { ($0.bytes, $0.name ?? "PID \($0.pid)") }
-        let holders = (containers + others).sorted { ($0.0 ?? -1) > ($1.0 ?? -1) }.map { "\n  \($1) holds \(size($0))" }
+        var lines = holders.sorted { ($0.bytes ?? -1, $1.name) > ($1.bytes ?? -1, $0.name) }
+            .map { "  \($0.name) holds \(size($0.bytes))" }
         let seesAll = place.map { now.devices[$0].ledger.listsRead } ?? false
-        let nobody = seesAll ? "; nobody else holds memory there" : "; who holds the rest is not to be seen from here"
+        if !seesAll {
+            lines.append("  who holds the rest is not to be seen from here")
+        } else if lines.isEmpty {
+            lines.append("  nobody else holds memory there")
+        }
         return "out of memory on GPU \(device.index): asked for \(size(asked.total)); of \(size(total)) "
-            + "\(size(before.free)) was free, \(size(context?.free)) beside the context"
-            + (holders.isEmpty ? nobody : ":" + holders.joined())
+            + "\(size(before.free)) was free, \(size(context?.free)) beside the context\n"
+            + lines.joined(separator: "\n")
+    }
+
+    private func name(of process: GPUProcess, in snapshot: Snapshot) -> String? {
+        guard let id = process.container else { return process.name }
+        return snapshot.containers.first { $0.id == id }?.name ?? shortID(id)
     }
 }

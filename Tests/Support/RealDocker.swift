@@ -17,6 +17,12 @@ package enum RealDocker {
         return endpoint == nil ? "the engine is on another machine" : nil
     }()
 
+    /// Why no container can be given GPUs; nil where the engine has the stand-in for NVIDIA's hook.
+    package static let absenceOfGPUs: String? =
+        absence
+        ?? (ProcessInfo.processInfo.environment["PLIMSOLL_TEST_GPU_REQUESTS"] == nil
+            ? "the engine gives no simulated GPUs; type: sudo scripts/with-engine.sh make test" : nil)
+
     /// URL of the engine's socket.
     package static let endpoint: String? = {
         if let host { return host }
@@ -45,11 +51,16 @@ package final class ContainerHost {
     package let driver: SimulatedDriver
     package let image: String
 
-    /// Two cards: 24,564 MiB with contexts of 380 MiB, and 12,288 MiB with contexts of 156 MiB.
-    package init() throws {
-        scratch = try Scratch()
-        driver = try SimulatedDriver(
-            host: Build.package.appending(path: "Simulator/hosts/two-cards.json").path, in: scratch)
+    /// - Parameter host: in Simulator/hosts. Two cards by default: 24,564 MiB with contexts of 380 MiB, and 12,288 MiB with
+    ///   contexts of 156 MiB.
+    package convenience init(simulating host: String = "two-cards") throws {
+        try self.init(Build.package.appending(path: "Simulator/hosts/\(host).json").path, in: try Scratch())
+    }
+
+    /// - Parameter host: path of a host's description.
+    package init(_ host: String, in scratch: Scratch) throws {
+        self.scratch = scratch
+        driver = try SimulatedDriver(host: host, in: scratch)
         image = "plimsoll-test:\(scratch.url.lastPathComponent.suffix(8).lowercased())"
         try makeImage()
     }
@@ -64,10 +75,35 @@ package final class ContainerHost {
     /// A root file system of the two programs and the libraries that they need.
     private func makeImage() throws {
         let script = "\(Build.package.path)/Simulator/make-image.sh"
-        let programs = ["gpusim-hold", "plimsoll"].map { Build.folder.appending(path: $0).path }
+        let programs =
+            ["gpusim-hold", "plimsoll"].map { Build.folder.appending(path: $0).path }
+            + ["/bin/sh", "/bin/sleep", "/bin/cat", "/usr/bin/setsid"]
         let environment = RealDocker.host.map { ["DOCKER_HOST": $0] } ?? [:]
         let result = try TestSupport.run(program: "/bin/sh", [script, image] + programs, environment: environment)
         guard result.code == 0 else { throw Unexpected("make-image.sh: \(result.errors)") }
+    }
+
+    /// Runs a container to its end.
+    ///
+    /// - Parameter gpus: what it is given of the host's, as `docker run --gpus` takes it.
+    @discardableResult
+    package func run(
+        gpus: String? = nil, _ options: [String] = [], image: String? = nil, _ command: [String] = []
+    ) throws -> ProgramResult {
+        try RealDocker.docker(["run", "--rm"] + self.options(gpus: gpus) + options + [image ?? self.image] + command)
+    }
+
+    /// Starts one that goes on, and does not remove it at its end.
+    package func start(_ name: String, gpus: String, options: [String] = [], command: [String]) throws {
+        let result = try RealDocker.docker(
+            ["run", "-d", "--name", self.name(name)] + self.options(gpus: gpus) + options + [image] + command)
+        guard result.code == 0 else { throw Unexpected("docker run: \(result.errors)") }
+    }
+
+    /// How a container of ours is started.
+    package func options(gpus: String?) -> [String] {
+        ["--network", "none", "--label", label]
+            + (gpus.map { ["--gpus", $0, "-e", "GPUSIM_DRIVER=\(scratch.url.path)"] } ?? [])
     }
 
     /// By which what is this test's own is found again.
@@ -83,8 +119,7 @@ package final class ContainerHost {
     package func start(_ name: String, options: [String] = [], _ arguments: [String]) throws -> String {
         let mounts = ["-v", "\(driver.libraries):/usr/lib/gpusim:ro", "-v", "\(driver.socketFolder):/run/gpusim"]
         let result = try RealDocker.docker(
-            ["run", "-d", "--network", "none", "--name", self.name(name), "--label", label]
-                + mounts
+            ["run", "-d", "--name", self.name(name)] + self.options(gpus: nil) + mounts
                 + ["-e", "LD_LIBRARY_PATH=/usr/lib/gpusim"] + options + [image, "/bin/gpusim-hold"] + arguments)
         guard result.code == 0 else { throw Unexpected("docker run: \(result.errors)") }
         try wait("\(name) holds") { try RealDocker.docker("logs", self.name(name)).output.contains("holding") }

@@ -18,6 +18,8 @@ package final class SimulatedDriver {
         ] {
             try files.copyItem(atPath: Build.folder.appending(path: built).path, toPath: "\(libraries)/\(name)")
         }
+        try Self.uuids(forHost: host).map { $0 + "\n" }.joined().write(
+            toFile: scratch.path("gpus"), atomically: true, encoding: .utf8)
         daemon.executableURL = Build.folder.appending(path: "gpusimd")
         daemon.arguments = [host, socket]
         let told = Pipe()
@@ -39,6 +41,12 @@ package final class SimulatedDriver {
         case 535 where host["driver"].string.map(isBeforeDetailList) == true: return "libSimulatedNVML-R535.so"
         default: return "libSimulatedNVML.so"
         }
+    }
+
+    /// What the stand-in for NVIDIA's hook knows the cards by.
+    private static func uuids(forHost path: String) throws -> [String] {
+        let host = try JSONDocument(String(contentsOfFile: path, encoding: .utf8))
+        return host["devices"].elements.compactMap { $0["uuid"].string }
     }
 
     private static func isBeforeDetailList(_ driver: String) -> Bool {

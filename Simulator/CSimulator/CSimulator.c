@@ -101,6 +101,36 @@ int sim_ask(const struct sim_request *request, void *reply, size_t reply_size) {
     return result;
 }
 
+static uint32_t card_named(const char *name, size_t length, uint32_t count) {
+    char *end;
+    unsigned long index = strtoul(name, &end, 10);
+    if (length > 0 && end == name + length) return sim_card((uint32_t)index, count);
+    for (uint32_t place = 0; length > 4 && place < sim_shown_cards(count); place++) {
+        struct sim_request request = {.operation = SIM_DEVICE, .device = sim_card(place, count)};
+        struct sim_device device;
+        if (sim_ask(&request, &device, sizeof device) == 0 && strncmp(device.uuid, name, length) == 0) return request.device;
+    }
+    return SIM_NONE;
+}
+
+uint32_t sim_cuda_card(uint32_t ordinal, uint32_t count) {
+    const char *name = getenv("CUDA_VISIBLE_DEVICES");
+    if (!name) return sim_card(ordinal, count);
+    for (uint32_t place = 0;; place++) {
+        size_t length = strcspn(name, ",");
+        uint32_t card = card_named(name, length, count);
+        if (card == SIM_NONE || place == ordinal) return card;
+        if (!name[length]) return SIM_NONE;
+        name += length + 1;
+    }
+}
+
+uint32_t sim_cuda_cards(uint32_t count) {
+    uint32_t shown = 0;
+    while (shown < count && sim_cuda_card(shown, count) != SIM_NONE) shown++;
+    return shown;
+}
+
 void sim_uuid_bytes(const struct sim_device *device, uint8_t bytes[16]) {
     memset(bytes, 0, 16);
     const char *digit = strchr(device->uuid, '-');

@@ -46,7 +46,7 @@ private func hello() -> sim_reply { ask(SIM_HELLO, bytes: sim_pid_namespace("sel
 public func cuInit(_ flags: UInt32) -> Int32 {
     let hello = hello()
     guard hello.code == Code.success else { return hello.code }
-    return sim_shown_cards(hello.count) == 0 ? Code.noDevice : Code.success
+    return sim_cuda_cards(hello.count) == 0 ? Code.noDevice : Code.success
 }
 
 @_cdecl("cuDriverGetVersion")
@@ -61,14 +61,14 @@ public func cuDriverGetVersion(_ version: UnsafeMutablePointer<Int32>?) -> Int32
 public func cuDeviceGetCount(_ count: UnsafeMutablePointer<Int32>?) -> Int32 {
     guard let count else { return Code.invalidValue }
     let hello = hello()
-    count.pointee = Int32(truncatingIfNeeded: sim_shown_cards(hello.count))
+    count.pointee = Int32(truncatingIfNeeded: sim_cuda_cards(hello.count))
     return hello.code
 }
 
 @_cdecl("cuDeviceGet")
 public func cuDeviceGet(_ result: UnsafeMutablePointer<Int32>?, _ ordinal: Int32) -> Int32 {
     guard let result else { return Code.invalidValue }
-    guard ordinal >= 0, case let card = sim_card(UInt32(ordinal), hello().count), card != SIM_NONE else {
+    guard ordinal >= 0, case let card = sim_cuda_card(UInt32(ordinal), hello().count), card != SIM_NONE else {
         return Code.invalidDevice
     }
     result.pointee = Int32(card)

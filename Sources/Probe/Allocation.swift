@@ -6,14 +6,11 @@ import Sampling
 /// Why memory could not be allocated.
 package enum AllocationError: Error, CustomStringConvertible {
     case outOfMemory
-    /// CUDA does not show this device here: CUDA_VISIBLE_DEVICES names others.
-    case notShown
     case failed(String)
 
     package var description: String {
         switch self {
         case .outOfMemory: "out of memory"
-        case .notShown: "CUDA does not show this device here; CUDA_VISIBLE_DEVICES may name others"
         case .failed(let why): why
         }
     }
@@ -24,6 +21,8 @@ package final class Allocation {
     private let child: OwnChild
     private let timeout: Double
     private var lines: ChildLines
+    /// Digits of the UUIDs of the devices that CUDA shows.
+    private var shown: Set<String>?
 
     package var pid: UInt32 { UInt32(child.pid) }
 
@@ -39,25 +38,39 @@ package final class Allocation {
         self.timeout = timeout
     }
 
-    /// Makes a context, which every process on a device has.
-    package func makeContext(on uuid: String) throws(AllocationError) { _ = try ask("context \(uuid)") }
+    /// Whether CUDA shows a device here, which CUDA_VISIBLE_DEVICES decides.
+    ///
+    /// - Parameter uuid: "GPU-…" or "MIG-…", as NVML writes it.
+    package func shows(_ uuid: String) throws(AllocationError) -> Bool {
+        if shown == nil { shown = Set(try ask("devices").split(separator: ",").map(String.init)) }
+        return shown?.contains(Self.digits(of: uuid)) == true
+    }
+
+    private static func digits(of uuid: String) -> String {
+        uuid.drop { $0 != "-" }.filter { $0 != "-" }.lowercased()
+    }
+
+    /// Makes a context, which every process on a device has. Of a device that is shown.
+    package func makeContext(on uuid: String) throws(AllocationError) {
+        _ = try ask("context \(Self.digits(of: uuid))")
+    }
 
     package func allocate(_ bytes: Bytes) throws(AllocationError) { _ = try ask("allocate \(bytes)") }
 
     /// Allocates the largest block that is to be had.
-    package func allocateLargest() throws(AllocationError) -> Bytes { try ask("largest") }
+    package func allocateLargest() throws(AllocationError) -> Bytes { Bytes(try ask("largest")) ?? 0 }
 
-    private func ask(_ question: String) throws(AllocationError) -> Bytes {
-        let line = question + "\n"
-        guard send(child.channel, line, line.utf8.count, Int32(MSG_NOSIGNAL)) == line.utf8.count else {
+    private func ask(_ question: String) throws(AllocationError) -> Substring {
+        let asked = question + "\n"
+        guard send(child.channel, asked, asked.utf8.count, Int32(MSG_NOSIGNAL)) == asked.utf8.count else {
             throw .failed(ended)
         }
-        let words = try answer().split(separator: " ", maxSplits: 2)
+        let line = try answer()
+        let words = line.split(separator: " ", maxSplits: 2)
         switch words.first {
-        case "ok": return words.count > 1 ? Bytes(words[1]) ?? 0 : 0
-        case "absent": throw .notShown
+        case "ok": return words.count > 1 ? words[1] : ""
         default:
-            guard words.count == 3 else { throw .failed("the process that allocates answered '\(words.joined())'") }
+            guard words.count == 3 else { throw .failed("the process that allocates answered '\(line)'") }
             if Int32(words[1]) == CUDAError.outOfMemory { throw .outOfMemory }
             throw .failed(String(words[2]))
         }

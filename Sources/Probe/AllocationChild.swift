@@ -35,6 +35,8 @@ package enum AllocationChild {
 private final class Worker: @unchecked Sendable {
     private let library: String
     private var driver: CUDADriver?
+    /// By the digits of their UUIDs.
+    private var devices: [String: Int32] = [:]
     private var held: [UInt64] = []
 
     init(library: String) {
@@ -55,11 +57,18 @@ private final class Worker: @unchecked Sendable {
 
     private func serve(_ words: [String]) throws(CUDAError) -> String {
         switch words.first {
+        case "devices":
+            do throws(CUDAError) {
+                driver = try CUDADriver(library: library)
+                devices = try driver?.devices() ?? [:]
+            } catch {
+                // CUDA_VISIBLE_DEVICES may name none.
+                guard error.code == CUDAError.noDevice else { throw error }
+            }
+            return "ok \(devices.keys.joined(separator: ","))"
         case "context":
-            let driver = try CUDADriver(library: library)
-            guard let device = try driver.device(uuid: words[1]) else { return "absent" }
+            guard let driver, let device = devices[words[1]] else { return "absent" }
             try driver.makeContext(on: device)
-            self.driver = driver
             return "ok \(try driver.memory().free)"
         case "allocate":
             guard let driver, let bytes = UInt64(words[1]) else { return "absent" }

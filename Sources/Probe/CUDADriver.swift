@@ -9,6 +9,8 @@ struct CUDAError: Error, CustomStringConvertible {
 
     /// CUDA_ERROR_OUT_OF_MEMORY.
     static let outOfMemory: Int32 = 2
+    /// CUDA_ERROR_NO_DEVICE.
+    static let noDevice: Int32 = 100
 
     var description: String { "\(call): \(name ?? "CUDA error \(code)")" }
 }
@@ -41,22 +43,20 @@ struct CUDADriver {
         try check(functions.initialize(0), "cuInit")
     }
 
-    /// The device with this UUID, in the order that CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER give; nil where CUDA does not
-    /// show it here.
-    ///
-    /// - Parameter uuid: "GPU-…" or "MIG-…", as NVML writes it.
-    func device(uuid wanted: String) throws(CUDAError) -> Int32? {
+    /// The devices that CUDA shows here, which CUDA_VISIBLE_DEVICES chooses and orders: the CUdevice of each, by the digits of
+    /// its UUID.
+    func devices() throws(CUDAError) -> [String: Int32] {
         var count: Int32 = 0
         try check(functions.device_count(&count), "cuDeviceGetCount")
+        var devices: [String: Int32] = [:]
         for ordinal in 0..<max(0, count) {
             var device: Int32 = 0
             try check(functions.device(&device, ordinal), "cuDeviceGet")
             var uuid = ccuda_uuid()
             guard let call = functions.uuid, call(&uuid, device) == 0 else { continue }
-            let digits = withUnsafeBytes(of: uuid) { bytes in bytes.map { Self.hexadecimal($0) }.joined() }
-            if wanted.drop(while: { $0 != "-" }).filter({ $0 != "-" }).lowercased() == digits { return device }
+            devices[withUnsafeBytes(of: uuid) { bytes in bytes.map { Self.hexadecimal($0) }.joined() }] = device
         }
-        return nil
+        return devices
     }
 
     private static func hexadecimal(_ byte: UInt8) -> String {

@@ -61,9 +61,6 @@ struct AllocCommand: ParsableCommand {
         // Engines know the names of others, which nobody asks for where there is room.
         Output.troubles(of: before) { !$0.isEngine }
         guard before.outcome == .done else { before.outcome.exit() }
-        var report = AllocationReport(try room(in: before), before, asked: request)
-        if let why = refusal(report) { throw Failure(outcome: .no, message: why) }
-
         let timeout = try host.plan().deviceTimeout
         let allocation: Allocation
         do throws(AllocationError) {
@@ -72,6 +69,8 @@ struct AllocCommand: ParsableCommand {
             throw Failure.impossible(error)
         }
         defer { allocation.end() }
+        var report = AllocationReport(try room(in: before, for: allocation), before, asked: request)
+        if let why = refusal(report) { throw Failure(outcome: .no, message: why) }
         do throws(AllocationError) {
             try allocation.makeContext(on: report.uuid)
             report.context = report.reading(Snapshot(source.observe()), of: allocation.pid)
@@ -116,11 +115,24 @@ struct AllocCommand: ParsableCommand {
         return AllocationReport.Asked(bytes: amount.bytes, count: count, words: times + size)
     }
 
-    private func room(in snapshot: Snapshot) throws -> Room {
+    /// The roomiest of those that are meant.
+    private func room(in snapshot: Snapshot, for allocation: Allocation) throws -> Room {
         let rooms = snapshot.rooms(on: device)
-        guard let roomiest = rooms.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
+        guard !rooms.isEmpty else {
             let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].index }.joined(separator: ", ")
             throw Failure(outcome: .no, message: "there is no device \(device ?? "") to allocate on; there are \(all)")
+        }
+        let shown: [Room]
+        do {
+            shown = try rooms.filter { try allocation.shows(snapshot.devices[$0.device].reference) }
+        } catch {
+            throw Failure.impossible("\(error)")
+        }
+        guard let roomiest = shown.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
+            let names = rooms.map { "GPU \(snapshot.devices[$0.device].index)" }.joined(separator: ", ")
+            let chosen =
+                getenv("CUDA_VISIBLE_DEVICES").map { ", where CUDA_VISIBLE_DEVICES is '\(String(cString: $0))'" } ?? ""
+            throw Failure(outcome: .no, message: "CUDA does not show \(names) here\(chosen)")
         }
         return roomiest
     }

@@ -116,6 +116,35 @@ struct AllocTests {
         #expect(try host.alloc("1MiB", "--hold", "0.1").code == 0)
     }
 
+    @Test("Of several devices it takes the roomiest that CUDA shows here")
+    func visibleDevices() throws {
+        let host = try HostTree()
+        for (digit, total) in [("0", 8192), ("1", 4096), ("2", 2048)] {
+            host.card(
+                "NVIDIA A2", uuid: "GPU-\(digit)f1e2d3c-4b5a-4978-8796-a5b4c3d2e1f0", total: total, processes: [],
+                ["contextMiB": 100])
+        }
+        let running = try host.start()
+        for (visible, index) in [(nil, "0"), ("1,2", "1"), ("2", "2"), ("GPU-2f1e2d3c", "2"), ("2,7,0", "2")]
+            as [(String?, String)]
+        {
+            let chosen = visible.map { ["CUDA_VISIBLE_DEVICES": $0] } ?? [:]
+            let result = try run(
+                ["alloc", "1GiB", "--format", "json"], environment: running.cuda.merging(chosen) { $1 })
+            #expect(result.code == 0)
+            #expect(try result.document()["device"]["index"].string == index, "\(visible ?? "")")
+        }
+        for visible in ["1", "", "-1"] {
+            let hidden = try run(
+                ["alloc", "1GiB", "--device", "0"],
+                environment: running.cuda.merging(["CUDA_VISIBLE_DEVICES": visible]) { $1 })
+            #expect(hidden.code == 1)
+            #expect(
+                hidden.errors == "plimsoll: CUDA does not show GPU 0 here, where CUDA_VISIBLE_DEVICES is '\(visible)'\n"
+            )
+        }
+    }
+
     @Test("What is not here is told: no device of that name, no CUDA, no driver")
     func notHere() throws {
         let host = try card()

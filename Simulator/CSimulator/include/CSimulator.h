@@ -98,6 +98,11 @@ uint32_t sim_shown_cards(uint32_t count);
 // The book's number of the card that the process knows as `index`, or SIM_NONE.
 uint32_t sim_card(uint32_t index, uint32_t count);
 
+// The same as CUDA shows them: of those above the ones that CUDA_VISIBLE_DEVICES names by number or beginning of the UUID, in
+// its order, up to the first that is none (CUDA C++ Programming Guide, "CUDA Environment Variables").
+uint32_t sim_cuda_cards(uint32_t count);
+uint32_t sim_cuda_card(uint32_t ordinal, uint32_t count);
+
 // The current context is a matter of each thread in CUDA; the number of its device, or SIM_NONE.
 uint32_t sim_current_device(void);
 void sim_set_current_device(uint32_t device);

@@ -82,10 +82,11 @@ package struct Belongings: Sendable, CustomStringConvertible {
 
     package init(of pid: Int32) throws {
         // A reading that is under way has a request open: the fewest of some moments are those that stay.
-        descriptors = try (0..<10).map { _ in
-            usleep(30_000)
-            return try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count
-        }.min() ?? 0
+        descriptors =
+            try (0..<10).map { _ in
+                usleep(30_000)
+                return try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count
+            }.min() ?? 0
         let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
         func number(_ key: String) throws -> Int {
             let line = status.split(separator: "\n").first { $0.hasPrefix("\(key):") }

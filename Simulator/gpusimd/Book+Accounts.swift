@@ -27,6 +27,27 @@ extension Book.Client {
 }
 
 extension Book {
+    /// - Returns: an nvmlReturn_t, and the PIDs that have an account.
+    func accountedProcesses(on number: Int, askedBy fd: Int32) -> (code: Int32, processes: [sim_process]) {
+        guard devices.indices.contains(number), devices[number].keepsAccounts else { return (3, []) }
+        let caller = clients[fd]
+        let isOfHost = caller?.pidNamespace == ownNamespace
+        var pids = Set(isOfHost ? devices[number].endedAccounts.keys.map { $0 } : [])
+        for client in clients.values where client.accounts[number] != nil {
+            if isOfHost || !driver.translatesPIDs {
+                pids.insert(client.pid)
+            } else if client.pidNamespace == caller?.pidNamespace {
+                pids.insert(client.pidInside)
+            }
+        }
+        return (
+            0,
+            pids.sorted().prefix(Int(SIM_MAX_PROCESSES)).map { pid in
+                sim_process(pid: pid, gpu_instance: SIM_NONE, compute_instance: SIM_NONE, padding: 0, bytes: 0)
+            }
+        )
+    }
+
     /// - Returns: an nvmlReturn_t, and the account.
     func account(
         of pid: UInt32, on number: Int, askedBy fd: Int32

@@ -147,10 +147,13 @@ struct Book {
         return (0, Array(found.prefix(Int(SIM_MAX_PROCESSES))))
     }
 
+    /// What a program that comes now can have. A card without memory of its own gives the host's, of which there is enough.
+    private func room(on number: Int) -> UInt64 { devices[number].record.total == 0 ? .max / 2 : describe(number).free }
+
     mutating func makeContext(_ fd: Int32, on number: Int) -> Int32 {
         guard number < cardCount, let client = clients[fd] else { return Self.invalidDevice }
         if client.contexts.contains(number) { return 0 }
-        guard devices[number].context <= describe(number).free else { return Self.outOfMemory }
+        guard devices[number].context <= room(on: number) else { return Self.outOfMemory }
         clients[fd]?.contexts.insert(number)
         clients[fd]?.keepAccount(on: number, of: devices[number])
         return 0
@@ -165,7 +168,7 @@ struct Book {
 
     mutating func allocate(_ fd: Int32, on number: Int, bytes: UInt64) -> (code: Int32, address: UInt64) {
         guard number < cardCount, clients[fd]?.contexts.contains(number) == true else { return (Self.invalidDevice, 0) }
-        let free = describe(number).free
+        let free = room(on: number)
         guard bytes > 0 else { return (Self.invalidValue, 0) }
         guard bytes <= free else { return (Self.outOfMemory, 0) }
         let rounded = (bytes + Self.granularity - 1) / Self.granularity * Self.granularity

@@ -74,6 +74,7 @@ struct Server {
             let result = book.allocate(fd, on: number, bytes: request.bytes)
             answer(fd, code: result.code, address: result.address)
         case SIM_FREE: answer(fd, code: book.free(fd, address: request.address))
+        case SIM_ACCOUNTS: answerList(fd, book.accountedProcesses(on: number, askedBy: fd), grows: false)
         case SIM_ACCOUNT:
             var reply = sim_reply()
             (reply.code, reply.bytes, reply.address, reply.count) = book.account(

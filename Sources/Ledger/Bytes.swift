@@ -17,6 +17,11 @@ extension Bytes {
         amounts.reduce(0) { $0.adding($1) }
     }
 
+    /// Rounded, and at the ends of the range where it is beyond.
+    package init(clamping value: Double) {
+        self = value >= 0x1p63 ? .max : value <= -0x1p63 ? .min : Bytes(value.rounded())
+    }
+
     package func adding(_ other: Bytes) -> Bytes {
         let (result, overflow) = addingReportingOverflow(other)
         return overflow ? (other > 0 ? .max : .min) : result

@@ -1,27 +1,14 @@
 /// What the processes of a command held of each device, sample by sample.
 package struct CommandUsage: Sendable {
-    package struct OnDevice: Sendable {
-        package var index: String
-        package var uuid: String?
-        package var name: String?
-        package var total: Bytes?
-        /// Of the command's processes together.
-        package var held = MemorySeries()
-        /// By how much the device's used memory differs from what it was before the command began, whoever changed it.
-        package var change = MemorySeries()
-        /// Those of the command that were seen there.
-        package var processes: Set<ProcessKey> = []
-        /// Why what processes hold cannot be told here; nil where it can.
-        package var unseen: String?
-        /// What the driver's own accounts say: the largest amount of each process, by PID.
-        package var accounted: [UInt32: Bytes] = [:]
-
-        fileprivate let usedBefore: Bytes?
-    }
-
     package struct ProcessKey: Sendable, Hashable {
         package var pid: UInt32
         package var startTick: Int64
+    }
+
+    package struct Remaining: Sendable, Equatable {
+        package var processes: Int
+        /// nil where the driver does not tell.
+        package var bytes: Bytes?
     }
 
     package private(set) var devices: [OnDevice] = []
@@ -33,36 +20,64 @@ package struct CommandUsage: Sendable {
     package private(set) var trouble: String?
     package private(set) var failedReadings = 0
 
-    package struct Remaining: Sendable, Equatable {
-        package var processes: Int
-        /// nil where the driver does not tell.
-        package var bytes: Bytes?
-    }
-
     private let scope: CommandScope
     private var ours: [UInt32: ProcessKey] = [:]
+    /// What was there before the command began and counts all the same: a container's other processes.
+    private var earlier: Set<ProcessKey> = []
 
     package init(_ scope: CommandScope) {
         self.scope = scope
     }
 
-    /// What was to be seen before the command began.
-    package mutating func begin(_ observation: Observation) {
-        note(Snapshot(observation), isBefore: true)
+    /// Every device was measured at every reading.
+    package var isComplete: Bool {
+        failedReadings == 0 && !devices.isEmpty && devices.allSatisfy { $0.series.readings > 0 }
     }
 
-    private mutating func note(_ snapshot: Snapshot, isBefore: Bool) {
-        trouble = snapshot.sources.first { !$0.isEngine && !$0.ok }?.error ?? trouble
-        for device in snapshot.devices where place(of: device) == nil {
-            devices.append(
-                OnDevice(
-                    index: device.index, uuid: device.uuid, name: device.name, total: device.memory.total,
-                    usedBefore: isBefore ? device.memory.used : nil))
+    /// What was to be seen before the command began.
+    package mutating func begin(_ observation: Observation) {
+        let snapshot = Snapshot(observation)
+        note(snapshot, isBefore: true)
+        find(in: snapshot, observation) { _ in nil }
+        earlier = Set(ours.values)
+        for (place, own) in owners(in: snapshot) {
+            if !own.isEmpty { devices[place].heldBefore = own.known }
+            let device = snapshot.devices.first { self.place(of: $0) == place }
+            devices[place].meet(own.compactMap { ours[$0.pid] }, others: strangers(on: device, in: snapshot))
         }
     }
 
+    private mutating func note(_ snapshot: Snapshot, isBefore: Bool = false) {
+        trouble = snapshot.sources.first { !$0.isEngine && !$0.ok }?.error ?? trouble
+        for device in snapshot.devices where device.memory.sharedWith == nil {
+            if let place = place(of: device) {
+                devices[place].fill(from: device)
+            } else {
+                devices.append(OnDevice(device, usedBefore: isBefore ? device.memory.used : nil))
+            }
+        }
+    }
+
+    /// A device that could not be read has no UUID, and is known by its index then.
     private func place(of device: Device) -> Int? {
-        devices.firstIndex { $0.uuid.map { $0 == device.uuid } ?? ($0.index == device.index) }
+        devices.firstIndex { known in
+            if let uuid = known.uuid, let other = device.uuid { return uuid == other }
+            return known.index == device.index
+        }
+    }
+
+    /// The command's processes on each known device that is in the snapshot. Compute instances that share the memory of a GPU
+    /// instance are one device here, the one that carries it.
+    private func owners(in snapshot: Snapshot) -> [(place: Int, own: [GPUProcess])] {
+        snapshot.devices.enumerated().compactMap { number, device in
+            guard device.memory.sharedWith == nil, let place = place(of: device) else { return nil }
+            let own = snapshot.processes.filter { process in
+                let on = snapshot.devices[process.device]
+                return (process.device == number || on.memory.sharedWith == device.reference)
+                    && ours[process.pid] != nil
+            }
+            return (place, own)
+        }
     }
 
     /// - Parameters:
@@ -70,24 +85,32 @@ package struct CommandUsage: Sendable {
     ///   - parent: of a process, as /proc tells it now.
     package mutating func add(_ observation: Observation, at time: Double, parent: (UInt32) -> UInt32?) {
         let snapshot = Snapshot(observation)
-        if snapshot.devices.isEmpty { failedReadings += 1 }
-        note(snapshot, isBefore: false)
+        note(snapshot)
         find(in: snapshot, observation, parent)
-        for (number, device) in snapshot.devices.enumerated() {
-            guard let place = place(of: device) else { continue }
-            let own = snapshot.processes.filter { $0.device == number && ours[$0.pid] != nil }
-            devices[place].processes.formUnion(own.compactMap { ours[$0.pid] })
-            devices[place].unseen = unseen(device, own, observation) ?? devices[place].unseen
-            let amounts = own.map(\.bytes)
-            let known = device.ledger.containers != nil && !amounts.contains(nil)
-            devices[place].held.add(known ? Bytes.sum(amounts.compactMap(\.self)) : nil, at: time)
-            let change = device.memory.used.flatMap { used in
-                devices[place].usedBefore.map { used.subtracting($0) }
-            }
-            devices[place].change.add(change, at: time)
-            if device.ledger.containers == nil { failedReadings += 1 }
+        var missing = Set(devices.indices)
+        var isWhole = !snapshot.devices.isEmpty
+        for (place, own) in owners(in: snapshot) {
+            missing.remove(place)
+            let device = snapshot.devices.first { self.place(of: $0) == place }
+            let isListed = device?.ledger.containers != nil
+            if !isListed { isWhole = false }
+            devices[place].meet(own.compactMap { ours[$0.pid] }, others: strangers(on: device, in: snapshot))
+            devices[place].unseen = unseen(own, observation) ?? devices[place].unseen
+            let isSeen = isListed && unseen(own, observation) == nil
+            devices[place].held.add(isSeen ? own.known : nil, at: time)
+            devices[place].change.add(devices[place].difference(device?.memory.used), at: time)
         }
-        seconds = max(seconds, time)
+        // A device of which nothing was heard does not keep what it had.
+        for place in missing {
+            devices[place].held.add(nil, at: time)
+            devices[place].change.add(nil, at: time)
+        }
+        if !isWhole { failedReadings += 1 }
+    }
+
+    private func strangers(on device: Device?, in snapshot: Snapshot) -> [UInt32] {
+        snapshot.processes.filter { snapshot.devices[$0.device].reference == device?.reference && ours[$0.pid] == nil }
+            .map(\.pid)
     }
 
     /// Which processes are the command's. One that was and is still listed is, also where /proc has forgotten it already.
@@ -108,10 +131,10 @@ package struct CommandUsage: Sendable {
         ours = found
     }
 
-    private func unseen(_ device: Device, _ own: [GPUProcess], _ observation: Observation) -> String? {
+    /// Why what processes hold cannot be told here, and will not be.
+    private func unseen(_ own: [GPUProcess], _ observation: Observation) -> String? {
         if !observation.view.procIsOwn { return "the /proc that is read is another PID namespace's" }
         if observation.view.seen == .none { return "the driver's process numbers mean nothing here" }
-        if device.ledger.containers == nil { return "the driver does not list the processes there" }
         if own.contains(where: { $0.bytes == nil }) { return "the driver does not tell what a process holds" }
         return nil
     }
@@ -121,8 +144,9 @@ package struct CommandUsage: Sendable {
     /// - Parameters:
     ///   - observation: made after that; nil where the driver did not answer any more.
     ///   - time: when it ended, in seconds since it began.
+    ///   - pid: the command's own.
     package mutating func end(
-        _ observation: Observation?, at time: Double, began: Int64, parent: (UInt32) -> UInt32?
+        _ observation: Observation?, at time: Double, began: Int64, pid: UInt32, parent: (UInt32) -> UInt32?
     ) {
         seconds = time
         for place in devices.indices {
@@ -132,26 +156,87 @@ package struct CommandUsage: Sendable {
         guard let observation else { return }
         let snapshot = Snapshot(observation)
         find(in: snapshot, observation, parent)
-        let left = snapshot.processes.filter { ours[$0.pid] != nil }
+        let left = snapshot.processes.filter { process in ours[process.pid].map { !earlier.contains($0) } ?? false }
         if !left.isEmpty {
-            let amounts = left.map(\.bytes)
-            remaining = Remaining(
-                processes: Set(left.map(\.pid)).count,
-                bytes: amounts.contains(nil) ? nil : Bytes.sum(amounts.compactMap(\.self)))
+            remaining = Remaining(processes: Set(left.map(\.pid)).count, bytes: left.known)
         }
         for device in observation.devices {
             guard let place = devices.firstIndex(where: { $0.uuid != nil && $0.uuid == device.uuid }) else { continue }
             // Without a PID namespace in common the numbers are those of others.
             guard devices[place].unseen == nil else { continue }
-            // The driver looks among the dead first: an earlier process of the same PID may be meant (gpu_acct.c).
-            for account in device.accounts ?? [] where account.startTime >= began * 1000 - 1_000_000 {
-                devices[place].accounted[account.pid] = Bytes(told: account.peakBytes)
+            // The clock is the same; a second for its being set meanwhile. Of one PID the last process that ended is told.
+            let recent = (device.accounts ?? []).filter { $0.startTime / 1000 + 1000 >= UInt64(max(0, began)) }
+            devices[place].account(recent, of: pid)
+        }
+    }
+}
+
+extension CommandUsage {
+    package struct OnDevice: Sendable {
+        package private(set) var index: String
+        package private(set) var uuid: String?
+        package private(set) var name: String?
+        package private(set) var total: Bytes?
+        /// Of the command's processes together.
+        package fileprivate(set) var held = MemorySeries()
+        /// By how much the device's used memory differs from what it was before the command began, whoever changed it.
+        package fileprivate(set) var change = MemorySeries()
+        /// Those of the command that were seen there.
+        package private(set) var processes: Set<ProcessKey> = []
+        /// What processes that count had there before the command began; nil where there was none, or nothing is told.
+        package fileprivate(set) var heldBefore: Bytes?
+        /// Why what processes hold cannot be told here; nil where it can.
+        package fileprivate(set) var unseen: String?
+
+        /// PIDs of others that were seen there.
+        private var strangers: Set<UInt32> = []
+        /// What the driver's own accounts say: the largest amount of each process, by PID.
+        private var accounted: [UInt32: Bytes] = [:]
+        /// The same of processes that came and went between readings: they may be the command's.
+        private var unmet: [UInt32: Bytes] = [:]
+        private let usedBefore: Bytes?
+
+        fileprivate init(_ device: Device, usedBefore: Bytes?) {
+            index = device.index
+            self.usedBefore = usedBefore
+            fill(from: device)
+        }
+
+        fileprivate mutating func fill(from device: Device) {
+            uuid = uuid ?? device.uuid
+            name = name ?? device.name
+            total = total ?? device.memory.total
+        }
+
+        fileprivate mutating func meet(_ own: [ProcessKey], others: [UInt32]) {
+            processes.formUnion(own)
+            strangers.formUnion(others)
+        }
+
+        fileprivate func difference(_ used: Bytes?) -> Bytes? {
+            guard let used, let usedBefore else { return nil }
+            return used.subtracting(usedBefore)
+        }
+
+        fileprivate mutating func account(_ accounts: [ProcessAccount], of command: UInt32) {
+            let known = Set(processes.map(\.pid)).union([command])
+            for account in accounts {
+                guard let bytes = Bytes(told: account.peakBytes) else { continue }
+                if known.contains(account.pid) {
+                    accounted[account.pid] = bytes
+                } else if !strangers.contains(account.pid) {
+                    unmet[account.pid] = bytes
+                }
             }
         }
     }
+}
 
-    /// Every process of the command that was seen on a device.
-    package var pids: Set<UInt32> { Set(devices.flatMap { $0.processes.map(\.pid) }) }
+extension [GPUProcess] {
+    /// What they hold together; nil where that is not told of one of them.
+    fileprivate var known: Bytes? {
+        contains { $0.bytes == nil } ? nil : Bytes.sum(compactMap(\.bytes))
+    }
 }
 
 /// How what a command held of a device was measured.
@@ -172,7 +257,13 @@ extension CommandUsage.OnDevice {
         return change.readings > 0 ? .device : nil
     }
 
-    package var series: MemorySeries { measure == .device ? change : held }
+    package var series: MemorySeries {
+        switch measure {
+        case .process: held
+        case .device: change
+        case nil: MemorySeries()
+        }
+    }
 
     /// The accounts are whole where they tell of every process that was seen.
     private var isAccounted: Bool {
@@ -182,11 +273,17 @@ extension CommandUsage.OnDevice {
     package var peakSource: PeakSource? {
         guard measure != nil else { return nil }
         guard isAccounted else { return .sampled }
-        return accounted.count == 1 ? .accounting : .accountingAtMost
+        return accounted.count == 1 && unmet.isEmpty ? .accounting : .accountingAtMost
     }
 
-    package var peak: Bytes? { isAccounted ? Bytes.sum(accounted.values) : series.peak?.bytes }
+    package var peak: Bytes? {
+        isAccounted ? Bytes.sum(accounted.values).adding(Bytes.sum(unmet.values)) : series.peak?.bytes
+    }
 
     /// Seen there, or told of by the driver.
     package var processCount: Int { Set(processes.map(\.pid)).union(accounted.keys).count }
+
+    /// Whose accounts the driver has, which no reading met, and which may be the command's.
+    package var unmetProcesses: Int { unmet.count }
+    package var unmetBytes: Bytes { Bytes.sum(unmet.values) }
 }

@@ -54,7 +54,7 @@ package struct MemorySeries: Sendable, Equatable {
     package var mean: Bytes? {
         let seconds = stretches.reduce(0) { $0 + $1.seconds }
         guard seconds > 0 else { return peak?.bytes }
-        return Bytes((stretches.reduce(0) { $0 + $1.sum } / seconds).rounded())
+        return Bytes(clamping: stretches.reduce(0) { $0 + $1.sum } / seconds)
     }
 
     private mutating func halve() {

@@ -2,6 +2,8 @@
 package struct Room: Sendable, Equatable {
     /// Place in the snapshot's devices.
     package var device: Int
+    /// The one whose memory that is: another where compute instances share a GPU instance.
+    package var carrier: Int
     /// nil where the driver does not tell.
     package var free: Bytes?
     package var largest: Occupant?
@@ -30,7 +32,7 @@ extension Snapshot {
     private func room(_ place: Int) -> Room {
         let sharedWith = devices[place].memory.sharedWith
         let carrier = devices.firstIndex { sharedWith != nil && $0.reference == sharedWith } ?? place
-        return Room(device: place, free: devices[carrier].memory.free, largest: largest(on: carrier))
+        return Room(device: place, carrier: carrier, free: devices[carrier].memory.free, largest: largest(on: carrier))
     }
 
     private func largest(on device: Int) -> Room.Occupant? {

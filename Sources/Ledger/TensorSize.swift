@@ -21,7 +21,7 @@ package struct TensorSize: Sendable, Equatable {
 
     /// - Parameter text: "1000x1000"; nil where it is no shape at all.
     package init?(_ text: String, _ type: ElementType) {
-        let parts = text.split(separator: "x", omittingEmptySubsequences: false)
+        let parts = text.split(omittingEmptySubsequences: false) { "xX".contains($0) }
         guard parts.count > 1 else { return nil }
         var shape: [UInt64] = []
         for part in parts {

@@ -58,7 +58,10 @@ package final class Allocation {
     package func allocate(_ bytes: Bytes) throws(AllocationError) { _ = try ask("allocate \(bytes)") }
 
     /// Allocates the largest block that is to be had.
-    package func allocateLargest() throws(AllocationError) -> Bytes { Bytes(try ask("largest")) ?? 0 }
+    package func allocateLargest() throws(AllocationError) -> Bytes {
+        guard let bytes = Bytes(try ask("largest")), bytes > 0 else { throw .outOfMemory }
+        return bytes
+    }
 
     private func ask(_ question: String) throws(AllocationError) -> Substring {
         let asked = question + "\n"
@@ -85,17 +88,25 @@ package final class Allocation {
     }
 
     private var ended: String {
-        var status: Int32 = 0
-        for _ in 0..<100 where waitpid(child.pid, &status, WNOHANG) == 0 { usleep(1000) }
-        return status & 0x7F != 0
-            ? "the CUDA library crashed (\(String(cString: strsignal(status & 0x7F))))"
-            : "the process that allocates has ended"
+        for _ in 0..<100 where !child.hasEnded { usleep(1000) }
+        switch child.end?.signal {
+        case SIGKILL: return "the process that allocates was killed"
+        case let signal?: return "the CUDA library crashed (\(String(cString: strsignal(signal))))"
+        case nil: return "the process that allocates has ended"
+        }
     }
 
     /// Ends the child, and with it everything that it holds. Waits for that a moment; a driver may take longer.
-    package func end() {
-        kill(child.pid, SIGKILL)
-        for _ in 0..<1000 where waitpid(child.pid, nil, WNOHANG) == 0 { usleep(1000) }
+    package func end() { ending() }
+
+    /// The same, for whom a signal interrupts.
+    package var ending: @Sendable () -> Void { { [child] in child.kill(waiting: 1) } }
+
+    /// Waits, and throws where the child ends meanwhile: what it held is free then.
+    package func hold(seconds: Double) throws(AllocationError) {
+        // It says nothing unasked: what comes is the end of the channel.
+        var waiting = pollfd(fd: child.channel, events: Int16(POLLIN), revents: 0)
+        if poll(&waiting, 1, Int32((min(max(0, seconds), 3600) * 1000).rounded(.up))) > 0 { throw .failed(ended) }
     }
 
     deinit { close(child.channel) }

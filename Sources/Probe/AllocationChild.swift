@@ -69,11 +69,12 @@ private final class Worker: @unchecked Sendable {
         case "context":
             guard let driver, let device = devices[words[1]] else { return "absent" }
             try driver.makeContext(on: device)
-            return "ok \(try driver.memory().free)"
+            return "ok"
         case "allocate":
             guard let driver, let bytes = UInt64(words[1]) else { return "absent" }
             held.append(try driver.allocate(bytes))
-            return "ok \(try driver.memory().free)"
+            try driver.fill(held[held.count - 1], bytes)
+            return "ok"
         case "largest":
             guard let driver else { return "absent" }
             return "ok \(try largest(driver))"
@@ -85,7 +86,7 @@ private final class Worker: @unchecked Sendable {
     /// than what is free.
     private func largest(_ driver: CUDADriver) throws(CUDAError) -> UInt64 {
         let step: UInt64 = 2 << 20
-        var (least, most) = (UInt64(0), try driver.memory().free / step)
+        var (least, most) = (UInt64(0), try driver.freeMemory() / step)
         while least < most {
             let middle = (least + most + 1) / 2
             do throws(CUDAError) {
@@ -96,7 +97,10 @@ private final class Worker: @unchecked Sendable {
                 most = middle - 1
             }
         }
-        if least > 0 { held.append(try driver.allocate(least * step)) }
+        if least > 0 {
+            held.append(try driver.allocate(least * step))
+            try driver.fill(held[held.count - 1], least * step)
+        }
         return least * step
     }
 }

@@ -70,13 +70,16 @@ struct CUDADriver {
         try check(functions.set_current(context), "cuCtxSetCurrent")
     }
 
-    /// Written to, so that it is really there: some devices give pages only then.
     func allocate(_ bytes: UInt64) throws(CUDAError) -> UInt64 {
         var address: UInt64 = 0
         try check(functions.allocate(&address, Int(clamping: bytes)), "cuMemAlloc_v2")
+        return address
+    }
+
+    /// Writes to it, so that it is really there: some devices give pages only then.
+    func fill(_ address: UInt64, _ bytes: UInt64) throws(CUDAError) {
         if let fill = functions.fill { try check(fill(address, 0xA5, Int(clamping: bytes)), "cuMemsetD8_v2") }
         if let synchronize = functions.synchronize { try check(synchronize(), "cuCtxSynchronize") }
-        return address
     }
 
     func free(_ address: UInt64) throws(CUDAError) {
@@ -84,11 +87,11 @@ struct CUDADriver {
     }
 
     /// Of the current context's device, in bytes.
-    func memory() throws(CUDAError) -> (free: UInt64, total: UInt64) {
+    func freeMemory() throws(CUDAError) -> UInt64 {
         var free = 0
         var total = 0
         try check(functions.memory(&free, &total), "cuMemGetInfo_v2")
-        return (UInt64(free), UInt64(total))
+        return UInt64(UInt(bitPattern: free))
     }
 
     private func check(_ code: Int32, _ call: String) throws(CUDAError) {

@@ -1,25 +1,34 @@
 import Glibc
+import HostFS
 import Sampling
 
 /// Why a command was not started: its exit codes are those of shells and of `docker run`.
 package enum CommandError: Error, CustomStringConvertible {
     case notFound(String)
+    /// The file is there, and the program that its first line or its header names is not.
+    case noInterpreter(String)
     case notExecutable(String, code: Int32)
     case notStarted(String, code: Int32)
+    /// A signal came before there was a command that it could have been for.
+    case interrupted(signal: Int32)
 
     package var description: String {
         switch self {
         case .notFound(let name): "there is no command '\(name)'"
+        case .noInterpreter(let name):
+            "'\(name)' cannot be executed: the interpreter or loader that it names is not there"
         case .notExecutable(let name, let code): "'\(name)' cannot be executed: \(String(cString: strerror(code)))"
         case .notStarted(let name, let code): "'\(name)' could not be started: \(String(cString: strerror(code)))"
+        case .interrupted(let signal): "\(String(cString: strsignal(signal))) before the command began"
         }
     }
 
     package var exitCode: Int32 {
         switch self {
-        case .notFound: 127
+        case .notFound, .noInterpreter: 127
         case .notExecutable: 126
         case .notStarted: 125
+        case .interrupted(let signal): 128 + signal
         }
     }
 }
@@ -43,8 +52,7 @@ package enum CommandEnd: Sendable, Equatable {
 package struct Command {
     let pid: pid_t
 
-    /// Passed on where a process sends them to us. The terminal sends its own to the whole group.
-    private static let passedOn = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT]
+    // MARK: Signals
 
     /// Holds back the signals that a command will be passed, and becomes the parent of what its processes leave behind. To be
     /// called before there is a thread, because threads inherit what is held back.
@@ -58,11 +66,32 @@ package struct Command {
         return before
     }
 
-    /// A signal that is ignored stays so, for the command too: that is how nohup works.
-    private static var awaited: sigset_t {
+    /// There is no command any more: signals are for us. But not the end of the terminal, which may be told once more; what was
+    /// measured is written all the same.
+    package static func finish(_ before: sigset_t) {
+        signal(SIGHUP, SIG_IGN)
+        var mask = before
+        pthread_sigmask(SIG_SETMASK, &mask, nil)
+    }
+
+    /// Passed on where a process sends them to us: all but those that stop a process, which the shell of a terminal sends to
+    /// the whole group, and those that tell of our own faults. A signal that is ignored stays so, for the command too: that is
+    /// how nohup works.
+    private static var passedOn: sigset_t {
+        let kept = [
+            SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGCHLD, SIGPIPE, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
+        ]
         var set = sigset_t()
         sigemptyset(&set)
-        for number in passedOn where !isIgnored(number) { sigaddset(&set, number) }
+        // Two above the named ones are glibc's own (signal(7)).
+        for number in Array(Int32(1)...31) + Array(34...64) where !kept.contains(number) && !isIgnored(number) {
+            sigaddset(&set, number)
+        }
+        return set
+    }
+
+    private static var awaited: sigset_t {
+        var set = passedOn
         sigaddset(&set, SIGCHLD)
         return set
     }
@@ -73,6 +102,18 @@ package struct Command {
         return unsafeBitCast(current.__sigaction_handler.sa_handler, to: Int.self) == 1
     }
 
+    /// One that came while there was no command, and that ends a process.
+    private static var early: Int32? {
+        var pending = sigset_t()
+        sigpending(&pending)
+        var passed = passedOn
+        // Those that do nothing to a process which does not ask for them (signal(7)).
+        let harmless = [SIGCONT, SIGURG, SIGWINCH]
+        return (Int32(1)...64).first { number in
+            sigismember(&pending, number) == 1 && sigismember(&passed, number) == 1 && !harmless.contains(number)
+        }
+    }
+
     /// Swift does not import prctl(2), which takes a variable number of arguments; five words are passed as its are.
     private static func adoptOrphans() {
         let setChildSubreaper: Int32 = 36  // linux/prctl.h
@@ -81,11 +122,33 @@ package struct Command {
         _ = prctl(setChildSubreaper, 1, 0, 0, 0)
     }
 
+    // MARK: Start
+
     /// - Parameters:
     ///   - words: the program, looked for in PATH, and its arguments.
     ///   - mask: the signals that it shall find held back.
     ///   - restored: signals that we ignore and it shall not.
     package init(_ words: [String], mask: sigset_t, restored: [Int32]) throws(CommandError) {
+        if let number = Self.early { throw .interrupted(signal: number) }
+        var (pid, code) = Self.spawn(words, mask: mask, restored: restored)
+        if code == ENOEXEC, let script = CommandPath.file(of: words[0]) {
+            // A script without a first line that names its shell: as execvp(3) does, and so env, nohup and timeout.
+            (pid, code) = Self.spawn([CommandPath.shell, script] + words.dropFirst(), mask: mask, restored: restored)
+        }
+        switch code {
+        case 0: self.pid = pid
+        case ENOENT where CommandPath.file(of: words[0]) != nil: throw .noInterpreter(words[0])
+        case ENOENT, ENOTDIR: throw .notFound(words[0])
+        case EAGAIN, ENOMEM: throw .notStarted(words[0], code: code)
+        default: throw .notExecutable(words[0], code: code)
+        }
+        // What came between the look above and now: it may be that the command has not got it.
+        var passed = Self.passedOn
+        var now = timespec()
+        while case let number = sigtimedwait(&passed, nil, &now), number > 0 { kill(pid, number) }
+    }
+
+    private static func spawn(_ words: [String], mask: sigset_t, restored: [Int32]) -> (pid: pid_t, code: Int32) {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -100,13 +163,10 @@ package struct Command {
         defer { for argument in arguments { free(argument) } }
         var pid: pid_t = 0
         let code = posix_spawnp(&pid, words[0], nil, &attributes, &arguments, environ)
-        switch code {
-        case 0: self.pid = pid
-        case ENOENT, ENOTDIR: throw .notFound(words[0])
-        case EAGAIN, ENOMEM: throw .notStarted(words[0], code: code)
-        default: throw .notExecutable(words[0], code: code)
-        }
+        return (pid, code)
     }
+
+    // MARK: End
 
     /// Passes signals on until the command has ended.
     package func wait() -> CommandEnd {
@@ -129,18 +189,11 @@ package struct Command {
 
     /// Takes leave of every child that has ended, orphans that were handed to us too.
     private func reap() -> CommandEnd? {
-        var status: Int32 = 0
-        if waitpid(pid, &status, WNOHANG) == pid {
+        while let (ended, status) = OwnChild.reapAny() {
+            guard ended == pid else { continue }
             let signal = status & 0x7F
             return signal == 0 ? .exited(status >> 8 & 0xFF) : .killed(signal: signal)
         }
-        while true {
-            var info = siginfo_t()
-            // Looked at before it is taken: how our own children end is for others of us to know.
-            guard waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 else { return nil }
-            let ended = info._sifields._sigchld.si_pid
-            guard ended > 0, !OwnChild.isOne(ended) else { return nil }
-            waitpid(ended, nil, WNOHANG)
-        }
+        return nil
     }
 }

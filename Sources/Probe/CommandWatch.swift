@@ -41,14 +41,13 @@ package final class CommandWatch: Sendable {
     /// Begins with a reading of the time before the command.
     ///
     /// - Parameters:
+    ///   - plan: engines are not needed.
     ///   - interval: seconds from one reading to the next.
     ///   - scope: whose memory is the command's.
     package init(_ plan: SamplingPlan, interval: Double, scope: CommandScope) {
         state = Mutex(State(usage: CommandUsage(scope)))
         self.interval = interval
-        var plan = plan
-        plan.engines = nil
-        DispatchQueue(label: "plimsoll.watch").async { [self, plan] in watch(plan) }
+        DispatchQueue(label: "plimsoll.watch").async { [self] in watch(plan) }
     }
 
     /// What a device has in use before the command is told by a reading; one that takes long is not waited for.
@@ -73,7 +72,9 @@ package final class CommandWatch: Sendable {
         hasEnded.signal()
         let isWhole = isFinished.wait(timeout: .now() + seconds) == .success
         return state.withLock { state in
-            if !isWhole { state.usage.end(nil, at: ended - began.clock, began: began.time) { _ in nil } }
+            if !isWhole {
+                state.usage.end(nil, at: ended - began.clock, began: began.time, pid: began.pid) { _ in nil }
+            }
             return Findings(usage: state.usage, began: began.time, isCutShort: !isWhole)
         }
     }
@@ -100,12 +101,11 @@ package final class CommandWatch: Sendable {
             next = max(next + interval, now)
             if hasEnded.wait(timeout: .now() + max(0, next - now)) == .success { break }
         }
-        let (pids, ended) = state.withLock { ($0.usage.pids, $0.ended ?? monotonicSeconds()) }
-        // The command itself may have come and gone between two readings.
-        let last = sampler.observe(accounts: pids.union([began.pid]).sorted())
+        let last = sampler.observe(withAccounts: true)
         state.withLock { state in
+            let ended = state.ended ?? monotonicSeconds()
             state.usage.end(
-                last, at: ended - began.clock, began: began.time, parent: sampler.parent(of:))
+                last, at: ended - began.clock, began: began.time, pid: began.pid, parent: sampler.parent(of:))
         }
         sampler.finish()
         isFinished.signal()

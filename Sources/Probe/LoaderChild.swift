@@ -14,8 +14,11 @@ package enum LoaderChild {
     package static func serveIfAsked() {
         guard CommandLine.arguments.first == name else { return }
         OwnChild.settle(as: name)
-        let told = CommandLine.arguments.dropFirst().map { load($0) + "\n" }.joined()
-        _ = write(OwnChild.channel, told, told.utf8.count)
+        for library in CommandLine.arguments.dropFirst() {
+            // Told before the next one is loaded, which may crash.
+            let told = load(library) + "\n"
+            _ = write(OwnChild.channel, told, told.utf8.count)
+        }
         _exit(0)
     }
 
@@ -30,21 +33,28 @@ package enum LoaderChild {
 
     /// - Parameters:
     ///   - paths: another file for a library's name.
-    ///   - seconds: how long a library may take to load.
+    ///   - seconds: how long they may take to load, all together.
     package static func ask(paths: [String: String], within seconds: Double) -> [DriverLibrary] {
         guard let child = OwnChild.start([name] + libraries.map { paths[$0] ?? $0 }) else { return [] }
         defer {
-            kill(child.pid, SIGKILL)
-            waitpid(child.pid, nil, WNOHANG)
+            child.kill(waiting: 0.1)
             close(child.channel)
         }
         var lines = ChildLines(child)
+        let deadline = monotonicSeconds() + seconds
+        var why = ""
         return libraries.map { library in
-            guard let line = try? lines.next(within: seconds), let mark = line.first else {
-                return DriverLibrary(name: library, file: .unknown("it could not be loaded within \(seconds.plain) s"))
+            do throws(ChildLines.End) {
+                let line = try lines.next(within: max(0, deadline - monotonicSeconds()))
+                let rest = String(line.dropFirst())
+                return DriverLibrary(name: library, file: line.hasPrefix("+") ? .known(rest) : .unknown(rest))
+            } catch {
+                // The first that does not answer is the one that keeps the others from it.
+                let cause =
+                    error == .silent ? "it did not load within \(seconds.plain) s" : "it crashes where it is loaded"
+                defer { if why.isEmpty { why = "not tried, because of \(library)" } }
+                return DriverLibrary(name: library, file: .unknown(why.isEmpty ? cause : why))
             }
-            let rest = String(line.dropFirst())
-            return DriverLibrary(name: library, file: mark == "+" ? .known(rest) : .unknown(rest))
         }
     }
 }

@@ -17,6 +17,14 @@ package struct AllocationReport {
             let (product, overflow) = bytes.multipliedReportingOverflow(by: Bytes(count))
             return overflow ? .max : product
         }
+
+        /// What the driver takes for it: CUDA maps device memory in pieces of 2 MiB, which `alloc` itself measures.
+        package var rounded: Bytes {
+            let piece: Bytes = 2 << 20
+            let (product, overflow) = bytes.adding(piece - 1).quotientAndRemainder(dividingBy: piece).quotient
+                .multipliedReportingOverflow(by: piece * Bytes(count))
+            return overflow ? .max : product
+        }
     }
 
     /// What was to be seen after a step.
@@ -27,34 +35,45 @@ package struct AllocationReport {
         package var process: Bytes?
     }
 
-    package let room: Room
     package let device: Device
+    /// Whose memory it is: another where compute instances share a GPU instance.
+    private let carrier: Device
     private let before: Step
+    /// Others hold memory there, or may.
     package let othersHold: Bool
     package var asked: Asked
     package var context: Step?
     package var data: Step?
 
     package init(_ room: Room, _ snapshot: Snapshot, asked: Asked) {
-        self.room = room
         self.asked = asked
         device = snapshot.devices[room.device]
-        before = Step(used: device.memory.used, free: room.free)
-        let isListed = snapshot.processes.contains { $0.device == room.device }
-        // Where a driver leaves others out, what is in use and nobody's here may be theirs. Its own heaps are below this.
-        let unseen = (device.memory.used ?? 0) > (device.memory.total ?? .max) / 20
-        othersHold = isListed || (!device.ledger.listsRead && unseen)
+        carrier = snapshot.devices[room.carrier]
+        before = Step(used: carrier.memory.used, free: room.free)
+        let isListed = snapshot.processes.contains { [room.device, room.carrier].contains($0.device) }
+        // Where a driver leaves others out, what is in use and nobody's here may be theirs. Its own heaps are below this; an
+        // older driver counts as used what it reserves, which is more.
+        let own = carrier.memory.reserved == nil ? (carrier.memory.total ?? .max) / 20 : 256 << 20
+        let mayBeThere = !carrier.ledger.listsRead && (carrier.memory.used ?? 0) > own
+        // Memory that is shared with the host is what every process of the host lives on.
+        othersHold = isListed || mayBeThere || carrier.memory.kind == .shared
     }
 
     package var uuid: String { device.uuid ?? device.index }
-    package var total: Bytes? { device.memory.total }
+    package var total: Bytes? { carrier.memory.total }
 
+    /// What would be left to the others; nil where nothing is told.
+    package var leftToOthers: Bytes? { (context?.free ?? before.free).map { $0.subtracting(asked.rounded) } }
+
+    /// - Parameter pid: of the allocating process.
     package func reading(_ snapshot: Snapshot, of pid: UInt32) -> Step {
         let place = snapshot.devices.firstIndex { $0.reference == device.reference }
-        return Step(
-            used: place.flatMap { snapshot.devices[$0].memory.used },
-            free: place.flatMap { snapshot.devices[$0].memory.free },
-            process: snapshot.processes.first { $0.device == place && $0.pid == pid }?.bytes)
+        let memory = snapshot.devices.first { $0.reference == carrier.reference }?.memory
+        // A number that cannot be looked up from here is another process's, though it may be the same number.
+        let own = snapshot.processes.first {
+            $0.device == place && $0.pid == pid && ![.hidden, .gone].contains($0.holder)
+        }
+        return Step(used: memory?.used, free: memory?.free, process: own?.bytes)
     }
 
     /// The list of processes tells it exactly; the device's own number also moves with everybody else's.
@@ -80,7 +99,7 @@ package struct AllocationReport {
             ("context", "\(size(contextBytes)), once for a process and device"),
             (
                 "in all",
-                size(difference(data?.process ?? data?.used, isExact ? 0 : before.used))
+                size(isExact ? data?.process : difference(data?.used, before.used))
                     + (isExact
                         ? ", as the driver lists it of the process"
                         : ", by which the device's used memory rose: others move it too")
@@ -132,9 +151,17 @@ package struct AllocationReport {
         } else if lines.isEmpty {
             lines.append("  nobody else holds memory there")
         }
-        return "out of memory on GPU \(device.index): asked for \(size(asked.total)); of \(size(total)) "
-            + "\(size(before.free)) was free, \(size(context?.free)) beside the context\n"
-            + lines.joined(separator: "\n")
+        let beside = context.map { ", \(size($0.free)) beside the context" } ?? ", and not even a context fits"
+        return
+            "out of memory on GPU \(device.index): asked for \(asked.bytes > 0 ? size(asked.total) : asked.words); of "
+            + "\(size(total)) \(size(before.free)) was free\(beside)\n" + lines.joined(separator: "\n")
+    }
+
+    /// Whether somebody who holds memory there has no name, and an engine might know it.
+    package func lacksNames(_ now: Snapshot) -> Bool {
+        now.containers.contains { container in
+            container.name == nil && container.usage.contains { now.devices[$0.device].reference == device.reference }
+        }
     }
 
     private func name(of process: GPUProcess, in snapshot: Snapshot) -> String? {

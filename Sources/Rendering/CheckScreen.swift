@@ -1,55 +1,6 @@
 import Ledger
 
-/// What `plimsoll check` tells of the place where it runs: which GPUs can be used here, and what brought them.
-package struct CheckReport {
-    let snapshot: Snapshot
-    let place: Whereabouts
-    let view: ProcessView
-
-    package init(_ snapshot: Snapshot, _ place: Whereabouts, _ view: ProcessView) {
-        self.snapshot = snapshot
-        self.place = place
-        self.view = view
-    }
-
-    /// The devices that a program can be put on, and that answer.
-    package var usable: [Device] {
-        snapshot.rooms(on: nil).map { snapshot.devices[$0.device] }.filter { device in
-            device.memory.total != nil || device.memory.sharedWith != nil
-        }
-    }
-
-    /// Why no program can use one.
-    package var whyNone: String? { usable.isEmpty ? whyNoDevice : whyNoCUDA }
-
-    private var whyNoDevice: String {
-        let nodes = place.deviceNodes.first
-        guard let library = place.libraries.first else { return "no library of a driver was looked for" }
-        guard library.file.value != nil else {
-            if let nodes {
-                return
-                    "\(nodes) is here and the driver's \(library.name) is not: the device was given without the driver "
-                    + "(--device); with the NVIDIA Container Toolkit, --gpus all gives both"
-            }
-            return place.kind == .container
-                ? "this container was given no GPU: start it with --gpus all, or with nvidia.com/gpu=all as a CDI device"
-                : "there is no NVIDIA driver here"
-        }
-        let error = snapshot.sources.first { $0.name == "nvml" }?.error ?? "the driver has no device"
-        return error + (nodes == nil ? "; no device file of a GPU is here" : "")
-    }
-
-    /// Why no program can use CUDA, where devices answer all the same.
-    private var whyNoCUDA: String? {
-        guard let reason = place.libraries.first(where: { $0.name.hasPrefix("libcuda") })?.file.reason else {
-            return nil
-        }
-        let chosen = place.variables.first { $0.name == "NVIDIA_DRIVER_CAPABILITIES" }?.value
-        let lacks = chosen.map { !$0.split(separator: ",").contains { ["all", "compute"].contains($0) } } ?? false
-        return "no program can use CUDA here: \(reason)"
-            + (lacks ? "; NVIDIA_DRIVER_CAPABILITIES is '\(chosen ?? "")', and it takes 'compute'" : "")
-    }
-
+extension CheckReport {
     package func lines(on page: Page) -> [String] {
         var lines = [heading]
         if !snapshot.devices.isEmpty { lines += [""] + table.lines(on: page) }
@@ -63,8 +14,10 @@ package struct CheckReport {
     }
 
     private var heading: String {
-        let count = usable.count
+        if whyUnknown != nil { return "Whether a GPU can be used here cannot be told." }
         guard whyNone == nil else { return "No GPU can be used here." }
+        let (count, all) = (visible.count, usable.count)
+        if count < all { return "\(count == 1 ? "One" : "\(count)") of \(all) GPUs can be used here." }
         return count == 1 ? "One GPU can be used here." : "\(count) GPUs can be used here."
     }
 
@@ -72,8 +25,9 @@ package struct CheckReport {
         Table(
             [
                 .init("GPU", importance: 9), .init("NAME", shortest: 6, importance: 5),
-                .init("USED / TOTAL", importance: 8), .init("FREE", .right, importance: 7),
-                .init("UTIL", .right, importance: 2), .init("UUID", shortest: 8, importance: 6),
+                .init("USED / TOTAL", importance: 6), .init("FREE", .right, importance: 7),
+                // Whole, or it names nothing.
+                .init("UTIL", .right, importance: 2), .init("UUID", importance: 8),
             ],
             rows: snapshot.devices.map { device in
                 let memory = device.memory
@@ -87,6 +41,7 @@ package struct CheckReport {
     private var facts: [(String, String)] {
         let isCountedAnew = place.kind == .container && !snapshot.devices.isEmpty
         return [("here", here)]
+            + (snapshot.devices.contains { $0.parent != nil } ? [("MIG", mig)] : [])
             + (isCountedAnew ? [("numbers", "this container's own; the UUID is the host's for the same card")] : [])
             + [
                 ("driver", driver), ("chosen by", chosen),
@@ -96,6 +51,11 @@ package struct CheckReport {
                 ),
                 ("libraries", libraries), ("limits", limits), ("processes", processes),
             ]
+    }
+
+    /// NVIDIA, MIG User Guide, "CUDA Device Enumeration".
+    private var mig: String {
+        "CUDA shows a program one of these instances, the first or the one that CUDA_VISIBLE_DEVICES names by its UUID"
     }
 
     private var here: String {
@@ -117,7 +77,7 @@ package struct CheckReport {
         guard !place.variables.isEmpty else {
             return "no variable: NVIDIA_VISIBLE_DEVICES, CUDA_VISIBLE_DEVICES are not set"
         }
-        return place.variables.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
+        return place.variables.map { "\($0.name)=\($0.value.isEmpty ? "''" : $0.value)" }.joined(separator: " ")
     }
 
     private var libraries: String {
@@ -148,6 +108,8 @@ package struct CheckReport {
     private var processes: String {
         guard view.nvidiaDriver != nil else { return "unknown without a driver" }
         return switch view.seen {
+        case .all where view.isWSL == true:
+            "every process on these GPUs is seen from here, and not what it holds: Windows does not tell"
         case .all: "every process on these GPUs is seen from here"
         case .own: "from here only this place's own are seen: the memory of others shows as used, and not whose it is"
         case .none: "the driver's process numbers mean nothing here: nobody's memory can be told from here"
@@ -156,9 +118,20 @@ package struct CheckReport {
 }
 
 extension CheckReport {
+    /// nil where it cannot be told. What is required on top is not in it.
+    private var isUsable: Bool? { whyUnknown == nil ? whyNone == nil : nil }
+
+    private var reason: String? {
+        switch verdict {
+        case .usable: nil
+        case .unusable(let why), .unknown(let why): why
+        }
+    }
+
     package var json: JSON {
         .object([
-            ("schemaVersion", .integer(1)), ("usable", .bool(whyNone == nil)), ("reason", .string(whyNone)),
+            ("schemaVersion", .integer(1)), ("usable", isUsable.map { .bool($0) } ?? .null),
+            ("reason", .string(reason)),
             (
                 "place",
                 .object([

@@ -4,11 +4,12 @@ import Ledger
 package struct RoomRows {
     package static func row(_ room: Room, in snapshot: Snapshot) -> Row {
         let device = snapshot.devices[room.device]
+        let total = snapshot.devices[room.carrier].memory.total
         return Row(
             fields: [
                 ("GPU", device.index), ("UUID", device.uuid ?? unknown), ("Name", device.name ?? unknown),
-                ("Free", size(room.free)), ("Total", size(device.memory.total)),
-            ], numbers: [("FreeBytes", room.free), ("TotalBytes", device.memory.total)], labels: [:])
+                ("Free", size(room.free)), ("Total", size(total)),
+            ], numbers: [("FreeBytes", room.free), ("TotalBytes", total)], labels: [:])
     }
 
     package static func table(_ rows: [Row]) -> Table {
@@ -18,6 +19,15 @@ package struct RoomRows {
                 .init("FREE", .right, importance: 8), .init("TOTAL", .right, importance: 4),
                 .init("UUID", shortest: 8, importance: 3),
             ], rows: rows.map { row in ["GPU", "Name", "Free", "Total", "UUID"].map { row[$0] ?? unknown } })
+    }
+
+    /// Why there is no device at all, or none of that name.
+    package static func nowhere(_ wanted: String?, in snapshot: Snapshot) -> String {
+        let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].index }
+        let there =
+            all.isEmpty
+            ? "every GPU here is divided (MIG) and has no instance" : "there are \(all.joined(separator: ", "))"
+        return wanted.map { "there is no device \($0) to put a program on; \(there)" } ?? there
     }
 
     /// "GPU 0 has 4.48GiB free, and ollama holds 12.58GiB".

@@ -57,7 +57,8 @@ package struct RunReport {
                 .init("GPU", importance: 9), .init("NAME", shortest: 6, importance: 4),
                 .init("PEAK / TOTAL", importance: 8), .init("AT", .right, importance: 7),
                 .init("MEAN", .right, importance: 6), .init("PROCESSES", .right, importance: 3),
-                .init("MEASURED", importance: 5), .init("OVER TIME", importance: 2),
+                // What is told below the table all the same goes first.
+                .init("MEASURED", importance: 2), .init("OVER TIME", importance: 5),
             ],
             rows: devices.map { device in
                 [
@@ -74,7 +75,7 @@ package struct RunReport {
         let levels = Array(page.unicode ? "▁▂▃▄▅▆▇█" : "_.-=+*#@")
         let top = max(1, series.peak?.bytes ?? 1)
         return String(
-            series.peaks(in: 24, until: usage.seconds).map { bytes in
+            series.peaks(in: (page.width ?? .max) < 110 ? 12 : 24, until: usage.seconds).map { bytes in
                 guard let bytes, bytes >= 0 else { return " " }
                 return levels[min(levels.count - 1, Int(Double(bytes) / Double(top) * Double(levels.count - 1) + 0.5))]
             })
@@ -83,14 +84,8 @@ package struct RunReport {
     // MARK: Sentences
 
     private var remarks: [String] {
-        var remarks: [String] = []
-        if usage.devices.isEmpty {
-            remarks.append("It was not measured: \(usage.trouble ?? "the driver has no device").")
-        } else if usage.devices.allSatisfy({ $0.measure == nil && $0.unseen == nil }) {
-            remarks.append("It ended before a reading could be made.")
-        } else if devices.isEmpty {
-            remarks.append("None of its processes held any in \(readings).")
-        }
+        var remarks = whyNothing.map { [$0] } ?? []
+        if isContainer, !devices.isEmpty { remarks.append(counted) }
         let sources = Set(devices.compactMap { $0.measure == .process ? $0.peakSource : nil })
         if sources.contains(.sampled) {
             remarks.append("sampled: the largest of \(readings); what comes and goes between two is not seen.")
@@ -104,32 +99,76 @@ package struct RunReport {
                     + "may have been apart; the largest reading of them together on GPU \(device.index) was "
                     + "\(size(device.series.peak?.bytes)).")
         }
+        for device in usage.devices where device.measure == .process && device.unmetProcesses > 0 {
+            remarks.append(unmet(device))
+        }
         for device in devices where device.measure == .device {
             remarks.append(
                 "device: by how much the used memory of GPU \(device.index) differs from before, whoever changed it, "
-                    + "because \(device.unseen ?? "its processes cannot be seen from here").")
+                    + "because \(device.unseen ?? "its processes could not be read").")
         }
         for device in devices where device.measure == nil {
             remarks.append("GPU \(device.index): \(device.unseen ?? unknown).")
         }
-        if let remaining = usage.remaining {
-            let some =
-                remaining.processes == 1
-                ? "One of its processes still runs and holds"
-                : "\(remaining.processes) of its processes still run and hold"
-            remarks.append("\(some) \(size(remaining.bytes)).")
-        }
+        if let remaining = usage.remaining { remarks.append(stillRuns(remaining)) }
         if isCutShort {
             remarks.append("The driver did not answer any more when it ended.")
-        } else if usage.failedReadings > 0, let trouble = usage.trouble, !usage.devices.isEmpty {
-            remarks.append("Not every reading could be made: \(trouble).")
+        } else if usage.failedReadings > 0, !usage.devices.isEmpty {
+            remarks.append("Not every reading could be made\(trouble.map { ": \($0)" } ?? "").")
         }
         return remarks
     }
 
+    private var whyNothing: String? {
+        if usage.devices.isEmpty {
+            return "It was not measured: "
+                + (trouble ?? (isCutShort ? "the driver gave no answer" : "the driver has no device")) + "."
+        }
+        if usage.devices.allSatisfy({ $0.measure == nil && $0.unseen == nil }) {
+            return "It ended before a reading could be made."
+        }
+        guard devices.isEmpty else { return nil }
+        return "None of \(isContainer ? "this container's" : "its") processes held any in \(readings); "
+            + "what comes and goes between two is not seen."
+    }
+
+    private var counted: String {
+        let before = usage.devices.compactMap(\.heldBefore)
+        let held = before.isEmpty ? "" : "; those that were there before it held \(size(Bytes.sum(before))) then"
+        return "Every process of this container counts\(held)."
+    }
+
+    private func unmet(_ device: CommandUsage.OnDevice) -> String {
+        let count = device.unmetProcesses
+        let some = count == 1 ? "a process that came and went" : "\(count) processes that came and went"
+        let isAdded = device.peakSource == .accountingAtMost
+        return
+            "On GPU \(device.index) the driver has records of \(some) between readings, of \(size(device.unmetBytes)) "
+            + "at most, which may be somebody else's\(isAdded ? "; they are in the sum" : " and are not counted")."
+    }
+
+    private func stillRuns(_ remaining: CommandUsage.Remaining) -> String {
+        let whose = isContainer ? "the processes that began meanwhile" : "its processes"
+        return remaining.processes == 1
+            ? "One of \(whose) still runs and holds \(size(remaining.bytes))."
+            : "\(remaining.processes) of \(whose) still run and hold \(size(remaining.bytes))."
+    }
+
+    /// Its first line: what was tried, and what to do, is for `check`.
+    private var trouble: String? {
+        usage.trouble.map { text in
+            let line = text.split(separator: "\n").first.map(String.init) ?? text
+            return line.hasSuffix("; looked for") ? String(line.dropLast("; looked for".count)) : line
+        }.map { $0.hasSuffix(".") ? String($0.dropLast()) : $0 }
+    }
+
     private var readings: String {
-        let most = usage.devices.map(\.held.readings).max() ?? 0
-        return most == 1 ? "one reading" : "\(most) readings, \(duration(interval)) apart"
+        let shown = devices.isEmpty ? usage.devices : devices
+        let count = shown.map(\.series.readings).filter { $0 > 0 }.min() ?? 0
+        guard count > 1 else { return count == 1 ? "one reading" : "no reading" }
+        // A driver that is slow, or a busy machine, makes them rarer than they were meant to be.
+        let apart = max(interval, usage.seconds / Double(count))
+        return "\(count) readings, \(duration(apart < interval * 1.2 ? interval : apart)) apart"
     }
 }
 
@@ -145,7 +184,7 @@ extension RunReport {
             ("seconds", .number(rounded(usage.seconds))), ("exitCode", .integer(Int64(exitCode))),
             ("signal", .integer(signal.map { Int64($0) })), ("intervalSeconds", .number(interval)),
             ("scope", .string(isContainer ? "container" : "descendants")),
-            ("complete", .bool(!isCutShort && usage.failedReadings == 0)), ("unavailable", .string(usage.trouble)),
+            ("complete", .bool(!isCutShort && usage.isComplete)), ("unavailable", .string(usage.trouble)),
             (
                 "remaining",
                 usage.remaining.map {
@@ -164,6 +203,7 @@ extension RunReport {
             ("peakSource", .string(device.peakSource?.rawValue)),
             ("peakSeconds", device.peakAt.map { .number(rounded($0)) } ?? .null),
             ("sampledPeakBytes", .integer(device.series.peak?.bytes)), ("meanBytes", .integer(device.series.mean)),
+            ("beforeBytes", .integer(device.heldBefore)), ("unmetProcesses", .integer(Int64(device.unmetProcesses))),
             ("processes", device.measure == .process ? .integer(Int64(device.processCount)) : .null),
             ("readings", .integer(Int64(device.series.readings))),
             (
@@ -172,7 +212,7 @@ extension RunReport {
                     device.series.stretches.map { stretch in
                         .object([
                             ("seconds", .number(rounded(stretch.start))), ("peakBytes", .integer(stretch.peak)),
-                            ("meanBytes", .integer(Bytes(stretch.mean.rounded()))),
+                            ("meanBytes", .integer(Bytes(clamping: stretch.mean))),
                         ])
                     })
             ),

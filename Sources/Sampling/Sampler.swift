@@ -53,15 +53,15 @@ package final class Sampler {
     /// Blocks for the longest time of the plan at most, that of an engine or that of a device, and as long as the system's
     /// user database takes.
     ///
-    /// - Parameter accounts: PIDs whose accounts the driver is asked for too.
-    package func observe(accounts: [UInt32] = []) -> Observation {
+    /// - Parameter withAccounts: the driver's accounts of processes too, where it keeps them.
+    package func observe(withAccounts: Bool = false) -> Observation {
         let engines = plan.engines.map { EngineRound($0, within: plan.engineTimeout) }
         var observation = Observation(time: wallClock(), host: hostName(), view: ProcessView())
 
         watch.beginSample()
         var clock = Stopwatch()
         var looking = 0.0
-        let answer = driver.observe(accounts: accounts) { devices in
+        let answer = driver.observe(withAccounts: withAccounts) { devices in
             var clock = Stopwatch()
             watch.look(up: devices)
             looking += clock.lap()

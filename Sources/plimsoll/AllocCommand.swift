@@ -49,6 +49,10 @@ struct AllocCommand: ParsableCommand {
             throw ValidationError("alloc allocates here; a recording has no memory to give.")
         }
         guard (1...4096).contains(count) else { throw ValidationError("--count is a number from 1 to 4096.") }
+        // What begins with a dash is taken for an option, and dropped.
+        if size == nil, let below = CommandLine.arguments.first(where: { $0.wholeMatch(of: /-[0-9].*/) != nil }) {
+            throw ValidationError("'\(below)' is below 0. An amount is like 8GiB, a shape like 1000x1000.")
+        }
         guard largest != (size != nil) else { throw ValidationError("Either SIZE or --max.") }
         guard !largest || count == 1 else { throw ValidationError("--max is one block: --count does not go with it.") }
         _ = try asked()
@@ -69,33 +73,63 @@ struct AllocCommand: ParsableCommand {
             throw Failure.impossible(error)
         }
         defer { allocation.end() }
+        Signals.beforeEnd.withLock { $0 = allocation.ending }
         var report = AllocationReport(try room(in: before, for: allocation), before, asked: request)
-        if let why = refusal(report) { throw Failure(outcome: .no, message: why) }
+        try refuse(report)
         do throws(AllocationError) {
             try allocation.makeContext(on: report.uuid)
-            report.context = report.reading(Snapshot(source.observe()), of: allocation.pid)
+            let withContext = Snapshot(source.observe())
+            Output.troubles(of: withContext) { !$0.isEngine }
+            report.context = report.reading(withContext, of: allocation.pid)
+        } catch {
+            giveUp(error, report, allocation, source)
+        }
+        // What the context took is known now.
+        try refuse(report)
+        do throws(AllocationError) {
             if largest {
                 report.asked = AllocationReport.Asked(
                     bytes: try allocation.allocateLargest(), words: "the largest block")
             } else {
                 for _ in 0..<count { try allocation.allocate(request.bytes) }
             }
-            report.data = report.reading(Snapshot(source.observe()), of: allocation.pid)
         } catch {
-            let now = Snapshot(source.observe())
-            allocation.end()
-            guard case .outOfMemory = error else { throw Failure.impossible(error) }
-            Output.error(report.outOfMemory(now, holding: allocation.pid))
-            Output.troubles(of: now, where: \.isEngine)
-            Outcome.no.exit()
+            giveUp(error, report, allocation, source)
         }
+        let withData = Snapshot(source.observe())
+        Output.troubles(of: withData) { !$0.isEngine }
+        report.data = report.reading(withData, of: allocation.pid)
         switch format {
         case .json: Output.write(report.json.text(indented: true) + "\n")
         case .table: Output.write(report.lines(on: host.page))
         }
-        if let hold { wait(hold.seconds) }
+        if let hold {
+            do throws(AllocationError) {
+                try wait(hold.seconds, for: allocation)
+            } catch {
+                Signals.waitForEnd()
+                Output.error("it is not held any more: \(error)")
+                Outcome.impossible.exit()
+            }
+        }
         allocation.end()
         Outcome.done.exit()
+    }
+
+    private func giveUp(
+        _ error: AllocationError, _ report: AllocationReport, _ allocation: Allocation, _ source: HostSource
+    ) -> Never {
+        guard case .outOfMemory = error else {
+            Signals.waitForEnd()
+            allocation.end()
+            Output.error("\(error)")
+            Outcome.impossible.exit()
+        }
+        let now = Snapshot(source.observe())
+        allocation.end()
+        Output.error(report.outOfMemory(now, holding: allocation.pid))
+        if report.lacksNames(now) { Output.troubles(of: now, where: \.isEngine) }
+        Outcome.no.exit()
     }
 
     /// What SIZE says; with --max nothing yet, because that is measured.
@@ -111,6 +145,10 @@ struct AllocCommand: ParsableCommand {
         guard dtype == nil else {
             throw ValidationError("--dtype goes with a shape like 1000x1000, not with '\(size)'.")
         }
+        if size.contains(where: { "xX".contains($0) }) {
+            throw ValidationError(
+                "'\(size)' is no shape: whole numbers with x between them are meant, as in 1000x1000.")
+        }
         let amount = try MemorySize(size)
         return AllocationReport.Asked(bytes: amount.bytes, count: count, words: times + size)
     }
@@ -119,8 +157,7 @@ struct AllocCommand: ParsableCommand {
     private func room(in snapshot: Snapshot, for allocation: Allocation) throws -> Room {
         let rooms = snapshot.rooms(on: device)
         guard !rooms.isEmpty else {
-            let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].index }.joined(separator: ", ")
-            throw Failure(outcome: .no, message: "there is no device \(device ?? "") to allocate on; there are \(all)")
+            throw Failure(outcome: .no, message: RoomRows.nowhere(device, in: snapshot))
         }
         let shown: [Room]
         do {
@@ -138,26 +175,30 @@ struct AllocCommand: ParsableCommand {
     }
 
     /// Others who hold memory there must not be the ones to die of this.
-    private func refusal(_ report: AllocationReport) -> String? {
-        guard !force, report.othersHold, let free = report.room.free, let total = report.total else { return nil }
+    private func refuse(_ report: AllocationReport) throws {
+        guard !force, report.othersHold, let total = report.total else { return }
         let gpu = "GPU \(report.device.index)"
-        if largest {
-            return "others hold memory on \(gpu), and --max would leave them none; --force does it all the same"
+        guard !largest else {
+            throw Failure(
+                outcome: .no,
+                message: "others hold memory on \(gpu), and --max would leave them none; --force does it all the same")
         }
-        let left = free.subtracting(report.asked.total)
         // What does not fit at all is the driver's to refuse, and takes nothing from anybody.
-        guard left >= 0, left < total / 20 else { return nil }
-        return
-            "others hold memory on \(gpu), and less than 5% of it would be left to them; --force does it all the same"
+        guard let left = report.leftToOthers, left >= 0, left < total / 20 else { return }
+        throw Failure(
+            outcome: .no,
+            message:
+                "others hold memory on \(gpu), and \(Rendering.size(left)), less than 5% of it, would be left to them; "
+                + "--force does it all the same")
     }
 
-    private func wait(_ time: Double) {
+    private func wait(_ time: Double, for allocation: Allocation) throws(AllocationError) {
         let end = ContinuousClock.now.advanced(by: .seconds(time))
         var progress = Progress()
         while case let left = (end - ContinuousClock.now) / .seconds(1), left > 0 {
             let message = "holding it for \(left.rounded(.up).plain) s more; Ctrl-C frees it"
             progress.show(message, inLog: message, after: time - left)
-            usleep(UInt32(min(left, 1) * 1e6))
+            try allocation.hold(seconds: min(left, 1))
         }
         progress.end()
     }

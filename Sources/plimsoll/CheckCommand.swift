@@ -1,8 +1,10 @@
 import ArgumentParser
+import Glibc
 import HostFS
 import Ledger
 import Probe
 import Rendering
+import Sampling
 
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -37,30 +39,30 @@ struct CheckCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        let plan = try host.plan()
-        let observation = try host.makeSource().observe()
+        let plan = try host.plan(asksEngines: false)
+        let sampler = Sampler(plan, tell: { Output.error($0) })
+        let observation = sampler.observe()
+        sampler.finish()
         let paths = plan.nvmlLibrary.map { [LoaderChild.libraries[0]: $0] } ?? [:]
         let libraries = LoaderChild.ask(paths: paths, within: plan.deviceTimeout)
+        // One that is empty chooses too: no device.
         let place = WhereaboutsReader(procfs: plan.procfs, sysfs: plan.sysfs)
-            .read(variable: environment(_:), libraries: libraries)
-        let report = CheckReport(Snapshot(observation), place, observation.view)
+            .read(variable: { getenv($0).map { String(cString: $0) } }, libraries: libraries)
+        let report = CheckReport(
+            Snapshot(observation), place, observation.view, requiring: require,
+            of: requireMemory.map { ($0.bytes, $0.description) })
         switch format {
         case .json: Output.write(report.json.text(indented: true) + "\n")
         case .table: Output.write(report.lines(on: host.page))
         }
-        judge(report).exit()
-    }
-
-    private func judge(_ report: CheckReport) -> Outcome {
-        if let why = report.whyNone {
+        switch report.verdict {
+        case .usable: Outcome.done.exit()
+        case .unusable(let why):
             Output.error(why)
-            return .no
+            Outcome.no.exit()
+        case .unknown(let why):
+            Output.error(why)
+            Outcome.impossible.exit()
         }
-        let large = report.usable.filter { device in requireMemory.map { device.memory.total ?? 0 >= $0.bytes } ?? true
-        }
-        guard large.count < require else { return .done }
-        let size = requireMemory.map { " of \($0) or more" } ?? ""
-        Output.error("\(require) GPUs\(size) are required, and \(large.count) of \(report.usable.count) are here")
-        return .no
     }
 }

@@ -72,7 +72,7 @@ struct RoomQuestion: ParsableArguments {
             return .unknown("whether \(size) fits cannot be told: \(error)")
         }
         let rooms = snapshot.rooms(on: device)
-        if rooms.isEmpty { return .doesNotFit(nowhere(in: snapshot)) }
+        if rooms.isEmpty { return .doesNotFit(RoomRows.nowhere(device, in: snapshot)) }
         let roomiest = rooms.sorted { ($0.free ?? -1, $1.device) > ($1.free ?? -1, $0.device) }
         let fitting = roomiest.filter { ($0.free ?? 0) >= size.bytes }
         if !fitting.isEmpty { return .fits(fitting) }
@@ -82,21 +82,13 @@ struct RoomQuestion: ParsableArguments {
             ? .unknown("whether \(size) fits cannot be told:\(told)") : .doesNotFit("\(size) does not fit:\(told)")
     }
 
-    private func nowhere(in snapshot: Snapshot) -> String {
-        let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].index }
-        let there =
-            all.isEmpty
-            ? "every GPU here is divided (MIG) and has no instance" : "there are \(all.joined(separator: ", "))"
-        return device.map { "there is no device \($0) to put a program on; \(there)" } ?? there
-    }
-
     /// Why waiting is of no use; nil where it may be.
     func hopelessness(in snapshot: Snapshot) -> String? {
         let rooms = snapshot.rooms(on: device)
         // Instances come and go.
         if snapshot.devices.isEmpty || snapshot.devices.contains(where: \.isDivided) { return nil }
-        if rooms.isEmpty { return nowhere(in: snapshot) }
-        let totals = rooms.compactMap { snapshot.devices[$0.device].memory.total }
+        if rooms.isEmpty { return RoomRows.nowhere(device, in: snapshot) }
+        let totals = rooms.compactMap { snapshot.devices[$0.carrier].memory.total }
         guard totals.count == rooms.count, let most = totals.max(), most < size.bytes else { return nil }
         return
             "\(size) is more than there is: \(rooms.count == 1 ? "the device" : "the largest device") has \(Rendering.size(most))"

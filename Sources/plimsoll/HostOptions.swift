@@ -66,7 +66,8 @@ struct HostOptions: ParsableArguments {
         return .host(Sampler(plan, tell: { Output.error($0) }))
     }
 
-    func plan() throws -> SamplingPlan {
+    /// - Parameter asksEngines: false where no container's name is told: no engine has to be there then, or to be understood.
+    func plan(asksEngines: Bool = true) throws -> SamplingPlan {
         var seconds = timeout
         if seconds == nil, let text = environment("PLIMSOLL_TIMEOUT") {
             guard let number = Double(text), number > 0, number <= 3600 else {
@@ -74,18 +75,20 @@ struct HostOptions: ParsableArguments {
             }
             seconds = number
         }
-        let names = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "HOME", "XDG_RUNTIME_DIR"]
-        let variables = names.reduce(into: [:]) { $0[$1] = environment($1) }
-        let engines: EngineSelection
-        do {
-            engines = try EngineSelection(hosts: dockerHost, environment: variables)
-        } catch {
-            throw Failure.impossible(error)
-        }
         return SamplingPlan(
             procfs: procfs, sysfs: sysfs,
             nvmlLibrary: nvmlLibrary.flatMap { $0.isEmpty ? nil : $0 } ?? environment("PLIMSOLL_NVML_LIBRARY"),
-            engines: engines, deviceTimeout: seconds ?? 10, engineTimeout: seconds ?? 2)
+            engines: asksEngines ? try engines() : nil, deviceTimeout: seconds ?? 10, engineTimeout: seconds ?? 2)
+    }
+
+    private func engines() throws -> EngineSelection {
+        let names = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "HOME", "XDG_RUNTIME_DIR"]
+        do {
+            return try EngineSelection(
+                hosts: dockerHost, environment: names.reduce(into: [:]) { $0[$1] = environment($1) })
+        } catch {
+            throw Failure.impossible(error)
+        }
     }
 }
 

@@ -10,22 +10,33 @@ enum Output {
     }
 
     static func write(_ bytes: [UInt8]) {
+        switch put(bytes, to: STDOUT_FILENO) {
+        case 0: return
+        // Whoever reads has read enough.
+        case EPIPE: Outcome.done.exit()
+        case let code:
+            error("standard output: \(String(cString: strerror(code)))")
+            Outcome.impossible.exit()
+        }
+    }
+
+    /// Writes all of it, however long that takes whoever reads.
+    ///
+    /// - Returns: 0, or the error number.
+    static func put(_ bytes: [UInt8], to fd: Int32) -> Int32 {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
-            if count > 0 {
+            let count = rest.withUnsafeBytes { Glibc.write(fd, $0.baseAddress, $0.count) }
+            if count >= 0 {
                 rest = rest.dropFirst(count)
-            } else if errno == EPIPE {
-                // Whoever read has read enough.
-                Outcome.done.exit()
             } else if errno == EAGAIN {
-                var ready = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
+                var ready = pollfd(fd: fd, events: Int16(POLLOUT), revents: 0)
                 poll(&ready, 1, -1)
             } else if errno != EINTR {
-                error("standard output: \(String(cString: strerror(errno)))")
-                Outcome.impossible.exit()
+                return errno
             }
         }
+        return 0
     }
 
     static func write(_ lines: [String]) {
@@ -38,14 +49,12 @@ enum Output {
         let lines = message.split(separator: "\n", omittingEmptySubsequences: false).map {
             shown(String($0), on: Page())
         }
-        let bytes = Array(((prefixed ? "plimsoll: " : "") + lines.joined(separator: "\n") + "\n").utf8)
-        _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        _ = put(Array(((prefixed ? "plimsoll: " : "") + lines.joined(separator: "\n") + "\n").utf8), to: STDERR_FILENO)
     }
 
     /// Lines for people, as they are.
     static func remark(_ lines: [String]) {
-        let bytes = Array(lines.map { $0 + "\n" }.joined().utf8)
-        _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        _ = put(Array(lines.map { $0 + "\n" }.joined().utf8), to: STDERR_FILENO)
     }
 
     /// Whether the cursor stands behind a line that is to be written over.
@@ -57,8 +66,7 @@ enum Output {
         let width = Screen.errorColumns ?? 80
         let line = cut(shown(message, on: Page()), to: width - 1, on: Page())
         midLine.store(!line.isEmpty, ordering: .relaxed)
-        let bytes = Array("\r\u{1B}[K\(line)".utf8)
-        _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        _ = put(Array("\r\u{1B}[K\(line)".utf8), to: STDERR_FILENO)
     }
 
     /// Tells which sources did not answer, and why.

@@ -12,15 +12,19 @@ struct OutputFile {
     /// Fails now where it would fail later, as far as that can be told.
     func check() throws {
         let place = self.place
-        let fd = try open(place)
-        close(fd)
-        if !place.isSpecial { unlink(place.partial) }
+        if place.isSpecial {
+            // A pipe is opened once: who reads from it takes its closing for the end.
+            guard access(place.file, W_OK) == 0 else { throw failure(errno) }
+            return
+        }
+        close(try open(place))
+        unlink(place.partial)
     }
 
     func write(_ bytes: [UInt8]) throws {
         let place = self.place
         let fd = try open(place)
-        var code = Self.write(bytes, to: fd)
+        var code = Output.put(bytes, to: fd)
         if close(fd) != 0, code == 0 { code = errno }
         if code == 0, !place.isSpecial, rename(place.partial, place.file) != 0 { code = errno }
         guard code != 0 else { return }
@@ -47,19 +51,13 @@ struct OutputFile {
 
     private func open(_ place: Place) throws -> Int32 {
         let flags = place.isSpecial ? O_WRONLY | O_CLOEXEC : O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC
-        let fd = Glibc.open(place.partial, flags, 0o644)
+        var fd = Glibc.open(place.partial, flags, 0o644)
+        if fd < 0, errno == EEXIST, unlink(place.partial) == 0 {
+            // Left by one of our PID that was killed: in a container that is each of them.
+            fd = Glibc.open(place.partial, flags, 0o644)
+        }
         guard fd >= 0 else { throw failure(errno) }
         return fd
-    }
-
-    /// 0, or the error number.
-    private static func write(_ bytes: [UInt8], to fd: Int32) -> Int32 {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(fd, $0.baseAddress, $0.count) }
-            if count >= 0 { rest = rest.dropFirst(count) } else if errno != EINTR { return errno }
-        }
-        return 0
     }
 
     private func failure(_ code: Int32) -> Failure {

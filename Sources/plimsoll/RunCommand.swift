@@ -4,6 +4,7 @@ import HostFS
 import Ledger
 import Probe
 import Rendering
+import Sampling
 
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,18 +13,23 @@ struct RunCommand: ParsableCommand {
         discussion: """
             plimsoll run -- python3 train.py
 
-            The command has this terminal, these files and every signal, and its output stays as it is; what was measured is \
-            told behind it on standard error. Exit code: the command's own, 128 and the number of the signal that ended it, \
-            127 where there is no such command, 126 where it cannot be executed, 125 where plimsoll itself failed.
+            The command has this terminal and these files, and is passed every signal; its output stays as it is, and what \
+            was measured is told behind it on standard error. Exit code: the command's own, 128 and the number of the signal \
+            that ended it, 127 where there is no such command, 126 where it cannot be executed, 125 where plimsoll itself \
+            failed.
+
+            Its memory is that of its descendants, also of those that outlive their parent; in a container that of every \
+            process of the container.
 
             Peaks are those of readings. Where the driver's accounting mode is on (nvidia-smi --accounting-mode=1, as root), \
-            its records are taken, which miss nothing.
+            its records are taken, which know what comes and goes between two readings.
             """)
 
     @OptionGroup var host: HostOptions
 
     @Option(
-        help: ArgumentHelp("From one reading to the next: 100ms, 1s.", valueName: "time"), transform: TimeSpan.init)
+        help: ArgumentHelp("From one reading to the next: 10ms to 1h, 100ms by default.", valueName: "time"),
+        transform: TimeSpan.init)
     var interval = TimeSpan(seconds: 0.1)
 
     @Option(
@@ -43,6 +49,7 @@ struct RunCommand: ParsableCommand {
     func validate() throws {
         // What is captured for a command is captured before help is looked for.
         if let first = words.first, ["--help", "-h"].contains(first) { throw CleanExit.helpRequest(self) }
+        if words.first == "--version" { throw CleanExit.message(Plimsoll.version) }
         guard host.replay == nil else { throw ValidationError("run measures a command, not a recording.") }
         guard !command.isEmpty, command[0] != "" else { throw ValidationError("There is no command to run.") }
         if words.first != "--", let option = words.first, option.hasPrefix("-") {
@@ -55,18 +62,17 @@ struct RunCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        let mask = Command.prepare()
         let files = report.map(OutputFile.init)
-        let watch: CommandWatch
-        let scope: CommandScope
+        let plan: SamplingPlan
         do {
-            let plan = try host.plan()
-            scope = WhereaboutsReader(procfs: plan.procfs, sysfs: plan.sysfs).scope(variable: environment(_:))
+            plan = try host.plan(asksEngines: false)
             for file in files { try file.check() }
-            watch = CommandWatch(plan, interval: interval.seconds, scope: scope)
         } catch let failure as Failure {
             throw Failure(outcome: .ownFailure, message: failure.message)
         }
+        let scope = WhereaboutsReader(procfs: plan.procfs, sysfs: plan.sysfs).scope(variable: environment(_:))
+        let mask = Command.prepare()
+        let watch = CommandWatch(plan, interval: interval.seconds, scope: scope)
         // Its first reading is of the time before; a GPU that has to wake takes longer than anybody should wait here.
         watch.waitUntilReady(seconds: 1)
         let running: Command
@@ -77,6 +83,7 @@ struct RunCommand: ParsableCommand {
         }
         let beginning = watch.begin(running)
         let end = running.wait()
+        Command.finish(mask)
         let findings = watch.end(beginning, within: 2)
         let report = RunReport(
             program: command[0].split(separator: "/").last.map(String.init) ?? command[0], end, findings,

@@ -42,7 +42,7 @@ struct InContainerTests {
         let more = try host.run(gpus: gpus, [], [tool, "check", "--require", String(cards.count + 1)])
         #expect(more.code == 1)
         #expect(
-            more.errors.contains("\(cards.count + 1) GPUs are required, and \(cards.count) of \(cards.count) are here"))
+            more.errors.contains("\(cards.count + 1) GPUs must be here, and there are \(cards.count)"))
     }
 
     @Test("A container that was given none is told how to be given one")
@@ -149,7 +149,7 @@ struct InContainerTests {
         try host.wait("the other holds") { try host.heldBytes("other") != nil }
         let greedy = try host.run(gpus: "1", [], [tool, "alloc", "4GiB"])
         #expect(greedy.code == 1)
-        #expect(greedy.errors.contains("less than 5% of it would be left to them; --force does it all the same"))
+        #expect(greedy.errors.contains(", less than 5% of it, would be left to them; --force does it all the same"))
         #expect(try host.run(gpus: "1", [], [tool, "alloc", "--max"]).code == 1)
         #expect(try host.run(gpus: "1", [], [tool, "alloc", "1GiB"]).code == 0)
         let blind = try host.run(gpus: "1", [], [tool, "alloc", "8GiB"])

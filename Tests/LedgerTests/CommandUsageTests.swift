@@ -38,7 +38,7 @@ struct CommandUsageTests {
         for (place, reading) in readings.enumerated() {
             usage.add(reading, at: Double(place), parent: parent(of:))
         }
-        usage.end(last, at: Double(readings.count), began: Self.began, parent: parent(of:))
+        usage.end(last, at: Double(readings.count), began: Self.began, pid: 15, parent: parent(of:))
         return usage
     }
 
@@ -56,7 +56,7 @@ struct CommandUsageTests {
         usage.begin(observation([]))
         usage.add(observation([(20, 5, 100)]), at: 0, parent: parent(of:))
         usage.add(observation([(20, 99, 7000)]), at: 1) { _ in 1 }
-        usage.end(observation([(20, 99, 7000)]), at: 2, began: Self.began) { _ in 1 }
+        usage.end(observation([(20, 99, 7000)]), at: 2, began: Self.began, pid: 15) { _ in 1 }
         #expect(usage.devices[0].peak == 100)
         #expect(usage.remaining == nil)
     }
@@ -91,6 +91,88 @@ struct CommandUsageTests {
         let device = usage(of: [reading], ending: observation([], accounts: [account])).devices[0]
         #expect(device.peak == 200)
         #expect(device.peakSource == .sampled)
+    }
+
+    @Test("An account that no reading met may be the command's: then nothing is exact, and the sum is an upper bound")
+    func unmetAccount() {
+        let now = UInt64(Self.began) * 1000 + 1_000_000
+        let reading = observation([(20, 5, 100), (90, 1, 500)])
+        let accounts = [(20, 400), (77, 6000), (90, 500)].map {
+            ProcessAccount(pid: $0.0, peakBytes: $0.1, startTime: now)
+        }
+        let device = usage(of: [reading], ending: observation([], accounts: accounts)).devices[0]
+        #expect(device.peakSource == .accountingAtMost)
+        #expect(device.peak == 6400, "that of 90 is somebody else's")
+        #expect(device.unmetProcesses == 1)
+        let alone = usage(of: [observation([])], ending: observation([], accounts: accounts)).devices[0]
+        #expect(alone.peak == 0)
+        #expect(alone.peakSource == .sampled)
+        #expect(alone.unmetProcesses == 2, "20 and 77")
+    }
+
+    @Test("The command's own account counts, whether a reading met it or not")
+    func ownAccount() {
+        let account = ProcessAccount(pid: 15, peakBytes: 700, startTime: UInt64(Self.began) * 1000)
+        let device = usage(of: [observation([])], ending: observation([], accounts: [account])).devices[0]
+        #expect(device.peak == 700)
+        #expect(device.peakSource == .accounting)
+        #expect(device.processCount == 1)
+    }
+
+    @Test("While a device does not answer, nothing is known of it: what it held before is not carried on")
+    func silence() {
+        var usage = CommandUsage(CommandScope(ownPID: Self.own, cgroup: nil))
+        usage.begin(observation([]))
+        usage.add(observation([(20, 5, 1000)]), at: 0, parent: parent(of:))
+        usage.add(Observation(time: 0, host: "h", view: ProcessView()), at: 1, parent: parent(of:))
+        usage.add(observation([]), at: 9, parent: parent(of:))
+        usage.end(observation([]), at: 10, began: Self.began, pid: 15, parent: parent(of:))
+        #expect(usage.devices[0].series.mean == 500, "a second of 1000 and one of 0")
+        #expect(!usage.isComplete)
+    }
+
+    @Test("A device that could not be read once is the same device as before and after")
+    func unreadableOnce() {
+        var unreadable = observation([])
+        unreadable.devices = [
+            ObservedDevice(
+                index: "0", memory: .unknown("it hangs"), utilizationPercent: .unknown("it hangs"),
+                compute: .failed("it hangs"))
+        ]
+        for order in [[unreadable, observation([(20, 5, 1000)])], [observation([(20, 5, 1000)]), unreadable]] {
+            let usage = usage(of: order)
+            #expect(usage.devices.count == 1)
+            #expect(usage.devices[0].uuid == "GPU-0")
+            #expect(usage.devices[0].measure == .process)
+            #expect(usage.devices[0].peak == 1000)
+            #expect(!usage.isComplete)
+        }
+    }
+
+    @Test("Where nothing was measured there is no number, and it is not complete")
+    func nothingMeasured() {
+        let view = ProcessView(inInitialNamespace: false, nvidiaDriver: "525.60.13")
+        var usage = CommandUsage(CommandScope(ownPID: Self.own, cgroup: nil))
+        // Without a reading of the time before there is nothing to compare with.
+        usage.add(observation([(20, 5, 4000)], used: 900, view: view), at: 0, parent: parent(of:))
+        usage.end(nil, at: 1, began: Self.began, pid: 15) { _ in nil }
+        #expect(usage.devices[0].measure == nil)
+        #expect(usage.devices[0].peak == nil)
+        #expect(usage.devices[0].series.mean == nil)
+        #expect(!usage.isComplete)
+        #expect(!CommandUsage(CommandScope(ownPID: Self.own, cgroup: nil)).isComplete)
+    }
+
+    @Test("In a container what was there before counts, is told apart, and is not called left behind")
+    func containersOthers() {
+        var usage = CommandUsage(CommandScope(ownPID: Self.own, cgroup: "0::/"))
+        let before = observation([(90, 1, 500)])
+        usage.begin(before)
+        usage.add(observation([(90, 1, 500), (20, 5, 100)]), at: 0, parent: parent(of:))
+        usage.end(before, at: 1, began: Self.began, pid: 15, parent: parent(of:))
+        #expect(usage.devices[0].peak == 600)
+        #expect(usage.devices[0].heldBefore == 500)
+        #expect(usage.remaining == nil)
     }
 
     @Test("What a process holds and is not told is not 0: the device's own number takes its place, and why is said")

@@ -81,7 +81,7 @@ struct AllocTests {
         #expect(refused.errors.contains("--force"))
         #expect(try host.alloc("--max", "--force").code == 0)
         // Less than 5% of the card would be left to the other.
-        #expect(try host.alloc("2850MiB").errors.contains("less than 5% of it would be left to them"))
+        #expect(try host.alloc("2850MiB").errors.contains("and 122MiB, less than 5% of it, would be left to them"))
         #expect(try host.alloc("2850MiB", "--force").code == 0)
         #expect(try host.alloc("1GiB").code == 0)
     }
@@ -114,6 +114,85 @@ struct AllocTests {
         while try host.freeBytes() != 4096 * mebibyte, Date() < deadline { usleep(50_000) }
         #expect(try host.freeBytes() == 4096 * mebibyte)
         #expect(try host.alloc("1MiB", "--hold", "0.1").code == 0)
+    }
+
+    @Test("What is left to others is counted with the context and with what is rounded")
+    func leavesRoom() throws {
+        let host = try card()
+        let holding = try Holding(["0:1GiB"], driver: host.driver)
+        defer { holding.end() }
+        // 2972 MiB are free; 5% of the card are 204.8 MiB.
+        for (words, code) in [
+            (["2700MiB"], 1), (["2660MiB"], 0), (["1", "--count", "1340"], 1), (["1", "--count", "1320"], 0),
+        ] as [([String], Int32)] {
+            let result = try run(["alloc"] + words, environment: host.cuda)
+            #expect(result.code == code, "\(words): \(result.errors)")
+            if code == 1 { #expect(result.errors.contains("less than 5% of it, would be left to them")) }
+        }
+        #expect(try host.freeBytes() == 2972 * mebibyte)
+    }
+
+    @Test("Memory that is the host's own is taken whole from nobody unasked")
+    func unifiedMemory() throws {
+        let tree = try HostTree(simulating: "dgx-spark")
+        try tree.scratch.write("MemTotal: 4194304 kB\nMemAvailable: 3145728 kB\n", to: "proc/meminfo")
+        let host = try tree.start()
+        let libraries = ["LD_LIBRARY_PATH": host.driver.libraries]
+        let environment = host.environment.merging(libraries) { $1 }
+        #expect(try run(["alloc", "1000x1000"], environment: environment).code == 0)
+        for words in [["--max"], ["2900MiB"]] {
+            let result = try run(["alloc"] + words, environment: environment)
+            #expect(result.code == 1)
+            #expect(result.errors.contains("--force does it all the same"), "\(result.errors)")
+        }
+    }
+
+    @Test("Where the process that holds is killed, that is told at once: nothing is held any more")
+    func holderKilled() throws {
+        let host = try card()
+        let process = Process()
+        let told = Pipe()
+        process.executableURL = URL(filePath: Build.plimsoll)
+        process.arguments = ["alloc", "1GiB", "--hold", "60s"]
+        process.environment = host.cuda
+        process.standardError = told
+        process.standardOutput = Pipe()
+        try process.run()
+        let deadline = Date().addingTimeInterval(10)
+        while try host.freeBytes() != 2972 * mebibyte, Date() < deadline { usleep(50_000) }
+        let children = try run(
+            program: "/usr/bin/pgrep", ["-f", "-P", String(process.processIdentifier), "plimsoll-cuda"])
+        kill(try #require(Int32(children.output.trimmingCharacters(in: .whitespacesAndNewlines))), SIGKILL)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 2)
+        let errors = String(decoding: told.fileHandleForReading.availableData, as: UTF8.self)
+        #expect(errors.contains("it is not held any more: the process that allocates was killed"))
+    }
+
+    @Test("A full card has no room for a context, and no largest block")
+    func fullCard() throws {
+        let host = try card()
+        let holding = try Holding(["0:3990MiB"], driver: host.driver)
+        defer { holding.end() }
+        let asked = try host.alloc("1MiB", "--force")
+        #expect(asked.code == 1)
+        #expect(asked.errors.contains("asked for 1MiB; of 4GiB 6MiB was free, and not even a context fits"))
+        #expect(try host.alloc("--max", "--force").errors.contains("asked for the largest block"))
+    }
+
+    @Test(
+        "What is no size is told as what it looks like",
+        arguments: [
+            ("-1", "'-1' is below 0"), ("0", "it is nothing"), ("1e99", "'e99' is no unit of memory"),
+            ("5x", "'5x' is no shape"), ("x5", "'x5' is no shape"), ("0x5", "has no elements"),
+            ("99999999999x99999999999", "is more than any device has"), ("5G", "say GiB, of 1024, or GB, of 1000"),
+        ])
+    func wrongSizes(_ size: String, _ message: String) throws {
+        let result = try run(["alloc", size])
+        #expect(result.code == 64)
+        #expect(result.errors.contains(message), "\(result.errors)")
+        #expect(try run(["alloc", "10x10", "--dtype", "float31"]).errors.contains("float32"))
+        #expect(try card().alloc("10X10").code == 0)
     }
 
     @Test("Of several devices it takes the roomiest that CUDA shows here")

@@ -25,7 +25,7 @@ struct CheckTests {
         #expect(result.code == 0)
         #expect(result.errors == "")
         for words in [
-            "2 GPUs can be used here.", "NVIDIA A10", "GPU-1", "NVIDIA 550.144.03, for CUDA up to 12.4",
+            "One of 2 GPUs can be used here.", "NVIDIA A10", "GPU-1", "NVIDIA 550.144.03, for CUDA up to 12.4",
             "NVIDIA_VISIBLE_DEVICES=all CUDA_VISIBLE_DEVICES=1",
             "\(host.driver.libraries)/libnvidia-ml.so.1, \(host.driver.libraries)/libcuda.so.1",
             "neither limits GPU memory",
@@ -54,7 +54,7 @@ struct CheckTests {
         let libraries = ["LD_LIBRARY_PATH": host.driver.libraries]
         let result = try run(["check"] + options, environment: host.environment.merging(libraries) { $1 })
         #expect(result.code == code)
-        #expect(result.errors.contains("are required") == (code == 1))
+        #expect(result.errors.contains(" must be here, and there ") == (code == 1))
     }
 
     @Test("Without a driver: no, and what to do")
@@ -86,6 +86,62 @@ struct CheckTests {
         let document = try check(host, "--format", "json").document()
         #expect(document["usable"].bool == false)
         #expect(document["devices"].elements.count == 1)
+    }
+
+    @Test(
+        "CUDA_VISIBLE_DEVICES chooses what programs are shown, and may choose nothing",
+        arguments: [
+            ("1", "One of 2 GPUs can be used here.", 0), ("1,0", "2 GPUs can be used here.", 0),
+            ("0,7,1", "One of 2 GPUs can be used here.", 0), ("GPU-1", "One of 2 GPUs can be used here.", 0),
+            ("", "No GPU can be used here.", 1), ("9", "No GPU can be used here.", 1),
+            ("-1", "No GPU can be used here.", 1),
+        ] as [(String, String, Int32)])
+    func chosenByCUDA(_ chosen: String, _ heading: String, _ code: Int32) throws {
+        let host = try cards(23028, 8192).start()
+        let result = try check(host, variables: ["CUDA_VISIBLE_DEVICES": chosen])
+        #expect(result.code == code)
+        #expect(result.output.hasPrefix(heading + "\n"))
+        #expect(result.output.contains("CUDA_VISIBLE_DEVICES=\(chosen.isEmpty ? "''" : chosen)\n"))
+        #expect(result.errors.contains("which names none of the GPUs here") == (code == 1))
+        // What is required must be among them.
+        let large = try check(host, "--require-memory", "16GiB", variables: ["CUDA_VISIBLE_DEVICES": chosen])
+        #expect(large.code == (["1,0", "0,7,1"].contains(chosen) ? 0 : 1))
+    }
+
+    @Test("CUDA without the library that tells of devices is neither yes nor no")
+    func withoutNVML() throws {
+        let host = try cards(23028).start()
+        try FileManager.default.removeItem(atPath: "\(host.driver.libraries)/libnvidia-ml.so.1")
+        let result = try check(host, variables: ["NVIDIA_DRIVER_CAPABILITIES": "compute"])
+        #expect(result.code == 2)
+        #expect(result.output.hasPrefix("Whether a GPU can be used here cannot be told.\n"))
+        #expect(result.errors.contains("NVIDIA_DRIVER_CAPABILITIES is 'compute', and it takes 'utility'"))
+        #expect(try check(host, "--format", "json").document()["usable"].isNull)
+    }
+
+    @Test("A divided GPU without instances has no place for a program")
+    func dividedIntoNothing() throws {
+        let host = try HostTree().card("NVIDIA A100", uuid: "GPU-0", total: 40960, processes: [], ["instances": []])
+            .start()
+        let result = try check(host)
+        #expect(result.code == 1)
+        #expect(result.errors.contains("every GPU here is divided (MIG) and has no instance"))
+    }
+
+    @Test("No engine is needed, and one that is elsewhere is nobody's trouble")
+    func enginesElsewhere() throws {
+        let host = try cards(23028).start()
+        let result = try check(host, variables: ["DOCKER_HOST": "tcp://docker:2375"])
+        #expect(result.code == 0)
+        #expect(result.errors == "")
+    }
+
+    @Test("What is required and is not here is the reason, in the JSON too")
+    func requiredInJSON() throws {
+        let host = try cards(23028).start()
+        let document = try check(host, "--require", "2", "--format", "json").document()
+        #expect(document["usable"].bool == true)
+        #expect(document["reason"].string == "2 GPUs must be here, and there is one")
     }
 
     @Test("Every generation of drivers is checked alike", arguments: GenerationTests.dedicated)

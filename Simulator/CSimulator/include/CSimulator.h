@@ -23,6 +23,7 @@ enum sim_operation {
     SIM_UNCONTEXT,  // device: drop it, with everything allocated on the device -> sim_reply
     SIM_ALLOCATE,   // device, bytes -> sim_reply.address
     SIM_FREE,       // address -> sim_reply
+    SIM_ACCOUNTS,   // device -> sim_process_list of those who have an account: PIDs alone
     SIM_ACCOUNT,    // device, bytes: a PID -> sim_reply: bytes at its peak, address: microseconds since 1970 when it began, count: 1 while it runs
 };
 

@@ -1,5 +1,26 @@
 import CSimulator
 
+/// A room too small is answered with the number needed.
+@_cdecl("nvmlDeviceGetAccountingPids")
+public func nvmlDeviceGetAccountingPids(
+    _ handle: Handle?, _ count: UnsafeMutablePointer<UInt32>?, _ pids: UnsafeMutablePointer<UInt32>?
+) -> Int32 {
+    guard let handle, let count else { return Code.invalidArgument }
+    guard let answer = Book.accounts(handle) else { return Code.uninitialized }
+    defer { answer.deallocate() }
+    guard answer.pointee.code == Code.success else { return answer.pointee.code }
+    let room = count.pointee
+    let needed = answer.pointee.count
+    count.pointee = needed
+    guard needed > 0 else { return Code.success }
+    guard let pids, room >= needed else { return Code.insufficientSize }
+    withUnsafeBytes(of: &answer.pointee.processes) { bytes in
+        let processes = bytes.bindMemory(to: sim_process.self)
+        for index in 0..<Int(needed) { pids[index] = processes[index].pid }
+    }
+    return Code.success
+}
+
 /// Not supported where the mode is off (nvml.h, nvmlDeviceGetAccountingStats).
 ///
 /// nvmlAccountingStats_t, 56 bytes: maxMemoryUsage at 8, time in milliseconds at 16 (0 while it runs), startTime in

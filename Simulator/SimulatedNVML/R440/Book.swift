@@ -40,16 +40,26 @@ package enum Book {
 
     /// The list goes into memory of the heap: 950 records are too many for a stack that is not ours.
     package static func processes(_ handle: Handle, list: sim_list) -> UnsafeMutablePointer<sim_process_list>? {
+        self.list(SIM_PROCESSES, number(of: handle), list: list)
+    }
+
+    private static func list(
+        _ operation: sim_operation, _ device: UInt32, list: sim_list
+    ) -> UnsafeMutablePointer<sim_process_list>? {
         let answer = UnsafeMutablePointer<sim_process_list>.allocate(capacity: 1)
         var request = sim_request()
-        request.operation = SIM_PROCESSES.rawValue
-        request.device = number(of: handle)
+        request.operation = operation.rawValue
+        request.device = device
         request.list = list.rawValue
         guard sim_ask(&request, answer, MemoryLayout<sim_process_list>.size) == 0 else {
             answer.deallocate()
             return nil
         }
         return answer
+    }
+
+    package static func accounts(_ handle: Handle) -> UnsafeMutablePointer<sim_process_list>? {
+        list(SIM_ACCOUNTS, number(of: handle), list: SIM_COMPUTE)
     }
 
     package static func account(of pid: UInt32, on handle: Handle) -> sim_reply? {

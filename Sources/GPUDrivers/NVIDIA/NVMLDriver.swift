@@ -36,12 +36,12 @@ package struct NVMLDriver: Sendable {
     /// A GPU, and then its MIG instances. What fails of it is told in its place and hides nothing else.
     ///
     /// - Parameters:
-    ///   - accounts: PIDs whose accounts are asked for too.
+    ///   - withAccounts: the accounts of processes are asked for too.
     ///   - clock: uptime in ticks.
     /// - Returns: also the seconds that the GPU took to wake, where it slept: it does while nobody uses it, unless its
     ///   persistence mode is on, and the first call attaches it (NVIDIA, Driver Persistence).
     package func observe(
-        gpu index: Int, accounts: [UInt32], clock: () -> Int64?
+        gpu index: Int, withAccounts: Bool, clock: () -> Int64?
     ) -> (devices: [ObservedDevice], waking: Double?) {
         var handle: cnvml_device?
         let start = ContinuousClock.now
@@ -52,14 +52,28 @@ package struct NVMLDriver: Sendable {
         }
         var gpu = observe(handle, index: String(index), clock: clock)
         gpu.isDivided = isDivided(handle)
-        if !accounts.isEmpty { gpu.accounts = accounts.compactMap { account(of: $0, on: handle) } }
+        if withAccounts { gpu.accounts = accountedPIDs(on: handle)?.compactMap { account(of: $0, on: handle) } }
         let sleeps = seconds >= 1 && number(library.functions.persistence, handle) == 0
         let instances = gpu.isDivided == true ? instances(of: handle, index: index, name: gpu.name, clock: clock) : []
         return ([gpu] + instances, sleeps ? seconds : nil)
     }
 
-    /// nil where the mode is off, on a divided GPU, and for a process that never used this one; in a container also for one
-    /// that has ended (open-gpu-kernel-modules, gpu_acct.c).
+    /// Of processes that run and, for the initial PID namespace, of some thousands that have ended; nil where the mode is off,
+    /// and on a divided GPU (open-gpu-kernel-modules, gpu_acct.c; nvml.h, nvmlDeviceGetAccountingPids).
+    private func accountedPIDs(on gpu: cnvml_device) -> [UInt32]? {
+        guard let call = library.functions.accounting_pids else { return nil }
+        // NV0000_GPUACCT_PID_MAX_COUNT (ctrl0000gpuacct.h); where a driver has more, it says how many.
+        var count: UInt32 = 4000
+        for _ in 0..<3 {
+            var pids = [UInt32](repeating: 0, count: Int(count))
+            let code = NVMLCode(value: call(gpu, &count, &pids))
+            if code == .success { return Array(pids.prefix(Int(count))) }
+            guard code == .insufficientSize, count < 1 << 20 else { return nil }
+            count += 64
+        }
+        return nil
+    }
+
     private func account(of pid: UInt32, on gpu: cnvml_device) -> ProcessAccount? {
         var stats = cnvml_accounting_stats()
         // A process of whom the driver does not know the memory has NVML_VALUE_NOT_AVAILABLE there.

@@ -71,6 +71,7 @@ struct NVMLLibrary: @unchecked Sendable {
             pci_info: optional("nvmlDeviceGetPciInfo_v3"), persistence: optional("nvmlDeviceGetPersistenceMode"),
             utilization: optional("nvmlDeviceGetUtilizationRates"),
             compute: compute, graphics: graphics, mps: mps,
+            accounting_pids: optional("nvmlDeviceGetAccountingPids"),
             accounting_stats: optional("nvmlDeviceGetAccountingStats"), mig_mode: optional("nvmlDeviceGetMigMode"),
             mig_count: optional("nvmlDeviceGetMaxMigDeviceCount"),
             mig_device: optional("nvmlDeviceGetMigDeviceHandleByIndex"),

@@ -96,25 +96,25 @@ struct DriverQuestion {
 /// What is asked each time.
 struct DriverRequest {
     var sample: UInt32
-    /// PIDs whose accounts are asked for too.
-    var accounts: [UInt32] = []
+    /// The accounts of processes are asked for too.
+    var withAccounts = false
 
     var frame: [UInt8] {
         var writer = WireWriter()
         writer.number(sample)
-        writer.list(accounts) { $0.number($1) }
+        writer.number(UInt8(withAccounts ? 1 : 0))
         return writer.framed
     }
 
-    init(sample: UInt32, accounts: [UInt32] = []) {
-        (self.sample, self.accounts) = (sample, accounts)
+    init(sample: UInt32, withAccounts: Bool = false) {
+        (self.sample, self.withAccounts) = (sample, withAccounts)
     }
 
     init?(payload: ArraySlice<UInt8>) {
         var reader = WireReader(payload)
         do throws(WireError) {
             sample = try reader.number()
-            accounts = try reader.list { reader throws(WireError) in try reader.number() }
+            withAccounts = try reader.number() as UInt8 == 1
         } catch {
             return nil
         }
@@ -171,7 +171,7 @@ private final class Server: Sendable {
                 while let gpu = queue.next() {
                     hanging.withLock { _ = $0.insert(gpu) }
                     let (devices, waking) = driver.observe(
-                        gpu: gpu, accounts: request.accounts, clock: proc.uptime)
+                        gpu: gpu, withAccounts: request.withAccounts, clock: proc.uptime)
                     hanging.withLock { _ = $0.remove(gpu) }
                     send(.gpu(sample: request.sample, gpu, devices, waking: waking))
                 }

@@ -4,18 +4,16 @@ import HostFS
 /// Why the driver's child did not answer.
 enum DriverProcessError: Error, CustomStringConvertible {
     case notStarted(code: Int32)
-    /// The library, or somebody, ended it. The wait status, where it could be had.
-    case ended(status: Int32?)
+    /// The library, or somebody, ended it; by which signal, if by one.
+    case ended(signal: Int32?)
     case notUnderstood
 
     var description: String {
         switch self {
         case .notStarted(let code):
             "the process that asks the driver could not be started: \(String(cString: strerror(code)))"
-        case .ended(let status?) where status & 0x7F == SIGKILL: "the process that asks the driver was killed"
-        case .ended(let status?) where status & 0x7F != 0:
-            // wait(2): the low seven bits are the signal.
-            "the driver's library crashed (\(String(cString: strsignal(status & 0x7F))))"
+        case .ended(SIGKILL): "the process that asks the driver was killed"
+        case .ended(let signal?): "the driver's library crashed (\(String(cString: strsignal(signal))))"
         case .ended: "the process that asks the driver has ended by itself"
         case .notUnderstood: "the process that asks the driver answered what cannot be understood"
         }
@@ -24,17 +22,14 @@ enum DriverProcessError: Error, CustomStringConvertible {
 
 /// The child that asks the driver (`DriverChild`), from its parent's side. Used by one thread.
 final class DriverProcess {
-    private let channel: Int32
-    private let pid: pid_t
-    /// Its PID may be another's by now.
-    private var isReaped = false
+    private let child: OwnChild
+    private var channel: Int32 { child.channel }
     private var buffer = FrameBuffer()
     private var received = [UInt8](repeating: 0, count: 1 << 16)
 
     init(_ plan: SamplingPlan) throws(DriverProcessError) {
         guard let child = DriverChild.start() else { throw .notStarted(code: errno) }
-        channel = child.channel
-        pid = child.pid
+        self.child = child
         let question = DriverQuestion(plan).frame
         guard send(channel, question, question.count, Int32(MSG_NOSIGNAL)) == question.count else { throw end() }
     }
@@ -67,17 +62,11 @@ final class DriverProcess {
 
     /// It closed the channel: it has ended, or is about to.
     private func end() -> DriverProcessError {
-        var status: Int32 = 0
         for _ in 0..<100 {
-            let reaped = waitpid(pid, &status, WNOHANG)
-            if reaped != 0 {
-                // -1: whoever started us has the kernel reap children.
-                isReaped = true
-                return .ended(status: reaped == pid ? status : nil)
-            }
+            if let end = child.end { return .ended(signal: end.signal) }
             usleep(1000)
         }
-        return .ended(status: nil)
+        return .ended(signal: nil)
     }
 
     func end(within seconds: Double) {
@@ -87,13 +76,9 @@ final class DriverProcess {
     }
 
     /// Ends it where that can be done; where it sleeps in the kernel it stays until the kernel lets it go.
-    func abandon() { if !isReaped { kill(pid, SIGKILL) } }
+    func abandon() { child.kill() }
 
-    /// Whether it is no more. A child that has ended stays a zombie until somebody asks.
-    var isGone: Bool {
-        if !isReaped, waitpid(pid, nil, WNOHANG) != 0 { isReaped = true }
-        return isReaped
-    }
+    var isGone: Bool { child.hasEnded }
 
     deinit { close(channel) }
 }

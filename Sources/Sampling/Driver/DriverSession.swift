@@ -40,14 +40,14 @@ final class DriverSession {
     private var patience: Double { 3 * plan.deviceTimeout }
 
     /// - Parameters:
-    ///   - accounts: PIDs whose accounts are asked for too.
+    ///   - withAccounts: the driver's accounts of processes are asked for too.
     ///   - look: is handed each GPU with its instances as soon as it has answered.
-    func observe(accounts: [UInt32], _ look: ([ObservedDevice]) -> Void) -> DriverAnswer {
+    func observe(withAccounts: Bool, _ look: ([ObservedDevice]) -> Void) -> DriverAnswer {
         sample &+= 1
         var round = Round(silence: silence)
         do throws(DriverProcessError) {
             if let why = try prepareChild() { return DriverAnswer(error: why) }
-            try collect(&round, accounts, look)
+            try collect(&round, withAccounts, look)
         } catch {
             leaveChild()
             lastError = error.description
@@ -103,14 +103,14 @@ final class DriverSession {
     }
 
     private func collect(
-        _ round: inout Round, _ accounts: [UInt32], _ look: ([ObservedDevice]) -> Void
+        _ round: inout Round, _ withAccounts: Bool, _ look: ([ObservedDevice]) -> Void
     ) throws(DriverProcessError) {
         guard let child else { return }
         let start = monotonicSeconds()
         // What hung when it was asked last has had its time and is only looked at.
         while self.child != nil, owesOpening, let late = try child.message(until: start) { note(late, &round, look) }
         if owesOpening || self.child == nil { return }
-        try child.ask(DriverRequest(sample: sample, accounts: accounts))
+        try child.ask(DriverRequest(sample: sample, withAccounts: withAccounts))
         owesOpening = true
         let deadline = start + plan.deviceTimeout
         while self.child != nil, !round.isSettled {

@@ -11,14 +11,64 @@ package struct OwnChild: Sendable {
     /// Where the child's end of the channel is.
     package static let channel: Int32 = 3
 
-    private static let started = Mutex<Set<pid_t>>([])
+    /// How a child is, and how it ended: the wait status, where it could be had.
+    private enum Fate { case runs, ended(Int32?) }
 
-    /// Whether a child of this process is one of these.
-    package static func isOne(_ pid: pid_t) -> Bool { started.withLock { $0.contains(pid) } }
+    /// Of every child of these. Whoever takes leave of one notes it here under the lock, so that its PID, which may be
+    /// another's from then on, is sent no signal.
+    private static let fates = Mutex<[pid_t: Fate]>([:])
 
     private init(pid: pid_t, channel: Int32) {
         (self.pid, self.channel) = (pid, channel)
-        Self.started.withLock { _ = $0.insert(pid) }
+        Self.fates.withLock { $0[pid] = .runs }
+    }
+
+    package struct End {
+        /// Of wait(2); nil where it could not be had.
+        package var status: Int32?
+
+        /// The signal that ended it.
+        package var signal: Int32? { status.flatMap { $0 & 0x7F == 0 ? nil : $0 & 0x7F } }
+    }
+
+    /// nil while it runs. A child that has ended stays a zombie until somebody asks.
+    package var end: End? {
+        Self.fates.withLock { fates in
+            if case .ended(let status) = fates[pid] { return End(status: status) }
+            var status: Int32 = 0
+            let reaped = waitpid(pid, &status, WNOHANG)
+            guard reaped != 0 else { return nil }
+            // -1: whoever started us has the kernel reap children.
+            let known = reaped == pid ? status : nil
+            fates[pid] = .ended(known)
+            return End(status: known)
+        }
+    }
+
+    package var hasEnded: Bool { end != nil }
+
+    package func kill() {
+        Self.fates.withLock { fates in
+            if case .runs = fates[pid] { Glibc.kill(pid, SIGKILL) }
+        }
+    }
+
+    /// Ends it, with all that it holds, and waits for that: where it sleeps in the kernel it stays until the kernel lets it go.
+    package func kill(waiting seconds: Double) {
+        kill()
+        let deadline = monotonicSeconds() + seconds
+        while !hasEnded, monotonicSeconds() < deadline { usleep(500) }
+    }
+
+    /// Takes leave of any child of this process that has ended, one of these or not; nil where there is none.
+    package static func reapAny() -> (pid: pid_t, status: Int32)? {
+        fates.withLock { fates in
+            var status: Int32 = 0
+            let pid = waitpid(-1, &status, WNOHANG)
+            guard pid > 0 else { return nil }
+            if case .runs = fates[pid] { fates[pid] = .ended(status) }
+            return (pid, status)
+        }
     }
 
     /// - Parameter words: the name that the child is told apart by, and its arguments.

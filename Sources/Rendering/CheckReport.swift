@@ -1,0 +1,127 @@
+import Ledger
+
+/// What `plimsoll check` tells of the place where it runs: which GPUs can be used here, and what brought them.
+package struct CheckReport {
+    let snapshot: Snapshot
+    let place: Whereabouts
+    let view: ProcessView
+    private let required: Int
+    private let amount: (bytes: Bytes, words: String)?
+
+    /// - Parameters:
+    ///   - required: how many GPUs there must be at least.
+    ///   - amount: the memory in all that each of these must have, and as it was typed.
+    package init(
+        _ snapshot: Snapshot, _ place: Whereabouts, _ view: ProcessView, requiring required: Int,
+        of amount: (bytes: Bytes, words: String)?
+    ) {
+        self.snapshot = snapshot
+        self.place = place
+        self.view = view
+        self.required = required
+        self.amount = amount
+    }
+
+    package enum Verdict {
+        case usable
+        case unusable(String)
+        case unknown(String)
+    }
+
+    package var verdict: Verdict {
+        if let whyUnknown { return .unknown(whyUnknown) }
+        if let whyNone { return .unusable(whyNone) }
+        let enough = visible.filter { room in
+            guard let amount else { return true }
+            return (snapshot.devices[room.carrier].memory.total).map { $0 >= amount.bytes } ?? false
+        }
+        guard enough.count < required else { return .usable }
+        let wanted = required == 1 ? "a GPU" : "\(required) GPUs"
+        let memory = amount.map { " of \($0.words) or more" } ?? ""
+        let there = enough.isEmpty ? "there is none" : enough.count == 1 ? "there is one" : "there are \(enough.count)"
+        return .unusable("\(wanted)\(memory) must be here, and \(there)")
+    }
+
+    /// The devices that a program can be put on, and that answer.
+    var usable: [Room] {
+        snapshot.rooms(on: nil).filter { room in
+            let memory = snapshot.devices[room.carrier].memory
+            return memory.total != nil
+        }
+    }
+
+    /// Of these the ones that CUDA shows to programs here.
+    ///
+    /// CUDA_VISIBLE_DEVICES names them by number or by the beginning of the UUID, up to the first that is none (CUDA C++
+    /// Programming Guide, "CUDA Environment Variables"). The numbers are in CUDA's own order, in which faster devices may come
+    /// first: on a host of unlike cards the numbers here may be others'.
+    var visible: [Room] {
+        guard let chosen = variable("CUDA_VISIBLE_DEVICES") else { return usable }
+        var visible: [Room] = []
+        for word in chosen.split(separator: ",", omittingEmptySubsequences: false) {
+            let name = word.filter { $0 != " " }
+            let room =
+                Int(name).map { usable.indices.contains($0) ? usable[$0] : nil }
+                ?? usable.first { room in
+                    name.count > 4
+                        && snapshot.devices[room.device].uuid?.lowercased().hasPrefix(name.lowercased()) == true
+                }
+            guard let room, !visible.contains(room) else { break }
+            visible.append(room)
+        }
+        return visible
+    }
+
+    private func variable(_ name: String) -> String? { place.variables.first { $0.name == name }?.value }
+
+    private func library(_ name: String) -> DriverLibrary? { place.libraries.first { $0.name.hasPrefix(name) } }
+
+    /// Why it cannot be told: CUDA is there, and not the library that tells of devices.
+    var whyUnknown: String? {
+        guard usable.isEmpty, library("libcuda")?.file.value != nil, let why = library("libnvidia-ml")?.file.reason
+        else {
+            return nil
+        }
+        return "CUDA's library is here, and which GPUs it has cannot be told: \(why)" + lacking("utility")
+    }
+
+    private func lacking(_ capability: String) -> String {
+        guard let chosen = variable("NVIDIA_DRIVER_CAPABILITIES"),
+            !chosen.split(separator: ",").contains(where: { ["all", Substring(capability)].contains($0) })
+        else { return "" }
+        return "; NVIDIA_DRIVER_CAPABILITIES is '\(chosen)', and it takes '\(capability)'"
+    }
+
+    /// Why no program can use one.
+    var whyNone: String? { usable.isEmpty ? whyNoDevice : whyNoCUDA ?? whyNotShown }
+
+    private var whyNoDevice: String {
+        if !snapshot.devices.isEmpty, snapshot.devices.allSatisfy(\.isDivided) {
+            return "every GPU here is divided (MIG) and has no instance"
+        }
+        let nodes = place.deviceNodes.first
+        guard let library = place.libraries.first else { return "no library of a driver was looked for" }
+        guard library.file.value != nil else {
+            if let nodes {
+                return
+                    "\(nodes) is here and the driver's \(library.name) is not: the device was given without the driver "
+                    + "(--device); with the NVIDIA Container Toolkit, --gpus all gives both"
+            }
+            return place.kind == .container
+                ? "this container was given no GPU: start it with --gpus all, or with nvidia.com/gpu=all as a CDI device"
+                : "there is no NVIDIA driver here"
+        }
+        let error = snapshot.sources.first { $0.name == "nvml" }?.error ?? "the driver has no device"
+        return error + (nodes == nil ? "; no device file of a GPU is here" : "")
+    }
+
+    private var whyNoCUDA: String? {
+        guard let reason = library("libcuda")?.file.reason else { return nil }
+        return "no program can use CUDA here: \(reason)" + lacking("compute")
+    }
+
+    private var whyNotShown: String? {
+        guard visible.isEmpty, let chosen = variable("CUDA_VISIBLE_DEVICES") else { return nil }
+        return "CUDA_VISIBLE_DEVICES is '\(chosen)', which names none of the GPUs here: programs are shown none"
+    }
+}

@@ -1,14 +1,16 @@
 #!/bin/sh
 # with-engine.sh COMMAND…: runs a command beside a Docker engine of its own, on a private socket, that gives simulated GPUs for
-# --gpus; nothing of this machine's engine is touched. Takes root. As in: sudo scripts/with-engine.sh make test
+# --gpus; nothing of this machine's engine is touched. Takes root. As in: sudo env "PATH=$PATH" scripts/with-engine.sh make test
 #
 # The command finds the engine by PLIMSOLL_TEST_DOCKER_HOST, and DOCKER_HOST where that is not set.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
-command -v dockerd >/dev/null || {
-    echo "with-engine: there is no dockerd here; on Debian type: sudo apt install docker.io" >&2
-    exit 2
-}
+for program in dockerd docker; do
+    command -v "$program" >/dev/null || {
+        echo "with-engine: there is no $program here; on Debian type: sudo apt install docker.io" >&2
+        exit 2
+    }
+done
 work=$(mktemp -d /tmp/plimsoll-engine-XXXXXX)
 socket=$work/docker.sock
 # The engine takes GPUs for something that it can give where it finds NVIDIA's hook in its PATH.

@@ -101,27 +101,43 @@ int sim_ask(const struct sim_request *request, void *reply, size_t reply_size) {
     return result;
 }
 
+// Of a card that is divided programs are given an instance, and no more than one (NVIDIA, MIG User Guide, "CUDA Device
+// Enumeration"): the first, where none is named.
+static uint32_t place_on(uint32_t card) {
+    struct sim_request request = {.operation = SIM_DEVICE, .device = card};
+    struct sim_device device;
+    if (sim_ask(&request, &device, sizeof device) != 0 || device.code != 0 || device.max_instances == 0) return card;
+    for (request.device = card + 1; request.device < SIM_MAX_DEVICES; request.device++) {
+        if (sim_ask(&request, &device, sizeof device) != 0 || device.code != 0) break;
+        if (device.parent == card) return request.device;
+    }
+    return SIM_NONE;
+}
+
 static uint32_t card_named(const char *name, size_t length, uint32_t count) {
     char *end;
     unsigned long index = strtoul(name, &end, 10);
     if (length > 0 && end == name + length) return sim_card((uint32_t)index, count);
-    for (uint32_t place = 0; length > 4 && place < sim_shown_cards(count); place++) {
-        struct sim_request request = {.operation = SIM_DEVICE, .device = sim_card(place, count)};
+    struct sim_request request = {.operation = SIM_DEVICE};
+    for (; length > 4 && request.device < SIM_MAX_DEVICES; request.device++) {
         struct sim_device device;
-        if (sim_ask(&request, &device, sizeof device) == 0 && strncmp(device.uuid, name, length) == 0) return request.device;
+        if (sim_ask(&request, &device, sizeof device) != 0 || device.code != 0) break;
+        if (strncmp(device.uuid, name, length) == 0 && is_shown(device.parent == SIM_NONE ? request.device : device.parent)) {
+            return request.device;
+        }
     }
     return SIM_NONE;
 }
 
 uint32_t sim_cuda_card(uint32_t ordinal, uint32_t count) {
     const char *name = getenv("CUDA_VISIBLE_DEVICES");
-    if (!name) return sim_card(ordinal, count);
     for (uint32_t place = 0;; place++) {
-        size_t length = strcspn(name, ",");
-        uint32_t card = card_named(name, length, count);
-        if (card == SIM_NONE || place == ordinal) return card;
-        if (!name[length]) return SIM_NONE;
-        name += length + 1;
+        size_t length = name ? strcspn(name, ",") : 0;
+        uint32_t card = name ? card_named(name, length, count) : sim_card(place, count);
+        uint32_t shown = card == SIM_NONE ? card : place_on(card);
+        if (shown == SIM_NONE || place == ordinal) return shown;
+        if (shown >= count || (name && !name[length])) return SIM_NONE;
+        if (name) name += length + 1;
     }
 }
 

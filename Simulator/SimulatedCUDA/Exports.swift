@@ -28,15 +28,14 @@ private func ask(_ operation: sim_operation, device: UInt32 = 0, bytes: UInt64 =
     return reply
 }
 
-/// A CUdevice is the book's number of a card.
+/// A CUdevice is the book's number of a card, or of an instance of one.
 private func device(_ number: Int32) -> sim_device? {
     guard number >= 0 else { return nil }
     var request = sim_request()
     request.operation = SIM_DEVICE.rawValue
     request.device = UInt32(number)
     var answer = sim_device()
-    guard sim_ask(&request, &answer, MemoryLayout<sim_device>.size) == 0, answer.code == 0, answer.parent == SIM_NONE
-    else { return nil }
+    guard sim_ask(&request, &answer, MemoryLayout<sim_device>.size) == 0, answer.code == 0 else { return nil }
     return answer
 }
 

@@ -79,6 +79,7 @@ struct Book {
                     uuid: instance.uuid, total: instance.totalMiB, reserved: instance.reservedMiB,
                     unattributed: instance.unattributedMiB, processes: instance.processes, faults: instance.faults,
                     number: devices.count)
+                device.context = devices[parent].context
                 device.record.parent = UInt32(parent)
                 device.record.slot = instance.slot
                 device.record.gpu_instance = instance.gpuInstance
@@ -137,21 +138,29 @@ struct Book {
                 held[seesAll ? client.pid : client.pidInside, default: 0] += client.held(
                     on: number, context: device.context)
             }
+            let isInstance = device.record.parent != SIM_NONE
             for (pid, bytes) in held.sorted(by: { $0.key < $1.key }) {
                 found.append(
                     sim_process(
-                        pid: pid, gpu_instance: SIM_NONE, compute_instance: SIM_NONE, padding: 0, bytes: bytes))
+                        pid: pid, gpu_instance: isInstance ? device.record.gpu_instance : SIM_NONE,
+                        compute_instance: isInstance ? device.record.compute_instance : SIM_NONE, padding: 0,
+                        bytes: bytes))
             }
         }
         if !tellsProcessMemory { for index in found.indices { found[index].bytes = UInt64.max } }
         return (0, Array(found.prefix(Int(SIM_MAX_PROCESSES))))
     }
 
+    /// A GPU that is divided takes none, its instances do (NVIDIA, MIG User Guide).
+    private func takesPrograms(_ number: Int) -> Bool {
+        devices.indices.contains(number) && devices[number].record.max_instances == 0
+    }
+
     /// What a program that comes now can have. A card without memory of its own gives the host's, of which there is enough.
     private func room(on number: Int) -> UInt64 { devices[number].record.total == 0 ? .max / 2 : describe(number).free }
 
     mutating func makeContext(_ fd: Int32, on number: Int) -> Int32 {
-        guard number < cardCount, let client = clients[fd] else { return Self.invalidDevice }
+        guard takesPrograms(number), let client = clients[fd] else { return Self.invalidDevice }
         if client.contexts.contains(number) { return 0 }
         guard devices[number].context <= room(on: number) else { return Self.outOfMemory }
         clients[fd]?.contexts.insert(number)
@@ -167,7 +176,9 @@ struct Book {
     }
 
     mutating func allocate(_ fd: Int32, on number: Int, bytes: UInt64) -> (code: Int32, address: UInt64) {
-        guard number < cardCount, clients[fd]?.contexts.contains(number) == true else { return (Self.invalidDevice, 0) }
+        guard takesPrograms(number), clients[fd]?.contexts.contains(number) == true else {
+            return (Self.invalidDevice, 0)
+        }
         let free = room(on: number)
         guard bytes > 0 else { return (Self.invalidValue, 0) }
         guard bytes <= free else { return (Self.outOfMemory, 0) }

@@ -1,3 +1,4 @@
+import CCUDA
 import Dispatch
 import Glibc
 import HostFS
@@ -31,10 +32,12 @@ package enum AllocationChild {
     }
 }
 
-/// What the child does; every call on one queue, because a context is current on a thread of its own.
+/// What the child does, one call after another.
 private final class Worker: @unchecked Sendable {
     private let library: String
     private var driver: CUDADriver?
+    /// It is current on a thread, and a queue has another one now and then.
+    private var context: ccuda_context?
     /// By the digits of their UUIDs.
     private var devices: [String: Int32] = [:]
     private var held: [UInt64] = []
@@ -68,15 +71,17 @@ private final class Worker: @unchecked Sendable {
             return "ok \(devices.keys.joined(separator: ","))"
         case "context":
             guard let driver, let device = devices[words[1]] else { return "absent" }
-            try driver.makeContext(on: device)
+            context = try driver.makeContext(on: device)
             return "ok"
         case "allocate":
             guard let driver, let bytes = UInt64(words[1]) else { return "absent" }
+            try driver.enter(context)
             held.append(try driver.allocate(bytes))
             try driver.fill(held[held.count - 1], bytes)
             return "ok"
         case "largest":
             guard let driver else { return "absent" }
+            try driver.enter(context)
             return "ok \(try largest(driver))"
         default: return "absent"
         }

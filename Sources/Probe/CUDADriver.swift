@@ -64,9 +64,14 @@ struct CUDADriver {
         return digits.count == 1 ? "0" + digits : digits
     }
 
-    func makeContext(on device: Int32) throws(CUDAError) {
+    func makeContext(on device: Int32) throws(CUDAError) -> ccuda_context? {
         var context: ccuda_context?
         try check(functions.retain(&context, device), "cuDevicePrimaryCtxRetain")
+        return context
+    }
+
+    /// For the calls that this thread makes from now on.
+    func enter(_ context: ccuda_context?) throws(CUDAError) {
         try check(functions.set_current(context), "cuCtxSetCurrent")
     }
 

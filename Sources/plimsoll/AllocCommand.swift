@@ -19,7 +19,10 @@ struct AllocCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("8GiB, 12GB, 1048576, or 1000x1000.", valueName: "size"))
     var size: String?
 
-    @Option(help: ArgumentHelp("Of a tensor's elements, as PyTorch names them.", valueName: "type"))
+    @Option(
+        help: ArgumentHelp(
+            "Of a tensor's elements, as PyTorch names them: \(elementTypes); float32 by default.", valueName: "type"),
+        transform: elementType)
     var dtype: TensorSize.ElementType?
 
     @Flag(name: .customLong("max"), help: "The largest block that is to be had, in the place of SIZE.")
@@ -204,4 +207,11 @@ struct AllocCommand: ParsableCommand {
     }
 }
 
-extension TensorSize.ElementType: ExpressibleByArgument {}
+private let elementTypes = TensorSize.ElementType.allCases.map(\.rawValue).joined(separator: ", ")
+
+private func elementType(_ name: String) throws -> TensorSize.ElementType {
+    guard let type = TensorSize.ElementType(rawValue: name) else {
+        throw ValidationError("There is no type '\(name)'; there are \(elementTypes).")
+    }
+    return type
+}

@@ -116,6 +116,23 @@ struct AllocTests {
         #expect(try host.alloc("1MiB", "--hold", "0.1").code == 0)
     }
 
+    @Test("On a divided GPU it allocates in the instance that CUDA shows")
+    func instances() throws {
+        let host = try HostTree(simulating: "a100-mig").start()
+        for (chosen, index) in [(nil, "0:0"), ("MIG-4ae8becf-0002-4809-8bff-385b1c79f555", "0:1")]
+            as [(String?, String)]
+        {
+            let variables = chosen.map { ["CUDA_VISIBLE_DEVICES": $0] } ?? [:]
+            let result = try run(
+                ["alloc", "1GiB", "--format", "json"], environment: host.cuda.merging(variables) { $1 })
+            #expect(result.code == 0, "\(result.errors)")
+            let document = try result.document()
+            #expect(document["device"]["index"].string == index)
+            #expect(document["allocatedBytes"].integer == 1 << 30)
+            #expect(document["measuredBy"].string == "process")
+        }
+    }
+
     @Test("What is left to others is counted with the context and with what is rounded")
     func leavesRoom() throws {
         let host = try card()

@@ -46,6 +46,10 @@ struct ExampleScriptTests {
             ["run", "--interval", "50ms", "--report", report, "--", "python3", script("monitor/train.py")],
             environment: environment(driver))
         #expect(result.code == 0, "\(result.errors)")
+        let readme = try String(contentsOfFile: script("monitor/README.md"), encoding: .utf8)
+        #expect(
+            readme.contains(
+                "monitor-torch python3 train.py\n\(result.output)plimsoll: GPU memory of python3, which ran for "))
         #expect(result.output.hasSuffix("at most 244.1 MiB in tensors, 328.0 MiB kept; the context is in neither\n"))
         let peak = try JSONDocument(String(contentsOfFile: report, encoding: .utf8))["devices"][0]["peakBytes"].integer
         #expect(peak == Int64(328 + 380) << 20)

@@ -180,6 +180,16 @@ struct RunTests {
         }
     }
 
+    @Test("On a divided GPU a command's memory is that of its instance, and no row is about nothing")
+    func instances() throws {
+        let host = try HostTree(simulating: "a100-mig").start()
+        let (result, report) = try host.shell("\(hold) --for 0.3 0:500MiB")
+        let used = report["devices"].elements.filter { ($0["peakBytes"].integer ?? 0) > 0 }
+        #expect(used.map { $0["index"].string } == ["0:0"])
+        #expect(used.first?["peakBytes"].integer == 500 * mebibyte + host.contextBytes)
+        #expect(!result.errors.contains("0:2"))
+    }
+
     @Test("Where the driver does not tell what a process holds (WSL2), by the device's used memory")
     func untoldMemory() throws {
         let host = try HostTree(simulating: "wsl2").start()

@@ -21,7 +21,8 @@ package enum RealDocker {
     package static let absenceOfGPUs: String? =
         absence
         ?? (ProcessInfo.processInfo.environment["PLIMSOLL_TEST_GPU_REQUESTS"] == nil
-            ? "the engine gives no simulated GPUs; type: sudo scripts/with-engine.sh make test" : nil)
+            ? "the engine gives no simulated GPUs; type: sudo env \"PATH=$PATH\" scripts/with-engine.sh make test"
+            : nil)
 
     /// URL of the engine's socket.
     package static let endpoint: String? = {

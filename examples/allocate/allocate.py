@@ -11,11 +11,14 @@ MEBIBYTE = 2**20
 
 
 def driver_says():
-    """What the driver lists of this process, and what is in use of the card, in bytes; None where it does not tell."""
+    """What the driver lists of this process, and what is in use of its card, in bytes; None where it does not tell."""
     told = subprocess.run(["plimsoll", "--format", "json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-    ledger = json.loads(told)
-    own = [process["bytes"] for process in ledger["processes"] if process["pid"] == os.getpid()]
-    return (own[0] if own else None), ledger["devices"][0]["memory"]["usedBytes"]
+    ledger = json.loads(told or "{}")
+    for process in ledger.get("processes", []):
+        if process["pid"] == os.getpid():
+            card = next(device for device in ledger["devices"] if process["device"] in (device["uuid"], device["index"]))
+            return process["bytes"], card["memory"]["usedBytes"]
+    return None, None
 
 
 def row(what):

@@ -1,7 +1,7 @@
 #!/bin/sh
-# A program that takes more and more of the GPU, and gives it back. Here it is plimsoll itself, so that no CUDA is needed.
+# A program that takes more and more of a GPU, and gives it back. Here it is plimsoll itself, so that no CUDA is needed.
 set -eu
 for size in 1GiB 2GiB 4GiB; do
-    plimsoll alloc "$size" --hold 1s >/dev/null 2>&1
+    told=$(plimsoll alloc "$size" --device 0 --hold 1s 2>&1) || { echo "$told" >&2; exit 1; }
     echo "$size was here"
 done

@@ -53,31 +53,38 @@ struct ExampleTests {
         arguments: ["check", "allocate", "monitor"])
     func compose(_ name: String) throws {
         let compose = try #require(Compose.found)
-        // What the engine of the tests needs on top: no network, and which simulated driver is meant.
-        let image = try host.build(name)
+        let reports = host.scratch.path("reports")
+        let built = try host.tool()
+        let image = host.image.replacing(":", with: "-compose:")
         defer { host.remove(image) }
+        // What the tests need on top: a local base, no network, and which simulated driver is meant.
         try host.scratch.write(
             """
             services:
               \(name):
                 image: \(image)
+                build:
+                  network: none
+                  args:
+                    BASE: \(host.image)
+                    PLIMSOLL: \(built)
                 network_mode: none
                 environment:
                   GPUSIM_DRIVER: \(host.scratch.url.path)
+                volumes:
+                  - \(reports):/reports
             """, to: "override.yaml")
         let file = Build.package.appending(path: "examples/\(name)/compose.yaml").path
-        let program =
-            name == "monitor" ? ["--entrypoint", "plimsoll run --", name, "sh", "steps.sh"] : [name]
-        let result = try compose.run(
-            [
-                "-f", file, "-f", host.scratch.path("override.yaml"), "-p", host.name("compose").lowercased(), "run",
-                "--rm", "-T",
-            ]
-                + program)
+        let project = host.name("compose").lowercased()
+        let files = ["-f", file, "-f", host.scratch.path("override.yaml"), "-p", project]
+        let made = try compose.run(files + ["build", name])
+        #expect(made.code == 0, "\(made.errors)")
+        let result = try compose.run(files + ["run", "--rm", "-T", name])
         #expect(result.code == 0, "\(result.errors)")
         let readme = try Readme(name).output(of: "docker run", name)
         let told = result.output + (name == "monitor" ? result.errors.suffix(from: "plimsoll: GPU") : "")
         #expect(Readme.comparable(told) == Readme.comparable(readme))
+        #expect(FileManager.default.fileExists(atPath: "\(reports)/memory.svg") == (name == "monitor"))
     }
 }
 
@@ -99,6 +106,8 @@ private struct Compose {
     func run(_ arguments: [String]) throws -> ProgramResult {
         var environment = ["HOME": ProcessInfo.processInfo.environment["HOME"] ?? "/root"]
         environment["DOCKER_HOST"] = RealDocker.endpoint
+        environment["COMPOSE_DOCKER_CLI_BUILD"] = "0"
+        environment["DOCKER_BUILDKIT"] = "0"
         return try TestSupport.run(program: "/usr/bin/env", words + arguments, environment: environment)
     }
 }
@@ -133,27 +142,32 @@ private struct Readme {
 }
 
 extension ContainerHost {
-    /// - Returns: the image of an example.
-    fileprivate func build(_ example: String) throws -> String {
-        let tool = scratch.path("tool")
-        try FileManager.default.createDirectory(atPath: tool, withIntermediateDirectories: true)
-        if !FileManager.default.fileExists(atPath: "\(tool)/plimsoll") {
-            try FileManager.default.copyItem(atPath: Build.plimsoll, toPath: "\(tool)/plimsoll")
+    /// - Returns: an image that holds the program where the one of `make image` has it.
+    fileprivate func tool() throws -> String {
+        let folder = scratch.path("tool")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        if !FileManager.default.fileExists(atPath: "\(folder)/plimsoll") {
+            try FileManager.default.copyItem(atPath: Build.plimsoll, toPath: "\(folder)/plimsoll")
         }
         try scratch.write("FROM \(image)\nCOPY plimsoll /usr/local/bin/plimsoll\n", to: "tool/Dockerfile")
-        let built = image.replacing(":", with: "-\(example):")
-        let program = image.replacing(":", with: "-tool:")
-        // The engine may have no BuildKit, and needs none.
-        let classic = ["DOCKER_BUILDKIT": "0"]
+        let name = image.replacing(":", with: "-tool:")
+        try build(["-t", name, folder])
+        return name
+    }
+
+    /// - Returns: the image of an example.
+    fileprivate func build(_ example: String) throws -> String {
+        let name = image.replacing(":", with: "-\(example):")
         let folder = Build.package.appending(path: "examples/\(example)").path
-        for arguments in [
-            ["-t", program, tool],
-            ["-t", built, "--build-arg", "BASE=\(image)", "--build-arg", "PLIMSOLL=\(program)", folder],
-        ] {
-            let result = try RealDocker.docker(["build", "--network", "none"] + arguments, environment: classic)
-            guard result.code == 0 else { throw Unexpected("docker build: \(result.errors)") }
-        }
-        return built
+        try build(["-t", name, "--build-arg", "BASE=\(image)", "--build-arg", "PLIMSOLL=\(try tool())", folder])
+        return name
+    }
+
+    private func build(_ arguments: [String]) throws {
+        // The engine may have no BuildKit, and needs none.
+        let result = try RealDocker.docker(
+            ["build", "--network", "none"] + arguments, environment: ["DOCKER_BUILDKIT": "0"])
+        guard result.code == 0 else { throw Unexpected("docker build: \(result.errors)") }
     }
 
     fileprivate func remove(_ example: String) {

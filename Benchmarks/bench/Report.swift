@@ -4,10 +4,14 @@ import Glibc
 struct Report {
     private var rows: [[String]] = [["", "plimsoll", "floor", "ratio", "aim", ""]]
 
-    /// - Parameter limit: of the ratio.
-    mutating func compare(_ what: String, _ ours: Double, _ floor: Double, _ unit: String, atMost limit: Double? = nil)
-    {
-        let ratio = ours / floor
+    /// - Parameters:
+    ///   - paired: the ratio, where it was had pair by pair.
+    ///   - limit: of the ratio.
+    mutating func compare(
+        _ what: String, _ ours: Double, _ floor: Double, _ unit: String, ratio paired: Double? = nil,
+        atMost limit: Double? = nil
+    ) {
+        let ratio = paired ?? ours / floor
         let amounts = ["\(decimals(ours, 2)) \(unit)", "\(decimals(floor, 2)) \(unit)"]
         add(what, amounts, ratio: ratio, aim: limit.map { (factor($0), ratio <= $0) })
     }
@@ -28,7 +32,7 @@ struct Report {
 
     private mutating func add(_ what: String, _ amounts: [String], ratio: Double?, aim: (String, isMet: Bool)?) {
         let judged = aim.map { ["at most \($0.0)", $0.isMet ? "met" : "missed"] } ?? ["", ""]
-        rows.append([what] + amounts + [ratio.map { decimals($0, 2) } ?? ""] + judged)
+        rows.append([what] + amounts + [ratio.map { decimals($0, $0 < 1.1 && $0 > 0.9 ? 3 : 2) } ?? ""] + judged)
     }
 
     func printTable() {

@@ -22,6 +22,11 @@ package struct CommandUsage: Sendable {
 
     private let scope: CommandScope
     private var ours: [UInt32: ProcessKey] = [:]
+    /// Those that are not the command's. Who is no descendant of ours never becomes one, but looking that up reads the files of
+    /// a process's forebears one after the other, while they come and go: after a while it is looked up again.
+    private var foreign: Set<ProcessKey> = []
+    private var foreignSince = 0.0
+    private static let freshness = 2.0
     /// What was there before the command began and counts all the same: a container's other processes.
     private var earlier: Set<ProcessKey> = []
 
@@ -39,6 +44,7 @@ package struct CommandUsage: Sendable {
         let snapshot = Snapshot(observation)
         note(snapshot, isBefore: true)
         find(in: snapshot, observation) { _ in nil }
+        foreign = []
         earlier = Set(ours.values)
         for (place, own) in owners(in: snapshot) {
             if !own.isEmpty { devices[place].heldBefore = own.known }
@@ -86,6 +92,10 @@ package struct CommandUsage: Sendable {
     package mutating func add(_ observation: Observation, at time: Double, parent: (UInt32) -> UInt32?) {
         let snapshot = Snapshot(observation)
         note(snapshot)
+        if time - foreignSince > Self.freshness {
+            foreign = []
+            foreignSince = time
+        }
         find(in: snapshot, observation, parent)
         var missing = Set(devices.indices)
         var isWhole = !snapshot.devices.isEmpty
@@ -126,7 +136,15 @@ package struct CommandUsage: Sendable {
                 continue
             }
             let key = ProcessKey(pid: pid, startTick: process.startTick)
-            if ours[pid] == key || scope.holds(process, in: observation.view, parent: parent) { found[pid] = key }
+            if ours[pid] == key {
+                found[pid] = key
+            } else if !foreign.contains(key) {
+                if scope.holds(process, in: observation.view, parent: parent) {
+                    found[pid] = key
+                } else {
+                    foreign.insert(key)
+                }
+            }
         }
         ours = found
     }

@@ -35,6 +35,7 @@ enum Main {
     private static func measure(in place: Workplace, _ report: inout Report) throws {
         let cards = try HostDescription(path: "Benchmarks/hosts/four-cards.json")
         try holding(cards, in: place, &report)
+        try alone(cards, in: place, &report)
         report.line("Measuring what a process costs ...")
         try ProcessCost(place: place, cards: cards).measure(&report, samples: runs)
     }
@@ -61,6 +62,16 @@ enum Main {
         let took = try WarmStream.medians(of: [warm], samples: runs)[0]
         report.compare("warm: a sample of a stream", took, least, "ms", atMost: 1.5)
 
+        report.line("Measuring a command under run, beside them ...")
+        try CommandCost(place: place).measureChildren(
+            &report, "run: 1,000 short children, beside \(containers * 2) processes", samples: runs)
+    }
+
+    /// What `run` costs a command on GPUs that nobody else uses.
+    private static func alone(_ cards: HostDescription, in place: Workplace, _ report: inout Report) throws {
+        let host = try SimulatedHost(cards, name: "alone", in: place)
+        defer { host.end() }
+        host.select()
         report.line("Measuring commands under run ...")
         let commands = CommandCost(place: place)
         try commands.measure(&report, samples: runs)

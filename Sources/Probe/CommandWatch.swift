@@ -80,9 +80,10 @@ package final class CommandWatch: Sendable {
     }
 
     private func watch(_ plan: SamplingPlan) {
-        // Behind the command, where both want a processor; not so far behind that a command which takes them all is not watched.
         // 0 is this thread, which Linux gives a priority of its own (setpriority(2)).
-        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, SamplingPlan.behind)
+        var plan = plan
+        plan.standsBack = true
         // What would be told meanwhile would stand in the middle of the command's own output.
         let sampler = Sampler(plan, tell: { _ in })
         let before = sampler.observe()

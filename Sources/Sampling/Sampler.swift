@@ -16,6 +16,11 @@ package struct SamplingPlan: Sendable {
     package var deviceTimeout: Double
     /// Seconds for an engine.
     package var engineTimeout: Double
+    /// Others who want a processor come first.
+    package var standsBack = false
+
+    /// The nice value of who stands back: not so far that on a machine whose processors are all taken nothing is read.
+    package static let behind: Int32 = 10
 
     package init(
         procfs: String, sysfs: String, nvmlLibrary: String?, engines: EngineSelection?, deviceTimeout: Double,

@@ -46,9 +46,8 @@ package struct CommandUsage: Sendable {
         find(in: snapshot, observation) { _ in nil }
         foreign = []
         earlier = Set(ours.values)
-        for (place, own) in owners(in: snapshot) {
+        for (place, device, own) in told(by: snapshot) {
             if !own.isEmpty { devices[place].heldBefore = own.known }
-            let device = snapshot.devices.first { self.place(of: $0) == place }
             devices[place].meet(own.compactMap { ours[$0.pid] }, others: strangers(on: device, in: snapshot))
         }
     }
@@ -72,9 +71,9 @@ package struct CommandUsage: Sendable {
         }
     }
 
-    /// The command's processes on each known device that is in the snapshot. Compute instances that share the memory of a GPU
+    /// Each known device that is in the snapshot, and the command's processes there. Compute instances that share the memory of a GPU
     /// instance are one device here, the one that carries it.
-    private func owners(in snapshot: Snapshot) -> [(place: Int, own: [GPUProcess])] {
+    private func told(by snapshot: Snapshot) -> [(place: Int, device: Device, own: [GPUProcess])] {
         snapshot.devices.enumerated().compactMap { number, device in
             guard device.memory.sharedWith == nil, let place = place(of: device) else { return nil }
             let own = snapshot.processes.filter { process in
@@ -82,7 +81,7 @@ package struct CommandUsage: Sendable {
                 return (process.device == number || on.memory.sharedWith == device.reference)
                     && ours[process.pid] != nil
             }
-            return (place, own)
+            return (place, device, own)
         }
     }
 
@@ -99,16 +98,16 @@ package struct CommandUsage: Sendable {
         find(in: snapshot, observation, parent)
         var missing = Set(devices.indices)
         var isWhole = !snapshot.devices.isEmpty
-        for (place, own) in owners(in: snapshot) {
+        for (place, device, own) in told(by: snapshot) {
             missing.remove(place)
-            let device = snapshot.devices.first { self.place(of: $0) == place }
-            let isListed = device?.ledger.containers != nil
+            let isListed = device.ledger.containers != nil
             if !isListed { isWhole = false }
             devices[place].meet(own.compactMap { ours[$0.pid] }, others: strangers(on: device, in: snapshot))
-            devices[place].unseen = unseen(own, observation) ?? devices[place].unseen
-            let isSeen = isListed && unseen(own, observation) == nil
+            let unseen = unseen(own, observation)
+            devices[place].unseen = unseen ?? devices[place].unseen
+            let isSeen = isListed && unseen == nil
             devices[place].held.add(isSeen ? own.known : nil, at: time)
-            devices[place].change.add(devices[place].difference(device?.memory.used), at: time)
+            devices[place].change.add(devices[place].difference(device.memory.used), at: time)
         }
         // A device of which nothing was heard does not keep what it had.
         for place in missing {
@@ -118,8 +117,8 @@ package struct CommandUsage: Sendable {
         if !isWhole { failedReadings += 1 }
     }
 
-    private func strangers(on device: Device?, in snapshot: Snapshot) -> [UInt32] {
-        snapshot.processes.filter { snapshot.devices[$0.device].reference == device?.reference && ours[$0.pid] == nil }
+    private func strangers(on device: Device, in snapshot: Snapshot) -> [UInt32] {
+        snapshot.processes.filter { snapshot.devices[$0.device].reference == device.reference && ours[$0.pid] == nil }
             .map(\.pid)
     }
 

@@ -4,7 +4,7 @@ import Glibc
 package enum CommandPath {
     package static let shell = "/bin/sh"
 
-    /// The first file of that name in PATH; nil where there is none. A name with a slash is a path.
+    /// The first file of that name in PATH that may be executed; nil where there is none. A name with a slash is a path.
     package static func file(of name: String) -> String? {
         if name.contains("/") { return isFile(name) ? name : nil }
         let path = getenv("PATH").map { String(cString: $0) } ?? "/bin:/usr/bin"
@@ -14,6 +14,6 @@ package enum CommandPath {
 
     private static func isFile(_ path: String) -> Bool {
         var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && access(path, X_OK) == 0
     }
 }

@@ -173,7 +173,10 @@ package struct CommandUsage: Sendable {
         guard let observation else { return }
         let snapshot = Snapshot(observation)
         find(in: snapshot, observation, parent)
-        let left = snapshot.processes.filter { process in ours[process.pid].map { !earlier.contains($0) } ?? false }
+        // What the driver still lists of one that has ended does not run.
+        let left = snapshot.processes.filter { process in
+            process.holder != .gone && ours[process.pid].map { !earlier.contains($0) } == true
+        }
         if !left.isEmpty {
             remaining = Remaining(processes: Set(left.map(\.pid)).count, bytes: left.known)
         }

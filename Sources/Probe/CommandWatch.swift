@@ -63,6 +63,12 @@ package final class CommandWatch: Sendable {
         return beginning
     }
 
+    /// There is no command after all.
+    package func cancel() {
+        hasBegun.signal()
+        _ = isFinished.wait(timeout: .now() + 0.2)
+    }
+
     /// The command has ended.
     ///
     /// - Parameter seconds: how long the last reading may take.
@@ -90,7 +96,11 @@ package final class CommandWatch: Sendable {
         state.withLock { state in if state.began == nil { state.usage.begin(before) } }
         isReady.signal()
         hasBegun.wait()
-        guard let began = state.withLock({ $0.began }) else { return }
+        guard let began = state.withLock({ $0.began }) else {
+            sampler.finish()
+            isFinished.signal()
+            return
+        }
         var next = began.clock
         while true {
             let observation = sampler.observe()

@@ -54,7 +54,7 @@ package struct AllocationReport {
         // Where a driver leaves others out, what is in use and nobody's here may be theirs. Its own heaps are below this; an
         // older driver counts as used what it reserves, which is more.
         let own = carrier.memory.reserved == nil ? (carrier.memory.total ?? .max) / 20 : 256 << 20
-        let mayBeThere = !carrier.ledger.listsRead && (carrier.memory.used ?? 0) > own
+        let mayBeThere = !carrier.ledger.listsRead && (carrier.memory.used ?? .max) > own
         // Memory that is shared with the host is what every process of the host lives on.
         othersHold = isListed || mayBeThere || carrier.memory.kind == .shared
     }

@@ -50,26 +50,37 @@ package struct CheckReport {
         }
     }
 
-    /// Of these the ones that CUDA shows to programs here.
+    /// Of these the ones that CUDA shows to programs here, where CUDA_VISIBLE_DEVICES chooses; else all of them, though of a
+    /// divided GPU a program is shown one instance.
     ///
-    /// CUDA_VISIBLE_DEVICES names them by number or by the beginning of the UUID, up to the first that is none (CUDA C++
-    /// Programming Guide, "CUDA Environment Variables"). The numbers are in CUDA's own order, in which faster devices may come
-    /// first: on a host of unlike cards the numbers here may be others'.
+    /// The variable names them by number or by the beginning of the UUID, up to the first that is none (CUDA C++ Programming
+    /// Guide, "CUDA Environment Variables"). The numbers are in CUDA's own order, in which faster devices may come first: on a
+    /// host of unlike cards the numbers here may be others'. A number of a divided GPU is its first instance, and no more than
+    /// one is shown (NVIDIA, MIG User Guide, "CUDA Device Enumeration").
     var visible: [Room] {
         guard let chosen = variable("CUDA_VISIBLE_DEVICES") else { return usable }
         var visible: [Room] = []
         for word in chosen.split(separator: ",", omittingEmptySubsequences: false) {
-            let name = word.filter { $0 != " " }
-            let room =
-                Int(name).map { usable.indices.contains($0) ? usable[$0] : nil }
-                ?? usable.first { room in
-                    name.count > 4
-                        && snapshot.devices[room.device].uuid?.lowercased().hasPrefix(name.lowercased()) == true
-                }
-            guard let room, !visible.contains(room) else { break }
+            guard let room = room(named: word.filter { $0 != " " }), !visible.contains(room) else { break }
             visible.append(room)
+            if snapshot.devices[room.device].parent != nil { break }
         }
         return visible
+    }
+
+    private func room(named name: String) -> Room? {
+        guard let number = Int(name) else {
+            return usable.first { room in
+                name.count > 4 && snapshot.devices[room.device].uuid?.lowercased().hasPrefix(name.lowercased()) == true
+            }
+        }
+        let gpus = snapshot.devices.indices.filter { snapshot.devices[$0].parent == nil }
+        guard gpus.indices.contains(number) else { return nil }
+        let gpu = gpus[number]
+        return usable.first { room in
+            room.device == gpu
+                || (snapshot.devices[room.device].parent).map { $0 == snapshot.devices[gpu].uuid } == true
+        }
     }
 
     private func variable(_ name: String) -> String? { place.variables.first { $0.name == name }?.value }

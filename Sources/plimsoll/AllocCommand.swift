@@ -67,7 +67,10 @@ struct AllocCommand: ParsableCommand {
         let before = Snapshot(source.observe())
         // Engines know the names of others, which nobody asks for where there is room.
         Output.troubles(of: before) { !$0.isEngine }
-        guard before.outcome == .done else { before.outcome.exit() }
+        guard before.outcome == .done else {
+            source.finish()
+            before.outcome.exit()
+        }
         let timeout = try host.plan().deviceTimeout
         let allocation: Allocation
         do throws(AllocationError) {
@@ -75,14 +78,17 @@ struct AllocCommand: ParsableCommand {
         } catch {
             throw Failure.impossible(error)
         }
-        defer { allocation.end() }
+        defer {
+            allocation.end()
+            source.finish()
+        }
         Signals.beforeEnd.withLock { $0 = allocation.ending }
         var report = AllocationReport(try room(in: before, for: allocation), before, asked: request)
         try refuse(report)
         do throws(AllocationError) {
             try allocation.makeContext(on: report.uuid)
             let withContext = Snapshot(source.observe())
-            Output.troubles(of: withContext) { !$0.isEngine }
+            tellNewTroubles(of: withContext, since: before)
             report.context = report.reading(withContext, of: allocation.pid)
         } catch {
             giveUp(error, report, allocation, source)
@@ -100,8 +106,10 @@ struct AllocCommand: ParsableCommand {
             giveUp(error, report, allocation, source)
         }
         let withData = Snapshot(source.observe())
-        Output.troubles(of: withData) { !$0.isEngine }
+        source.finish()
+        tellNewTroubles(of: withData, since: before)
         report.data = report.reading(withData, of: allocation.pid)
+        Signals.waitForEnd()
         switch format {
         case .json: Output.write(report.json.text(indented: true) + "\n")
         case .table: Output.write(report.lines(on: host.page))
@@ -119,16 +127,24 @@ struct AllocCommand: ParsableCommand {
         Outcome.done.exit()
     }
 
+    private func tellNewTroubles(of snapshot: Snapshot, since before: Snapshot) {
+        Output.troubles(of: snapshot) { source in
+            !source.isEngine && !before.sources.contains { $0.error == source.error }
+        }
+    }
+
     private func giveUp(
         _ error: AllocationError, _ report: AllocationReport, _ allocation: Allocation, _ source: HostSource
     ) -> Never {
         guard case .outOfMemory = error else {
             Signals.waitForEnd()
+            source.finish()
             allocation.end()
             Output.error("\(error)")
             Outcome.impossible.exit()
         }
         let now = Snapshot(source.observe())
+        source.finish()
         allocation.end()
         Output.error(report.outOfMemory(now, holding: allocation.pid))
         if report.lacksNames(now) { Output.troubles(of: now, where: \.isEngine) }
@@ -166,6 +182,7 @@ struct AllocCommand: ParsableCommand {
         do {
             shown = try rooms.filter { try allocation.shows(snapshot.devices[$0.device].reference) }
         } catch {
+            Signals.waitForEnd()
             throw Failure.impossible("\(error)")
         }
         guard let roomiest = shown.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
@@ -186,13 +203,14 @@ struct AllocCommand: ParsableCommand {
                 outcome: .no,
                 message: "others hold memory on \(gpu), and --max would leave them none; --force does it all the same")
         }
-        // What does not fit at all is the driver's to refuse, and takes nothing from anybody.
-        guard let left = report.leftToOthers, left >= 0, left < total / 20 else { return }
+        guard let left = report.leftToOthers, left < total / 20 else { return }
+        // One block that does not fit is the driver's to refuse, and takes nothing from anybody. Several are taken one by one.
+        guard left >= 0 || report.asked.count > 1 else { return }
         throw Failure(
             outcome: .no,
             message:
-                "others hold memory on \(gpu), and \(Rendering.size(left)), less than 5% of it, would be left to them; "
-                + "--force does it all the same")
+                "others hold memory on \(gpu), and \(left < 0 ? "nothing" : Rendering.size(left)), less than 5% of it, "
+                + "would be left to them; --force does it all the same")
     }
 
     private func wait(_ time: Double, for allocation: Allocation) throws(AllocationError) {

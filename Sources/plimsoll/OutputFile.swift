@@ -14,6 +14,7 @@ struct OutputFile {
         let place = self.place
         if place.isSpecial {
             // A pipe is opened once: who reads from it takes its closing for the end.
+            guard !place.isFolder else { throw failure(EISDIR) }
             guard access(place.file, W_OK) == 0 else { throw failure(errno) }
             return
         }
@@ -36,6 +37,7 @@ struct OutputFile {
         /// A link stays what it is, and what it leads to is written.
         var file: String
         var isSpecial: Bool
+        var isFolder: Bool
         var partial: String { isSpecial ? file : "\(file).partial-\(getpid())" }
     }
 
@@ -46,7 +48,8 @@ struct OutputFile {
             free(resolved)
         }
         var status = stat()
-        return Place(file: file, isSpecial: stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFREG)
+        let kind = stat(path, &status) == 0 ? status.st_mode & S_IFMT : S_IFREG
+        return Place(file: file, isSpecial: kind != S_IFREG, isFolder: kind == S_IFDIR)
     }
 
     private func open(_ place: Place) throws -> Int32 {

@@ -79,6 +79,7 @@ struct RunCommand: ParsableCommand {
         do throws(CommandError) {
             running = try Command(command, mask: mask, restored: Signals.replaced)
         } catch {
+            watch.cancel()
             throw Failure(outcome: Outcome(rawValue: error.exitCode), message: error.description)
         }
         let beginning = watch.begin(running)

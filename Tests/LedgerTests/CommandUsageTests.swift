@@ -192,6 +192,13 @@ struct CommandUsageTests {
         #expect(device.processCount == 0)
     }
 
+    @Test("What the driver still lists of a process that has ended does not run any more")
+    func listedAfterItsEnd() {
+        var after = observation([(20, 5, 100)])
+        after.processes = []
+        #expect(usage(of: [observation([(20, 5, 100)])], ending: after).remaining == nil)
+    }
+
     @Test("What is still held when the command has ended is told")
     func leftBehind() {
         let reading = observation([(20, 5, 100)])

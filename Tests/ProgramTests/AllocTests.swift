@@ -141,6 +141,8 @@ struct AllocTests {
         // 2972 MiB are free; 5% of the card are 204.8 MiB.
         for (words, code) in [
             (["2700MiB"], 1), (["2660MiB"], 0), (["1", "--count", "1340"], 1), (["1", "--count", "1320"], 0),
+            // Blocks are taken one by one: these would take all there is before the driver refuses one.
+            (["8MiB", "--count", "4096"], 1),
         ] as [([String], Int32)] {
             let result = try run(["alloc"] + words, environment: host.cuda)
             #expect(result.code == code, "\(words): \(result.errors)")

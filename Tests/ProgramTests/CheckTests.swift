@@ -108,6 +108,19 @@ struct CheckTests {
         #expect(large.code == (["1,0", "0,7,1"].contains(chosen) ? 0 : 1))
     }
 
+    @Test(
+        "On a divided GPU a number is the GPU's first instance, a UUID any of them, and one is shown",
+        arguments: [
+            ("0", "One of 3 GPUs can be used here."), ("0,1", "One of 3 GPUs can be used here."),
+            ("MIG-4ae8becf", "One of 3 GPUs can be used here."), ("1", "No GPU can be used here."),
+        ])
+    func chosenInstances(_ chosen: String, _ heading: String) throws {
+        let result = try check(
+            try HostTree(simulating: "a100-mig").start(), variables: ["CUDA_VISIBLE_DEVICES": chosen])
+        #expect(result.output.hasPrefix(heading + "\n"))
+        #expect(result.output.contains("CUDA shows a program one of these instances"))
+    }
+
     @Test("CUDA without the library that tells of devices is neither yes nor no")
     func withoutNVML() throws {
         let host = try cards(23028).start()

@@ -24,12 +24,14 @@ struct RunTests {
         let scratch = try Scratch()
         defer { scratch.remove() }
         try scratch.write("no program", to: "text")
+        try scratch.write("", to: "folder.svg/file")
         for (words, code, message) in [
             (["--", "no-such-command"], 127, "there is no command 'no-such-command'"),
             (["--", "/nowhere/prog"], 127, "there is no command '/nowhere/prog'"),
             (["--", scratch.path("text")], 126, "cannot be executed: Permission denied"),
             (["--", "/tmp"], 126, "cannot be executed: Permission denied"),
             (["--report", "/nowhere/report.json", "--", "true"], 125, "/nowhere/report.json could not be written"),
+            (["--report", scratch.path("folder.svg"), "--", "echo", "ran"], 125, "Is a directory"),
             ([], 64, "There is no command to run"), (["--"], 64, "There is no command to run"),
             (["--bogus", "true"], 64, "There is no option '--bogus'"),
             (["--interval", "0", "true"], 64, "'0' is no time"), (["--interval", "1ms", "true"], 64, "from 10ms"),
@@ -54,6 +56,12 @@ struct RunTests {
         #expect(plain.output == "\(host.tree.scratch.path("plain")) a b\n")
         let search = ["PATH": "\(host.tree.scratch.url.path):/usr/bin:/bin"]
         #expect(try run(["run", "--quiet", "plain"], environment: host.real.merging(search) { $1 }).code == 0)
+        // One that may not be executed is passed over, as execvp(3) does.
+        try host.tree.scratch.write("echo wrong\n", to: "first/plain")
+        let both = ["PATH": "\(host.tree.scratch.path("first")):\(host.tree.scratch.url.path):/usr/bin:/bin"]
+        #expect(
+            try run(["run", "--quiet", "plain", "x"], environment: host.real.merging(both) { $1 }).output.hasSuffix(
+                "x\n"))
         let lost = try run(["run", host.tree.scratch.path("lost")], environment: host.real)
         #expect(lost.code == 127)
         #expect(lost.errors.contains("the interpreter or loader that it names is not there"))

@@ -63,12 +63,14 @@ enum Main {
             try command.run()
         } catch let failure as Failure {
             Output.error(failure.message)
+            DriverChild.endEarly()
             failure.outcome.exit()
         } catch {
             // Help and wrong usage: ArgumentParser knows which stream and which code.
             let text = root.fullMessage(for: error)
             let code = root.exitCode(for: error).rawValue
             if code == 0 { Output.write(text + "\n") } else { Output.error(text, prefixed: false) }
+            DriverChild.endEarly()
             Outcome(rawValue: code).exit()
         }
     }

@@ -54,13 +54,17 @@ package enum DriverChild {
         early.withLock { $0 = child }
     }
 
-    static func start() -> OwnChild? {
-        let waiting = early.withLock { child in
+    static func start() -> OwnChild? { takeEarly() ?? OwnChild.start([name]) }
+
+    private static func takeEarly() -> OwnChild? {
+        early.withLock { child in
             defer { child = nil }
             return child
         }
-        return waiting ?? OwnChild.start([name])
     }
+
+    /// Nobody comes to ask. Under a first process that reaps nobody it would stay as a zombie.
+    package static func endEarly() { takeEarly()?.kill(waiting: 0.1) }
 }
 
 /// The first thing that the child is told: what to ask, and under which roots to look.

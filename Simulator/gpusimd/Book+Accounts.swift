@@ -30,15 +30,9 @@ extension Book {
     /// - Returns: an nvmlReturn_t, and the PIDs that have an account.
     func accountedProcesses(on number: Int, askedBy fd: Int32) -> (code: Int32, processes: [sim_process]) {
         guard devices.indices.contains(number), devices[number].keepsAccounts else { return (3, []) }
-        let caller = clients[fd]
-        let isOfHost = caller?.pidNamespace == ownNamespace
-        var pids = Set(isOfHost ? devices[number].endedAccounts.keys.map { $0 } : [])
+        var pids = Set(isOfHost(fd) ? devices[number].endedAccounts.keys.map { $0 } : [])
         for client in clients.values where client.accounts[number] != nil {
-            if isOfHost || !driver.translatesPIDs {
-                pids.insert(client.pid)
-            } else if client.pidNamespace == caller?.pidNamespace {
-                pids.insert(client.pidInside)
-            }
+            if let pid = pid(of: client, seenBy: fd) { pids.insert(pid) }
         }
         return (
             0,
@@ -54,13 +48,9 @@ extension Book {
     ) -> (code: Int32, peak: UInt64, began: UInt64, isRunning: UInt32) {
         let (notSupported, notFound): (Int32, Int32) = (3, 6)
         guard devices.indices.contains(number), devices[number].keepsAccounts else { return (notSupported, 0, 0, 0) }
-        let caller = clients[fd]
-        let isOfHost = caller?.pidNamespace == ownNamespace
-        if isOfHost, let ended = devices[number].endedAccounts[pid] { return (0, ended.peak, ended.began, 0) }
+        if isOfHost(fd), let ended = devices[number].endedAccounts[pid] { return (0, ended.peak, ended.began, 0) }
         let running = clients.values.first { client in
-            guard client.accounts[number] != nil else { return false }
-            if isOfHost || !driver.translatesPIDs { return client.pid == pid }
-            return client.pidInside == pid && client.pidNamespace == caller?.pidNamespace
+            client.accounts[number] != nil && self.pid(of: client, seenBy: fd) == pid
         }
         guard let account = running?.accounts[number] else { return (notFound, 0, 0, 0) }
         return (0, account.peak, account.began, 1)

@@ -112,16 +112,23 @@ struct Book {
         return record
     }
 
+    /// Whether who asks is in the PID namespace of the driver's own.
+    func isOfHost(_ fd: Int32) -> Bool { clients[fd]?.pidNamespace == ownNamespace }
+
+    /// The number by which the driver tells the client at `fd` of another; nil where it does not.
+    func pid(of client: Client, seenBy fd: Int32) -> UInt32? {
+        if !driver.translatesPIDs || isOfHost(fd) { return client.pid }
+        return client.pidNamespace == clients[fd]?.pidNamespace ? client.pidInside : nil
+    }
+
     /// What a list of the driver shows to the client at `fd`.
     func processes(on number: Int, list: Int, seenBy fd: Int32) -> (code: Int32, processes: [sim_process]) {
         guard devices.indices.contains(number), list < 3 else { return (2, []) }
         let device = devices[number]
         guard device.listCodes[list] == 0 else { return (device.listCodes[list], []) }
 
-        let caller = clients[fd]
-        let seesAll = !driver.translatesPIDs || caller?.pidNamespace == ownNamespace
         var found: [sim_process] = []
-        if seesAll {
+        if !driver.translatesPIDs || isOfHost(fd) {
             let type = ["compute", "graphics", "mps"][list]
             for process in device.recorded where (process.types ?? ["compute"]).contains(type) {
                 found.append(
@@ -134,9 +141,8 @@ struct Book {
         if list == Int(SIM_COMPUTE.rawValue) {
             var held: [UInt32: UInt64] = [:]
             for client in clients.values where client.contexts.contains(number) {
-                guard seesAll || client.pidNamespace == caller?.pidNamespace else { continue }
-                held[seesAll ? client.pid : client.pidInside, default: 0] += client.held(
-                    on: number, context: device.context)
+                guard let pid = pid(of: client, seenBy: fd) else { continue }
+                held[pid, default: 0] += client.held(on: number, context: device.context)
             }
             let isInstance = device.record.parent != SIM_NONE
             for (pid, bytes) in held.sorted(by: { $0.key < $1.key }) {

@@ -46,9 +46,9 @@ package struct CommandUsage: Sendable {
         find(in: snapshot, observation) { _ in nil }
         foreign = []
         earlier = Set(ours.values)
-        for (place, device, own) in told(by: snapshot) {
-            if !own.isEmpty { devices[place].heldBefore = own.known }
-            devices[place].meet(own.compactMap { ours[$0.pid] }, others: strangers(on: device, in: snapshot))
+        for told in told(by: snapshot) {
+            if !told.own.isEmpty { devices[told.place].heldBefore = told.own.bytes }
+            meet(told)
         }
     }
 
@@ -71,18 +71,31 @@ package struct CommandUsage: Sendable {
         }
     }
 
-    /// Each known device that is in the snapshot, and the command's processes there. Compute instances that share the memory of a GPU
-    /// instance are one device here, the one that carries it.
-    private func told(by snapshot: Snapshot) -> [(place: Int, device: Device, own: [GPUProcess])] {
+    /// What a reading tells of a device that is known.
+    private struct Told {
+        var place: Int
+        var device: Device
+        /// The command's processes there.
+        var own: [GPUProcess]
+        var others: [GPUProcess]
+    }
+
+    /// Compute instances that share the memory of a GPU instance are one device here, the one that carries it.
+    private func told(by snapshot: Snapshot) -> [Told] {
         snapshot.devices.enumerated().compactMap { number, device in
             guard device.memory.sharedWith == nil, let place = place(of: device) else { return nil }
-            let own = snapshot.processes.filter { process in
-                let on = snapshot.devices[process.device]
-                return (process.device == number || on.memory.sharedWith == device.reference)
-                    && ours[process.pid] != nil
+            let there = snapshot.processes.filter { process in
+                process.device == number
+                    || snapshot.devices[process.device].memory.sharedWith == device.reference
             }
-            return (place, device, own)
+            return Told(
+                place: place, device: device, own: there.filter { ours[$0.pid] != nil },
+                others: there.filter { ours[$0.pid] == nil })
         }
+    }
+
+    private mutating func meet(_ told: Told) {
+        devices[told.place].meet(told.own.compactMap { ours[$0.pid] }, others: told.others.map(\.pid))
     }
 
     /// - Parameters:
@@ -98,16 +111,16 @@ package struct CommandUsage: Sendable {
         find(in: snapshot, observation, parent)
         var missing = Set(devices.indices)
         var isWhole = !snapshot.devices.isEmpty
-        for (place, device, own) in told(by: snapshot) {
+        for told in told(by: snapshot) {
+            let place = told.place
             missing.remove(place)
-            let isListed = device.ledger.containers != nil
+            let isListed = told.device.ledger.containers != nil
             if !isListed { isWhole = false }
-            devices[place].meet(own.compactMap { ours[$0.pid] }, others: strangers(on: device, in: snapshot))
-            let unseen = unseen(own, observation)
+            meet(told)
+            let unseen = unseen(told.own, observation)
             devices[place].unseen = unseen ?? devices[place].unseen
-            let isSeen = isListed && unseen == nil
-            devices[place].held.add(isSeen ? own.known : nil, at: time)
-            devices[place].change.add(devices[place].difference(device.memory.used), at: time)
+            devices[place].held.add(isListed && unseen == nil ? told.own.bytes : nil, at: time)
+            devices[place].change.add(devices[place].difference(told.device.memory.used), at: time)
         }
         // A device of which nothing was heard does not keep what it had.
         for place in missing {
@@ -115,11 +128,6 @@ package struct CommandUsage: Sendable {
             devices[place].change.add(nil, at: time)
         }
         if !isWhole { failedReadings += 1 }
-    }
-
-    private func strangers(on device: Device, in snapshot: Snapshot) -> [UInt32] {
-        snapshot.processes.filter { snapshot.devices[$0.device].reference == device.reference && ours[$0.pid] == nil }
-            .map(\.pid)
     }
 
     /// Which processes are the command's. One that was and is still listed is, also where /proc has forgotten it already.
@@ -178,7 +186,7 @@ package struct CommandUsage: Sendable {
             process.holder != .gone && ours[process.pid].map { !earlier.contains($0) } == true
         }
         if !left.isEmpty {
-            remaining = Remaining(processes: Set(left.map(\.pid)).count, bytes: left.known)
+            remaining = Remaining(processes: Set(left.map(\.pid)).count, bytes: left.bytes)
         }
         for device in observation.devices {
             guard let place = devices.firstIndex(where: { $0.uuid != nil && $0.uuid == device.uuid }) else { continue }
@@ -249,13 +257,6 @@ extension CommandUsage {
                 }
             }
         }
-    }
-}
-
-extension [GPUProcess] {
-    /// What they hold together; nil where that is not told of one of them.
-    fileprivate var known: Bytes? {
-        contains { $0.bytes == nil } ? nil : Bytes.sum(compactMap(\.bytes))
     }
 }
 

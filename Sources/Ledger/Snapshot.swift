@@ -119,6 +119,11 @@ package struct GPUProcess: Sendable, Equatable {
     package var container: String?
 }
 
+extension [GPUProcess] {
+    /// What they hold together; nil where that is not told of one of them.
+    package var bytes: Bytes? { contains { $0.bytes == nil } ? nil : Bytes.sum(compactMap(\.bytes)) }
+}
+
 package enum ProcessType: String, Sendable, CaseIterable {
     case compute, graphics, mps
 }

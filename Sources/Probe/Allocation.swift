@@ -88,8 +88,7 @@ package final class Allocation {
     }
 
     private var ended: String {
-        for _ in 0..<100 where !child.hasEnded { usleep(1000) }
-        switch child.end?.signal {
+        switch child.end(within: 0.1)?.signal {
         case SIGKILL: return "the process that allocates was killed"
         case let signal?: return "the CUDA library crashed (\(String(cString: strsignal(signal))))"
         case nil: return "the process that allocates has ended"

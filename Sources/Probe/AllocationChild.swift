@@ -76,8 +76,7 @@ private final class Worker: @unchecked Sendable {
         case "allocate":
             guard let driver, let bytes = UInt64(words[1]) else { return "absent" }
             try driver.enter(context)
-            held.append(try driver.allocate(bytes))
-            try driver.fill(held[held.count - 1], bytes)
+            try hold(bytes, driver)
             return "ok"
         case "largest":
             guard let driver else { return "absent" }
@@ -102,10 +101,13 @@ private final class Worker: @unchecked Sendable {
                 most = middle - 1
             }
         }
-        if least > 0 {
-            held.append(try driver.allocate(least * step))
-            try driver.fill(held[held.count - 1], least * step)
-        }
+        if least > 0 { try hold(least * step, driver) }
         return least * step
+    }
+
+    private func hold(_ bytes: UInt64, _ driver: CUDADriver) throws(CUDAError) {
+        let address = try driver.allocate(bytes)
+        held.append(address)
+        try driver.fill(address, bytes)
     }
 }

@@ -42,18 +42,22 @@ package enum LoaderChild {
         }
         var lines = ChildLines(child)
         let deadline = monotonicSeconds() + seconds
-        var why = ""
+        var missing: DriverLibrary?
         return libraries.map { library in
+            // The first that does not answer is the one that keeps the others from it.
+            if let missing {
+                return DriverLibrary(name: library, file: .unknown("not tried, because of \(missing.name)"))
+            }
             do throws(ChildLines.End) {
                 let line = try lines.next(within: max(0, deadline - monotonicSeconds()))
                 let rest = String(line.dropFirst())
                 return DriverLibrary(name: library, file: line.hasPrefix("+") ? .known(rest) : .unknown(rest))
             } catch {
-                // The first that does not answer is the one that keeps the others from it.
-                let cause =
+                let why =
                     error == .silent ? "it did not load within \(seconds.plain) s" : "it crashes where it is loaded"
-                defer { if why.isEmpty { why = "not tried, because of \(library)" } }
-                return DriverLibrary(name: library, file: .unknown(why.isEmpty ? cause : why))
+                let silent = DriverLibrary(name: library, file: .unknown(why))
+                missing = silent
+                return silent
             }
         }
     }

@@ -40,7 +40,7 @@ package struct AllocationReport {
     private let carrier: Device
     private let before: Step
     /// Others hold memory there, or may.
-    package let othersHold: Bool
+    private let othersHold: Bool
     package var asked: Asked
     package var context: Step?
     package var data: Step?
@@ -60,10 +60,23 @@ package struct AllocationReport {
     }
 
     package var uuid: String { device.uuid ?? device.index }
-    package var total: Bytes? { carrier.memory.total }
+    private var total: Bytes? { carrier.memory.total }
 
-    /// What would be left to the others; nil where nothing is told.
-    package var leftToOthers: Bytes? { (context?.free ?? before.free).map { $0.subtracting(asked.rounded) } }
+    /// Why it is not to be done, as far as it has come: others who hold memory there must not be the ones to die of this.
+    ///
+    /// - Parameter largest: all that is to be had is wanted.
+    package func refusal(largest: Bool) -> String? {
+        guard othersHold, let total else { return nil }
+        let others = "others hold memory on GPU \(device.index), and "
+        let force = "; --force does it all the same"
+        guard !largest else { return others + "--max would leave them none" + force }
+        guard let free = context?.free ?? before.free else { return nil }
+        let left = free.subtracting(asked.rounded)
+        guard left < total / 20 else { return nil }
+        // One block that does not fit is the driver's to refuse, and takes nothing from anybody. Several are taken one by one.
+        guard left >= 0 || asked.count > 1 else { return nil }
+        return others + "\(left < 0 ? "nothing" : size(left)), less than 5% of it, would be left to them" + force
+    }
 
     /// - Parameter pid: of the allocating process.
     package func reading(_ snapshot: Snapshot, of pid: UInt32) -> Step {
@@ -137,11 +150,7 @@ package struct AllocationReport {
         let place = now.devices.firstIndex { $0.reference == device.reference }
         let others = now.processes.filter { $0.device == place && $0.pid != pid }
         let holders = Dictionary(grouping: others) { $0.container ?? "PID \($0.pid)" }.map { key, processes in
-            let amounts = processes.map(\.bytes)
-            return (
-                bytes: amounts.contains(nil) ? nil : Bytes.sum(amounts.compactMap(\.self)),
-                name: name(of: processes[0], in: now) ?? key
-            )
+            (bytes: processes.bytes, name: name(of: processes[0], in: now) ?? key)
         }
         var lines = holders.sorted { ($0.bytes ?? -1, $1.name) > ($1.bytes ?? -1, $0.name) }
             .map { "  \($0.name) holds \(size($0.bytes))" }

@@ -44,10 +44,7 @@ package struct CheckReport {
 
     /// The devices that a program can be put on, and that answer.
     var usable: [Room] {
-        snapshot.rooms(on: nil).filter { room in
-            let memory = snapshot.devices[room.carrier].memory
-            return memory.total != nil
-        }
+        snapshot.rooms(on: nil).filter { snapshot.devices[$0.carrier].memory.total != nil }
     }
 
     /// Of these the ones that CUDA shows to programs here, where CUDA_VISIBLE_DEVICES chooses; else all of them, though of a
@@ -108,7 +105,7 @@ package struct CheckReport {
 
     private var whyNoDevice: String {
         if !snapshot.devices.isEmpty, snapshot.devices.allSatisfy(\.isDivided) {
-            return "every GPU here is divided (MIG) and has no instance"
+            return RoomRows.nowhere(nil, in: snapshot)
         }
         let nodes = place.deviceNodes.first
         guard let library = place.libraries.first else { return "no library of a driver was looked for" }

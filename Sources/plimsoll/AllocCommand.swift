@@ -71,7 +71,7 @@ struct AllocCommand: ParsableCommand {
             source.finish()
             before.outcome.exit()
         }
-        let timeout = try host.plan().deviceTimeout
+        let timeout = try host.plan(asksEngines: false).deviceTimeout
         let allocation: Allocation
         do throws(AllocationError) {
             allocation = try Allocation(library: cudaLibrary, timeout: timeout)
@@ -187,30 +187,15 @@ struct AllocCommand: ParsableCommand {
         }
         guard let roomiest = shown.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
             let names = rooms.map { "GPU \(snapshot.devices[$0.device].index)" }.joined(separator: ", ")
-            let chosen =
-                getenv("CUDA_VISIBLE_DEVICES").map { ", where CUDA_VISIBLE_DEVICES is '\(String(cString: $0))'" } ?? ""
+            let chosen = variable("CUDA_VISIBLE_DEVICES").map { ", where CUDA_VISIBLE_DEVICES is '\($0)'" } ?? ""
             throw Failure(outcome: .no, message: "CUDA does not show \(names) here\(chosen)")
         }
         return roomiest
     }
 
-    /// Others who hold memory there must not be the ones to die of this.
     private func refuse(_ report: AllocationReport) throws {
-        guard !force, report.othersHold, let total = report.total else { return }
-        let gpu = "GPU \(report.device.index)"
-        guard !largest else {
-            throw Failure(
-                outcome: .no,
-                message: "others hold memory on \(gpu), and --max would leave them none; --force does it all the same")
-        }
-        guard let left = report.leftToOthers, left < total / 20 else { return }
-        // One block that does not fit is the driver's to refuse, and takes nothing from anybody. Several are taken one by one.
-        guard left >= 0 || report.asked.count > 1 else { return }
-        throw Failure(
-            outcome: .no,
-            message:
-                "others hold memory on \(gpu), and \(left < 0 ? "nothing" : Rendering.size(left)), less than 5% of it, "
-                + "would be left to them; --force does it all the same")
+        guard !force, let why = report.refusal(largest: largest) else { return }
+        throw Failure(outcome: .no, message: why)
     }
 
     private func wait(_ time: Double, for allocation: Allocation) throws(AllocationError) {

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Glibc
 import HostFS
 import Ledger
 import Probe
@@ -47,7 +46,7 @@ struct CheckCommand: ParsableCommand {
         let libraries = LoaderChild.ask(paths: paths, within: plan.deviceTimeout)
         // One that is empty chooses too: no device.
         let place = WhereaboutsReader(procfs: plan.procfs, sysfs: plan.sysfs)
-            .read(variable: { getenv($0).map { String(cString: $0) } }, libraries: libraries)
+            .read(variable: variable(_:), libraries: libraries)
         let report = CheckReport(
             Snapshot(observation), place, observation.view, requiring: require,
             of: requireMemory.map { ($0.bytes, $0.description) })

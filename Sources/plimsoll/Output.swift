@@ -114,6 +114,8 @@ struct Screen {
 
 /// A variable of the environment; one that is empty counts as unset.
 func environment(_ name: String) -> String? {
-    guard let value = getenv(name), value.pointee != 0 else { return nil }
-    return String(cString: value)
+    variable(name).flatMap { $0.isEmpty ? nil : $0 }
 }
+
+/// The same, also one that is empty.
+func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }

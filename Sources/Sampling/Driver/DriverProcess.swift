@@ -66,23 +66,18 @@ final class DriverProcess {
 
     /// It closed the channel: it has ended, or is about to.
     private func end() -> DriverProcessError {
-        for _ in 0..<100 {
-            if let end = child.end { return .ended(signal: end.signal) }
-            usleep(1000)
-        }
-        return .ended(signal: nil)
+        .ended(signal: child.end(within: 0.1)?.signal)
     }
 
     func end(within seconds: Double) {
         shutdown(channel, Int32(SHUT_RDWR))
-        let deadline = monotonicSeconds() + seconds
-        while !isGone, monotonicSeconds() < deadline { usleep(200) }
+        _ = child.end(within: seconds)
     }
 
     /// Ends it where that can be done; where it sleeps in the kernel it stays until the kernel lets it go.
     func abandon() { child.kill() }
 
-    var isGone: Bool { child.hasEnded }
+    var isGone: Bool { child.end != nil }
 
     deinit { close(channel) }
 }

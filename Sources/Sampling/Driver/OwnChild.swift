@@ -45,8 +45,6 @@ package struct OwnChild: Sendable {
         }
     }
 
-    package var hasEnded: Bool { end != nil }
-
     package func kill() {
         Self.fates.withLock { fates in
             if case .runs = fates[pid] { Glibc.kill(pid, SIGKILL) }
@@ -56,8 +54,17 @@ package struct OwnChild: Sendable {
     /// Ends it, with all that it holds, and waits for that: where it sleeps in the kernel it stays until the kernel lets it go.
     package func kill(waiting seconds: Double) {
         kill()
+        _ = end(within: seconds)
+    }
+
+    /// nil where it still runs after that time.
+    package func end(within seconds: Double) -> End? {
         let deadline = monotonicSeconds() + seconds
-        while !hasEnded, monotonicSeconds() < deadline { usleep(500) }
+        while true {
+            if let end { return end }
+            guard monotonicSeconds() < deadline else { return nil }
+            usleep(200)
+        }
     }
 
     /// Takes leave of any child of this process that has ended, one of these or not; nil where there is none.

@@ -67,15 +67,18 @@ package struct AllocationReport {
     /// - Parameter largest: all that is to be had is wanted.
     package func refusal(largest: Bool) -> String? {
         guard othersHold, let total else { return nil }
-        let others = "others hold memory on GPU \(device.index), and "
-        let force = "; --force does it all the same"
-        guard !largest else { return others + "--max would leave them none" + force }
+        let gpu = "GPU \(device.index)"
+        guard !largest else {
+            return "others hold memory on \(gpu), and --max would leave them none; --force does it all the same"
+        }
         guard let free = context?.free ?? before.free else { return nil }
         let left = free.subtracting(asked.rounded)
         guard left < total / 20 else { return nil }
         // One block that does not fit is the driver's to refuse, and takes nothing from anybody. Several are taken one by one.
         guard left >= 0 || asked.count > 1 else { return nil }
-        return others + "\(left < 0 ? "nothing" : size(left)), less than 5% of it, would be left to them" + force
+        return
+            "others hold memory on \(gpu), and \(left < 0 ? "nothing" : size(left)), less than 5% of it, would be left to them; "
+            + "--force does it all the same"
     }
 
     /// - Parameter pid: of the allocating process.

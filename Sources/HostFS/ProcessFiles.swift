@@ -9,6 +9,8 @@ package struct ProcessStat: Equatable {
     /// Field 22, in ticks since boot.
     package var startTick: Int64
     package var name: String
+    /// It belongs to the kernel (PF_KTHREAD, include/linux/sched.h) and has no descriptors.
+    package var isKernelThread: Bool
 
     package var isDead: Bool { "ZXx".contains(state) }
 
@@ -22,6 +24,7 @@ package struct ProcessStat: Equatable {
         guard fields.count == 20, fields[0].utf8.count == 1, let state = fields[0].first, let start = Int64(fields[19]),
             start >= 0, let parent = UInt32(fields[1])
         else { return nil }
+        isKernelThread = UInt64(fields[6]).map { $0 & 0x0020_0000 != 0 } ?? false
         self.state = state
         self.parent = parent
         startTick = start

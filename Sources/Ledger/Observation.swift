@@ -13,6 +13,10 @@ package struct Observation: Codable, Sendable, Equatable {
     package var ramLimits: [String: Reading<UInt64?>]
     /// The host's own memory, where a device shares it.
     package var hostMemory: HostMemory?
+    /// Who has files of DRM devices open, or why that could not be read; nil where there is no such device.
+    package var clients: Reading<ClientList>?
+    /// What the kernel's dmem controller has charged to containers, and to the machine as a whole; nil where it is not there.
+    package var deviceMemory: [ChargedCgroup]?
     package var sources: [SourceReport]
 
     package init(
@@ -99,6 +103,10 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
     package var memory: Reading<ObservedMemory>
     /// It has no memory of its own and uses the host's; nil where nobody says so.
     package var sharesHostMemory: Bool?
+    /// The kernel's driver, "amdgpu" or "xe"; nil for NVIDIA's, which is asked through its library.
+    package var driver: String?
+    /// Minor numbers of its DRM device files; nil where it has none.
+    package var minors: [UInt32]?
     package var utilizationPercent: Reading<Int>
     package var compute: ListReading
     package var graphics: ListReading
@@ -112,7 +120,8 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
     package init(
         index: String, vendor: Vendor = .nvidia, uuid: String? = nil, name: String? = nil, pci: String? = nil,
         parentIndex: String? = nil, gpuInstance: UInt32? = nil, computeInstance: UInt32? = nil,
-        memory: Reading<ObservedMemory>, sharesHostMemory: Bool? = nil, isDivided: Bool? = nil,
+        memory: Reading<ObservedMemory>, driver: String? = nil, minors: [UInt32]? = nil, sharesHostMemory: Bool? = nil,
+        isDivided: Bool? = nil,
         utilizationPercent: Reading<Int>,
         compute: ListReading,
         graphics: ListReading = .absent, mps: ListReading = .absent, askedAtTick: Int64? = nil
@@ -126,6 +135,8 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
         self.gpuInstance = gpuInstance
         self.computeInstance = computeInstance
         self.memory = memory
+        self.driver = driver
+        self.minors = minors
         self.sharesHostMemory = sharesHostMemory
         self.isDivided = isDivided
         self.utilizationPercent = utilizationPercent
@@ -151,18 +162,29 @@ package struct ProcessAccount: Codable, Sendable, Equatable {
     }
 }
 
-/// A device's own memory in bytes. `reserved` is nil where the driver has only the call that counts it as used.
+/// A device's own memory in bytes.
 package struct ObservedMemory: Codable, Sendable, Equatable {
     package var total: UInt64
-    package var used: UInt64
-    package var free: UInt64
+    /// nil where it is not told, or not to us.
+    package var used: UInt64?
+    package var free: UInt64?
+    /// False where the driver has only a call that counts what is reserved as used.
     package var tellsReserved: Bool
+    /// Who told it; nil for NVML.
+    package var source: String?
+    /// Why `used` is not told.
+    package var whyNoUse: String?
 
-    package init(total: UInt64, used: UInt64, free: UInt64, tellsReserved: Bool = true) {
+    package init(
+        total: UInt64, used: UInt64?, free: UInt64?, tellsReserved: Bool = true, source: String? = nil,
+        whyNoUse: String? = nil
+    ) {
         self.total = total
         self.used = used
         self.free = free
         self.tellsReserved = tellsReserved
+        self.source = source
+        self.whyNoUse = whyNoUse
     }
 }
 
@@ -304,8 +326,8 @@ package struct SourceReport: Codable, Sendable, Equatable {
     package var error: String?
 
     package var ok: Bool { error == nil }
-    /// Engines are named by their kind; the others are the driver and /proc.
-    package var isEngine: Bool { !["nvml", "proc"].contains(name) }
+    /// Engines are named by their kind; the others are drivers and /proc.
+    package var isEngine: Bool { !["nvml", "drm", "proc"].contains(name) }
 
     package init(name: String, seconds: Double, error: String? = nil) {
         self.name = name

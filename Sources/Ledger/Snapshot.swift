@@ -10,6 +10,8 @@ package struct Snapshot: Sendable, Equatable {
     package var processes: [GPUProcess]
     /// Containers that an engine runs and that hold nothing.
     package var idleContainers: [Container]
+    /// How many processes have open files that are not ours to read, and that may hold memory.
+    package var unreadProcesses = 0
     package var sources: [SourceReport]
 }
 
@@ -35,6 +37,8 @@ package struct Device: Sendable, Equatable {
         package var used: Bytes?
         package var reserved: Bytes?
         package var free: Bytes?
+        /// Of a shared one: what processes have in the part that the firmware set aside, which `total` does not contain.
+        package var setAside: Bytes?
         /// The device that carries the memory and ledger of the GPU instance that this one shares.
         package var sharedWith: String?
         package var source: String?
@@ -92,6 +96,8 @@ package struct Container: Sendable, Equatable {
         package var bytes: Bytes?
         package var complete: Bool
         package var unavailable: String?
+        /// What it may have there; nil where it has no limit, or none that is known.
+        package var limit: Bytes?
         package var source: String
         package var pids: [UInt32]
     }
@@ -117,6 +123,10 @@ package struct GPUProcess: Sendable, Equatable {
     package var holder: Holder
     /// Id of the container, for the holder `container`.
     package var container: String?
+    /// What was moved out of the device's memory for want of room, and is not in `bytes`; nil where it is nothing, or not told.
+    package var evicted: Bytes?
+    /// The PID of the process that its memory is counted with, because they share open files of the device.
+    package var countedWith: UInt32?
 }
 
 extension [GPUProcess] {

@@ -25,6 +25,7 @@ extension Device {
                     ("usedBytes", .integer(memory.used)), ("reservedBytes", .integer(memory.reserved)),
                     ("freeBytes", .integer(memory.free)), ("sharedWith", .string(memory.sharedWith)),
                     ("source", .string(memory.source)), ("unavailable", .string(memory.unavailable)),
+                    ("setAsideBytes", .integer(memory.setAside)),
                 ])
             ),
             ("utilizationPercent", .integer(utilizationPercent.map(Int64.init))),
@@ -56,7 +57,7 @@ extension Container {
                         .object([
                             ("device", .string(devices[usage.device].reference)), ("bytes", .integer(usage.bytes)),
                             ("complete", .bool(usage.complete)), ("unavailable", .string(usage.unavailable)),
-                            ("limitBytes", .null), ("source", .string(usage.source)),
+                            ("limitBytes", .integer(usage.limit)), ("source", .string(usage.source)),
                             ("pids", .array(usage.pids.map { .integer(Int64($0)) })),
                         ])
                     })
@@ -73,6 +74,7 @@ extension GPUProcess {
             ("user", .string(user)), ("device", .string(devices[device].reference)), ("bytes", .integer(bytes)),
             ("unavailable", .string(unavailable)), ("types", .array(types.map { .string($0.rawValue) })),
             ("holder", .string(holder.rawValue)), ("container", .string(container)),
+            ("evictedBytes", .integer(evicted)), ("countedWith", .integer(countedWith.map(Int64.init))),
         ])
     }
 }

@@ -59,7 +59,10 @@ struct LedgerRows {
     }
 
     private var processes: [Row] {
-        snapshot.processes.filter { $0.device == device && $0.holder != .container }.map { process in
+        // One that has nothing but files which it shares with another adds nothing to the column.
+        snapshot.processes.filter {
+            $0.device == device && $0.holder != .container && ($0.countedWith == nil || $0.bytes != 0)
+        }.map { process in
             Row(
                 bytes: process.bytes, name: process.name ?? "PID \(process.pid)", image: process.elsewhere,
                 processes: String(process.pid), order: String(process.pid))
@@ -76,6 +79,7 @@ struct LedgerRows {
         var rows: [[String]] = []
         if let instances = ledger.instances, instances != 0 { rows.append(row(instances, "(in its instances)")) }
         if memory.kind == .shared {
+            if let setAside = memory.setAside { rows.append(row(-setAside, "(set aside by the firmware)")) }
             return rows + [row(memory.otherUse, "(the host's own)"), row(memory.free, "(free)")]
         }
         let remainder = ledger.unattributed
@@ -98,7 +102,7 @@ extension Device.Memory {
     /// Of memory that the host shares: in use, and not by the device. Its page cache counts as free.
     var otherUse: Bytes? {
         guard let total, let used, let free else { return nil }
-        return total.subtracting(free).subtracting(used)
+        return total.subtracting(free).subtracting(used.subtracting(setAside ?? 0))
     }
 }
 

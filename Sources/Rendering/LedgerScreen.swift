@@ -21,29 +21,53 @@ package struct LedgerScreen {
                 cut($0, to: page.width ?? .max, on: page)
             }
         }
-        return lines + legend(for: lines.joined(separator: "\n"), on: page) + untold(on: page) + incomplete(on: page)
-            + leftOut(on: page)
+        let notes = limits + evictions + untold + unread + incomplete + leftOut
+        return lines + legend(for: lines.joined(separator: "\n"), on: page)
+            + notes.flatMap { [""] + paragraph(shown($0, on: page), on: page) }
+    }
+
+    private var limits: [String] {
+        snapshot.containers.flatMap { container in
+            container.usage.compactMap { usage in
+                usage.limit.map { limit in
+                    let name = container.name ?? shortID(container.id)
+                    let gpu = snapshot.devices[usage.device].index
+                    return "\(name) may have no more than \(size(limit)) of GPU \(gpu) (dmem.max)"
+                }
+            }
+        }
+    }
+
+    private var evictions: [String] {
+        snapshot.processes.compactMap { process in
+            process.evicted.map { evicted in
+                let name = "\(process.name ?? "a process") (\(process.pid))"
+                let gpu = snapshot.devices[process.device].index
+                return "\(name) has \(size(evicted)) more, evicted from GPU \(gpu) into the host's memory"
+            }
+        }
     }
 
     /// Why the driver does not tell the memory of some processes: each reason once.
-    private func untold(on page: Page) -> [String] {
-        let reasons = Set(snapshot.processes.compactMap(\.unavailable)).sorted()
-        return reasons.flatMap { [""] + paragraph(shown($0, on: page), on: page) }
+    private var untold: [String] { Set(snapshot.processes.compactMap(\.unavailable)).sorted() }
+
+    private var unread: [String] {
+        guard snapshot.unreadProcesses > 0 else { return [] }
+        let count = snapshot.unreadProcesses == 1 ? "1 process" : "\(snapshot.unreadProcesses) processes"
+        return ["\(count) could not be read; run as root or with CAP_SYS_PTRACE"]
     }
 
     /// What a container's own view leaves out, and where its memory stands then.
-    private func leftOut(on page: Page) -> [String] {
+    private var leftOut: [String] {
         guard snapshot.devices.contains(where: \.ledger.leavesOutOthers) else { return [] }
-        return [""]
-            + paragraph(
-                "In a container the driver tells of its own processes alone: (unattributed) is what all others hold, too.",
-                on: page)
+        return [
+            "In a container the driver tells of its own processes alone: (unattributed) is what all others hold, too."
+        ]
     }
 
-    private func incomplete(on page: Page) -> [String] {
-        snapshot.devices.filter { $0.ledger.containers != nil && !$0.ledger.complete }.flatMap { device in
-            let what = "GPU \(device.index): not all of its processes are told, so some of (unattributed) is theirs"
-            return [""] + paragraph(shown(what, on: page), on: page)
+    private var incomplete: [String] {
+        snapshot.devices.filter { $0.ledger.containers != nil && !$0.ledger.complete }.map { device in
+            "GPU \(device.index): not all of its processes are told, so some of (unattributed) is theirs"
         }
     }
 

@@ -42,6 +42,10 @@ final class ProcessWatch {
         for pid in listed { if let process = process(pid) { found[pid] = process } }
     }
 
+    func look(up clients: [DRMClient]) {
+        for pid in Set(clients.map(\.pid)) { if let process = process(pid) { found[pid] = process } }
+    }
+
     /// By PID.
     var processes: [ObservedProcess] { found.values.sorted { $0.pid < $1.pid } }
 
@@ -66,11 +70,13 @@ final class ProcessWatch {
         return process
     }
 
-    /// Of the containers that the processes of this sample are in.
-    func ramLimits() -> [String: Reading<UInt64?>] {
+    /// Of the containers that the processes of this sample are in, and of those that hold memory without them.
+    func ramLimits(charged: [ChargedCgroup]) -> [String: Reading<UInt64?>] {
         var told: [String: Reading<UInt64?>] = [:]
-        for process in processes {
-            guard let text = process.cgroup.value, let container = CgroupMembership(cgroup: text).innermost?.id,
+        // As /proc/PID/cgroup would tell it on the one hierarchy that has this controller.
+        let others = charged.filter { !$0.current.isEmpty && $0.path != "/" }.map { "0::\($0.path)\n" }
+        for text in processes.compactMap(\.cgroup.value) + others {
+            guard let container = CgroupMembership(cgroup: text).innermost?.id,
                 told[container]?.value == nil
             else { continue }
             if let kept = limits[container], now - kept.readAt < Self.freshness, kept.limit.value != nil {

@@ -40,20 +40,28 @@ package struct SamplingPlan: Sendable {
 package final class Sampler {
     private let plan: SamplingPlan
     private let proc: ProcFS
-    private let driver: DriverSession
+    private let cgroups: CgroupFS
+    private let nvidia: DriverSession
+    private let kernel: DriverSession
     private let watch: ProcessWatch
+    private var gpus: (known: [KernelGPU], readAt: Double)?
     private var view: (view: ProcessView, readAt: Double)?
 
     /// - Parameter tell: is handed what a person should know while they wait: that the driver is slow, or asked anew.
     package init(_ plan: SamplingPlan, tell: @escaping (String) -> Void) {
         self.plan = plan
         proc = ProcFS(root: plan.procfs)
-        watch = ProcessWatch(proc, CgroupFS(sysfs: plan.sysfs))
-        driver = DriverSession(plan, tell: tell)
+        cgroups = CgroupFS(sysfs: plan.sysfs)
+        watch = ProcessWatch(proc, cgroups)
+        nvidia = DriverSession(.nvidia, plan, tell: tell)
+        kernel = DriverSession(.kernel, plan, tell: tell)
     }
 
-    /// Ends the driver's child. Where that hangs, it ends by itself when it can, after us.
-    package func finish() { driver.end() }
+    /// Ends the drivers' children. Where one hangs, it ends by itself when it can, after us.
+    package func finish() {
+        nvidia.end()
+        kernel.end()
+    }
 
     /// Blocks for the longest time of the plan at most, that of an engine or that of a device, and as long as the system's
     /// user database takes.
@@ -63,39 +71,83 @@ package final class Sampler {
         let engines = plan.engines.map { EngineRound($0, within: plan.engineTimeout) }
         var observation = Observation(time: wallClock(), host: hostName(), view: ProcessView())
 
-        watch.beginSample()
+        let drivers = askDrivers(withAccounts, into: &observation)
         var clock = Stopwatch()
-        var looking = 0.0
-        let answer = driver.observe(withAccounts: withAccounts) { devices in
-            var clock = Stopwatch()
-            watch.look(up: devices)
-            looking += clock.lap()
-        }
-        observation.devices = answer.devices
-        observation.sources.append(
-            SourceReport(name: "nvml", seconds: max(0, clock.lap() - looking), error: answer.error))
-
         do throws(FileError) {
             observation.view = try currentView()
+            observation.deviceMemory = observation.devices.isEmpty ? nil : cgroups.deviceMemory()
             observation.processes = watch.processes
-            observation.ramLimits = watch.ramLimits()
-            watch.endSample(completely: answer.error == nil)
-            if answer.devices.contains(where: { $0.sharesHostMemory == true }) {
+            observation.ramLimits = watch.ramLimits(charged: observation.deviceMemory ?? [])
+            watch.endSample(completely: drivers.areComplete)
+            if observation.devices.contains(where: { $0.sharesHostMemory == true || $0.driver != nil }) {
                 observation.hostMemory = proc.hostMemory()
             }
-            observation.sources.append(SourceReport(name: "proc", seconds: looking + clock.lap()))
+            observation.sources.append(SourceReport(name: "proc", seconds: drivers.looking + clock.lap()))
         } catch {
             observation.view.hidesProcesses = true
             observation.sources.append(SourceReport(name: "proc", seconds: clock.lap(), error: error.description))
         }
-        observation.view.nvidiaDriver = answer.versions.driver
-        observation.view.cudaVersion = answer.versions.cuda
+        observation.view.nvidiaDriver = drivers.versions.driver
+        observation.view.cudaVersion = drivers.versions.cuda
 
         if let answered = engines?.wait() {
             observation.engines = answered.engines
             observation.sources += answered.reports
         }
         return observation
+    }
+
+    private struct DriversReport {
+        var versions: DriverVersions
+        /// Every list was read.
+        var areComplete: Bool
+        /// Seconds that processes were looked up meanwhile.
+        var looking = 0.0
+    }
+
+    /// Both at once, each through its child. Processes are looked up as soon as a driver lists them.
+    private func askDrivers(_ withAccounts: Bool, into observation: inout Observation) -> DriversReport {
+        watch.beginSample()
+        var looking = 0.0
+        func look(_ devices: [ObservedDevice]) {
+            var clock = Stopwatch()
+            watch.look(up: devices)
+            looking += clock.lap()
+        }
+        let known = kernelGPUs()
+        var clock = Stopwatch()
+        if !known.isEmpty { kernel.ask(known: known, look) }
+        nvidia.ask(withAccounts: withAccounts, look)
+        let answer = nvidia.collect(look)
+        observation.devices = answer.devices
+        let isMissed = !answer.isAbsent || known.isEmpty || plan.nvmlLibrary != nil
+        if isMissed {
+            observation.sources.append(
+                SourceReport(name: "nvml", seconds: max(0, clock.lap() - looking), error: answer.error))
+        }
+        var report = DriversReport(versions: answer.versions, areComplete: answer.error == nil || !isMissed)
+        if !known.isEmpty {
+            let before = looking
+            let answer = kernel.collect(look)
+            let clients = answer.clients?.value?.clients ?? []
+            watch.look(up: clients)
+            observation.clients = answer.clients
+            observation.devices += answer.devices.filter { KernelGPU.isShown($0, clients) }
+            observation.sources.append(
+                SourceReport(name: "drm", seconds: max(0, clock.lap() - (looking - before)), error: answer.error))
+            if answer.error != nil { report.areComplete = false }
+        }
+        report.looking = looking
+        return report
+    }
+
+    /// They come and go with a cable at most.
+    private func kernelGPUs() -> [KernelGPU] {
+        let now = monotonicSeconds()
+        if let gpus, now - gpus.readAt < ProcessWatch.freshness { return gpus.known }
+        let found = DRMDriver(sysfs: plan.sysfs).gpus
+        gpus = (found, now)
+        return found
     }
 
     /// It changes when somebody mounts /proc anew, and hardly ever.

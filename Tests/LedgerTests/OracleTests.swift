@@ -158,7 +158,7 @@ struct OracleTests {
             expect(ledger.host == sums["host"] ?? 0, "host on \(place)")
             expect(ledger.gone == sums["gone"] ?? 0, "gone on \(place)")
             expect(ledger.hidden == sums["hidden"] ?? 0, "hidden on \(place)")
-            let used = device.memory.value.map { Int64($0.used) }
+            let used = device.memory.value.map { Int64($0.used!) }
             expect(
                 ledger.unattributed == used.map { $0 - sums.values.reduce(0, +) }, "the remainder on \(place)")
             for list in [device.graphics, device.mps] { if case .failed = list { incomplete = true } }

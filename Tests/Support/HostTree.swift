@@ -116,31 +116,46 @@ package final class HostTree {
         description.merge(more) { $1 }
         let json = try JSONSerialization.data(withJSONObject: description)
         try json.write(to: scratch.url.appending(path: "gpus.json"))
-        let answer = try JSONSerialization.data(withJSONObject: containers)
         return RunningHost(
             tree: self, driver: try SimulatedDriver(host: scratch.path("gpus.json"), in: scratch),
-            engine: try StubEngine(
-                scratch.path("docker.sock"), behaviour ?? .answer(String(decoding: answer, as: UTF8.self))))
+            engine: try startEngine(behaviour))
+    }
+
+    /// The same on a host that has no driver of NVIDIA's.
+    package func startWithoutNVIDIA() throws -> RunningHost {
+        RunningHost(tree: self, driver: nil, engine: try startEngine(nil))
+    }
+
+    private func startEngine(_ behaviour: StubEngine.Behaviour?) throws -> StubEngine {
+        let answer = try JSONSerialization.data(withJSONObject: containers)
+        return try StubEngine(
+            scratch.path("docker.sock"), behaviour ?? .answer(String(decoding: answer, as: UTF8.self)))
     }
 }
 
 /// A made-up host whose driver and engine answer.
 package final class RunningHost {
     package let tree: HostTree
-    package let driver: SimulatedDriver
+    /// nil where there is no driver of NVIDIA's.
+    package let simulated: SimulatedDriver?
     package let engine: StubEngine
+    package var driver: SimulatedDriver { simulated! }
 
-    init(tree: HostTree, driver: SimulatedDriver, engine: StubEngine) {
+    init(tree: HostTree, driver: SimulatedDriver?, engine: StubEngine) {
         self.tree = tree
-        self.driver = driver
+        simulated = driver
         self.engine = engine
     }
 
     package var environment: [String: String] {
-        driver.environment.merging([
+        (simulated?.environment ?? [:]).merging([
             "PLIMSOLL_PROCFS": tree.scratch.path("proc"), "PLIMSOLL_SYSFS": tree.scratch.path("sys"),
             "DOCKER_HOST": "unix://\(engine.path)",
         ]) { $1 }
+    }
+
+    package func plimsoll(_ arguments: [String], environment more: [String: String] = [:]) throws -> ProgramResult {
+        try run(arguments, environment: environment.merging(more) { $1 })
     }
 
     /// The real program on this host.

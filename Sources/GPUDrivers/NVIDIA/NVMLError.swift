@@ -8,6 +8,9 @@ package enum NVMLError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The library and the kernel module come from different drivers; the module's version where it is known.
     case versionMismatch(module: String?)
 
+    /// NVIDIA's driver is not on this machine.
+    package var isAbsence: Bool { if case .notFound = self { true } else { false } }
+
     package var description: String {
         switch self {
         case .notFound(let tried):

@@ -1,8 +1,4 @@
-import Dispatch
-import GPUDrivers
 import Glibc
-import HostFS
-import Ledger
 import Synchronization
 
 /// This program as the driver's child: it calls the vendor's library, and nobody else does.
@@ -22,11 +18,11 @@ package enum DriverChild {
     private static func serve() -> Never {
         OwnChild.settle(as: name)
         guard let question = DriverQuestion(payload: frame()) else { _exit(0) }
-        Server(question).serve()
+        DriverServer(question).serve()
     }
 
     /// What the parent says next.
-    fileprivate static func frame() -> ArraySlice<UInt8> {
+    static func frame() -> ArraySlice<UInt8> {
         let length = received(MemoryLayout<UInt32>.size).withUnsafeBytes { $0.load(as: UInt32.self) }
         guard length <= 1 << 20 else { _exit(0) }
         return received(Int(length))[...]
@@ -54,7 +50,10 @@ package enum DriverChild {
         early.withLock { $0 = child }
     }
 
-    static func start() -> OwnChild? { takeEarly() ?? OwnChild.start([name]) }
+    /// The early one is NVIDIA's: nobody knows yet, when it is forked, where to look for others.
+    static func start(_ drivers: Drivers) -> OwnChild? {
+        (drivers == .nvidia ? takeEarly() : nil) ?? OwnChild.start([name])
+    }
 
     private static func takeEarly() -> OwnChild? {
         early.withLock { child in
@@ -67,18 +66,29 @@ package enum DriverChild {
     package static func endEarly() { takeEarly()?.kill(waiting: 0.1) }
 }
 
+/// Whom a child asks: each of them can hang, and none is to hold up the other.
+enum Drivers: UInt8 {
+    /// NVIDIA's, through its library.
+    case nvidia
+    /// Those of the kernel, through /sys, the devices and the descriptors of processes.
+    case kernel
+}
+
 /// The first thing that the child is told: what to ask, and under which roots to look.
 struct DriverQuestion {
+    var drivers: Drivers
     var library: String?
     var procfs: String
     var sysfs: String
 
-    init(_ plan: SamplingPlan) {
+    init(_ drivers: Drivers, _ plan: SamplingPlan) {
+        self.drivers = drivers
         (library, procfs, sysfs) = (plan.nvmlLibrary, plan.procfs, plan.sysfs)
     }
 
     var frame: [UInt8] {
         var writer = WireWriter()
+        writer.number(drivers.rawValue)
         writer.optional(library) { $0.text($1) }
         writer.text(procfs)
         writer.text(sysfs)
@@ -88,6 +98,8 @@ struct DriverQuestion {
     init?(payload: ArraySlice<UInt8>) {
         var reader = WireReader(payload)
         do throws(WireError) {
+            guard let drivers = Drivers(rawValue: try reader.number()) else { return nil }
+            self.drivers = drivers
             library = try reader.optional { reader throws(WireError) in try reader.text() }
             procfs = try reader.text()
             sysfs = try reader.text()
@@ -122,103 +134,5 @@ struct DriverRequest {
         } catch {
             return nil
         }
-    }
-}
-
-/// Every call that may hang is made on a thread of its own; the main thread does nothing but listen, so that the end of the
-/// parent ends the child.
-private final class Server: Sendable {
-    private let library: String?
-    private let proc: ProcFS
-    private let sysfs: String
-    private let opening = DispatchQueue(label: "plimsoll.open")
-    private let driver = Mutex<NVMLDriver?>(nil)
-    private let hanging = Mutex<Set<Int>>([])
-    private let writing = Mutex(())
-
-    init(_ question: DriverQuestion) {
-        library = question.library
-        proc = ProcFS(root: question.procfs)
-        sysfs = question.sysfs
-    }
-
-    func serve() -> Never {
-        while true {
-            guard let request = DriverRequest(payload: DriverChild.frame()) else { _exit(0) }
-            opening.async { [self] in answer(request) }
-        }
-    }
-
-    private func answer(_ request: DriverRequest) {
-        let sample = request.sample
-        do throws(NVMLError) {
-            let driver = try open()
-            let gpus = try driver.deviceCount()
-            let hang = hanging.withLock { $0 }
-            let versions = DriverVersions(driver: driver.driverVersion, cuda: driver.cudaVersion)
-            send(.opened(sample: sample, versions, gpus: gpus, hang: hang.sorted()))
-            ask(driver, (0..<gpus).filter { !hang.contains($0) }, request)
-        } catch {
-            send(.failed(sample: sample, why: error.description))
-            // A driver that is loaded anew has forgotten our session, and the library counts sessions (nvml.h, nvmlInit_v2):
-            // the next one begins in a new process.
-            _exit(0)
-        }
-    }
-
-    /// A thread asks one GPU after another. Where one takes long, another thread goes on with those that are left: they are
-    /// well, perhaps, and must not wait.
-    private func ask(_ driver: NVMLDriver, _ gpus: [Int], _ request: DriverRequest) {
-        let queue = GPUQueue(gpus)
-        while !queue.isEmpty {
-            DispatchQueue(label: "plimsoll.gpu").async { [self] in
-                while let gpu = queue.next() {
-                    hanging.withLock { _ = $0.insert(gpu) }
-                    let (devices, waking) = driver.observe(
-                        gpu: gpu, withAccounts: request.withAccounts, clock: proc.uptime)
-                    hanging.withLock { _ = $0.remove(gpu) }
-                    send(.gpu(sample: request.sample, gpu, devices, waking: waking))
-                }
-                queue.done.signal()
-            }
-            while !queue.isEmpty, !queue.isStuck(after: 0.05) {}
-        }
-    }
-
-    private func open() throws(NVMLError) -> NVMLDriver {
-        if let driver = driver.withLock({ $0 }) { return driver }
-        let opened = try NVMLDriver(library: library, module: proc.kernelDriverVersion(sysfs: sysfs))
-        driver.withLock { $0 = opened }
-        return opened
-    }
-
-    private func send(_ message: DriverMessage) {
-        let frame = message.frame
-        writing.withLock { _ in
-            var rest = frame[...]
-            while !rest.isEmpty {
-                let count = rest.withUnsafeBytes { write(OwnChild.channel, $0.baseAddress, $0.count) }
-                if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { _exit(0) }
-            }
-        }
-    }
-}
-
-/// GPUs that are still to be asked, handed out one by one.
-private final class GPUQueue: Sendable {
-    private let gpus: Mutex<ArraySlice<Int>>
-    /// Signalled by each thread that finds none left.
-    let done = DispatchSemaphore(value: 0)
-
-    init(_ gpus: [Int]) { self.gpus = Mutex(gpus[...]) }
-
-    func next() -> Int? { gpus.withLock { $0.popFirst() } }
-    private var left: Int { gpus.withLock(\.count) }
-    var isEmpty: Bool { left == 0 }
-
-    /// Whether nobody took one in so many seconds.
-    func isStuck(after seconds: Double) -> Bool {
-        let before = left
-        return done.wait(timeout: .now() + seconds) == .timedOut && left == before
     }
 }

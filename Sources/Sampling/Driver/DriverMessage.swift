@@ -4,21 +4,25 @@ import Ledger
 /// layout is nobody else's business; it is bytes and no JSON because a stream sends it every second.
 enum DriverMessage: Equatable {
     /// The driver answered, with so many GPUs. Those that `hang` still owe an answer from an earlier sample.
-    case opened(sample: UInt32, DriverVersions, gpus: Int, hang: [Int])
+    /// The last number stands for the clients, where there are any to be told.
+    case opened(sample: UInt32, DriverVersions, gpus: Int, withClients: Bool, hang: [Int])
     /// A GPU and its instances, and the seconds that it took to wake where it slept.
     case gpu(sample: UInt32, Int, [ObservedDevice], waking: Double?)
-    /// There is no session with the driver, and why. The child ends.
-    case failed(sample: UInt32, why: String)
+    /// Who has files of DRM devices open.
+    case clients(sample: UInt32, Reading<ClientList>)
+    /// There is no session with the driver, and why: there is none on this machine, or it is not well. The child ends.
+    case failed(sample: UInt32, why: String, isAbsent: Bool)
 
     var frame: [UInt8] {
         var writer = WireWriter()
         switch self {
-        case .opened(let sample, let versions, let gpus, let hang):
+        case .opened(let sample, let versions, let gpus, let withClients, let hang):
             writer.number(UInt8(0))
             writer.number(sample)
             writer.optional(versions.driver) { $0.text($1) }
             writer.optional(versions.cuda) { $0.number($1) }
             writer.number(UInt32(gpus))
+            writer.number(UInt8(withClients ? 1 : 0))
             writer.list(hang) { $0.number(UInt32($1)) }
         case .gpu(let sample, let gpu, let devices, let waking):
             writer.number(UInt8(1))
@@ -26,10 +30,15 @@ enum DriverMessage: Equatable {
             writer.number(UInt32(gpu))
             writer.list(devices) { $0.device($1) }
             writer.optional(waking) { $0.number($1.bitPattern) }
-        case .failed(let sample, let why):
+        case .failed(let sample, let why, let isAbsent):
             writer.number(UInt8(2))
             writer.number(sample)
             writer.text(why)
+            writer.number(UInt8(isAbsent ? 1 : 0))
+        case .clients(let sample, let clients):
+            writer.number(UInt8(3))
+            writer.number(sample)
+            writer.reading(clients) { $0.clients($1) }
         }
         return writer.framed
     }
@@ -48,7 +57,7 @@ enum DriverMessage: Equatable {
                 let gpus: UInt32 = try reader.number()
                 guard gpus <= 1024 else { return nil }
                 self = .opened(
-                    sample: sample, versions, gpus: Int(gpus),
+                    sample: sample, versions, gpus: Int(gpus), withClients: try reader.number() as UInt8 == 1,
                     hang: try reader.list { reader throws(WireError) in Int(try reader.number() as UInt32) })
             case 1:
                 let gpu: UInt32 = try reader.number()
@@ -57,7 +66,12 @@ enum DriverMessage: Equatable {
                     Double(bitPattern: try reader.number())
                 }
                 self = .gpu(sample: sample, Int(gpu), devices, waking: waking)
-            case 2: self = .failed(sample: sample, why: try reader.text())
+            case 2:
+                self = .failed(
+                    sample: sample, why: try reader.text(), isAbsent: try reader.number() as UInt8 == 1)
+            case 3:
+                self = .clients(
+                    sample: sample, try reader.reading { reader throws(WireError) in try reader.clients() })
             default: return nil
             }
         } catch {

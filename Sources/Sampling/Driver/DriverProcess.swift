@@ -27,14 +27,14 @@ final class DriverProcess {
     private var buffer = FrameBuffer()
     private var received = [UInt8](repeating: 0, count: 1 << 16)
 
-    init(_ plan: SamplingPlan) throws(DriverProcessError) {
-        guard let child = DriverChild.start() else { throw .notStarted(code: errno) }
+    init(_ drivers: Drivers, _ plan: SamplingPlan) throws(DriverProcessError) {
+        guard let child = DriverChild.start(drivers) else { throw .notStarted(code: errno) }
         self.child = child
         // Before it has a second thread, which has the priority of the one that starts it.
         if plan.standsBack {
             setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(child.pid), SamplingPlan.behind)
         }
-        let question = DriverQuestion(plan).frame
+        let question = DriverQuestion(drivers, plan).frame
         guard send(channel, question, question.count, Int32(MSG_NOSIGNAL)) == question.count else { throw end() }
     }
 

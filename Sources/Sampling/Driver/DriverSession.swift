@@ -6,12 +6,17 @@ struct DriverAnswer {
     /// By GPU, in the order of their indices.
     var devices: [ObservedDevice] = []
     var versions = DriverVersions()
+    /// Who has the devices' files open, or why that is not known; nil where nobody was asked.
+    var clients: Reading<ClientList>?
     /// What went wrong, of which each device tells its own part too.
     var error: String?
+    /// The driver is not on this machine.
+    var isAbsent = false
 }
 
-/// NVIDIA's driver, asked through a child, all GPUs at once and under one deadline. Used by one thread.
+/// Drivers that are asked through a child, all GPUs at once and under one deadline. Used by one thread.
 final class DriverSession {
+    private let drivers: Drivers
     private let plan: SamplingPlan
     private let tell: (String) -> Void
     private var child: DriverProcess?
@@ -31,7 +36,12 @@ final class DriverSession {
     /// Processes that hang in a driver are of no use; that many are enough to be sure.
     private static let mostAbandoned = 3
 
-    init(_ plan: SamplingPlan, tell: @escaping (String) -> Void) {
+    /// Of the sample that was asked for and not collected yet.
+    private var round = Round(silence: "", known: [])
+    private var askedAt = 0.0
+
+    init(_ drivers: Drivers, _ plan: SamplingPlan, tell: @escaping (String) -> Void) {
+        self.drivers = drivers
         self.plan = plan
         self.tell = tell
     }
@@ -39,22 +49,36 @@ final class DriverSession {
     /// Seconds after which a child that hangs or has crashed is followed by a new one.
     private var patience: Double { 3 * plan.deviceTimeout }
 
+    /// Asks, and does not wait.
+    ///
     /// - Parameters:
     ///   - withAccounts: the driver's accounts of processes are asked for too.
     ///   - look: is handed each GPU with its instances as soon as it has answered.
-    func observe(withAccounts: Bool, _ look: ([ObservedDevice]) -> Void) -> DriverAnswer {
+    ///   - known: the GPUs that are there all the same where the driver does not answer.
+    func ask(withAccounts: Bool = false, known: [KernelGPU] = [], _ look: ([ObservedDevice]) -> Void) {
         sample &+= 1
-        var round = Round(silence: silence)
+        round = Round(silence: silence, known: known)
+        askedAt = monotonicSeconds()
+        attempt { () throws(DriverProcessError) in
+            if let why = try prepareChild() { round.whyNot = why } else { try ask(withAccounts, look) }
+        }
+    }
+
+    /// Waits for what was asked.
+    func collect(_ look: ([ObservedDevice]) -> Void) -> DriverAnswer {
+        if round.whyNot == nil { attempt { () throws(DriverProcessError) in try wait(look) } }
+        hangsSince = round.isComplete ? nil : hangsSince ?? monotonicSeconds()
+        return round.answer
+    }
+
+    private func attempt(_ step: () throws(DriverProcessError) -> Void) {
         do throws(DriverProcessError) {
-            if let why = try prepareChild() { return DriverAnswer(error: why) }
-            try collect(&round, withAccounts, look)
+            try step()
         } catch {
             leaveChild()
             lastError = error.description
             round.whyNot = error.description
         }
-        hangsSince = round.isComplete ? nil : hangsSince ?? monotonicSeconds()
-        return round.answer
     }
 
     /// - Returns: why there is no child to be asked.
@@ -84,7 +108,7 @@ final class DriverSession {
         startedAt = now
         hangsSince = nil
         owesOpening = false
-        child = try DriverProcess(plan)
+        child = try DriverProcess(drivers, plan)
         return nil
     }
 
@@ -102,40 +126,40 @@ final class DriverSession {
         child = nil
     }
 
-    private func collect(
-        _ round: inout Round, _ withAccounts: Bool, _ look: ([ObservedDevice]) -> Void
-    ) throws(DriverProcessError) {
-        guard let child else { return }
-        let start = monotonicSeconds()
+    private func ask(_ withAccounts: Bool, _ look: ([ObservedDevice]) -> Void) throws(DriverProcessError) {
         // What hung when it was asked last has had its time and is only looked at.
-        while self.child != nil, owesOpening, let late = try child.message(until: start) { note(late, &round, look) }
-        if owesOpening || self.child == nil { return }
+        while let child, owesOpening, let late = try child.message(until: askedAt) { note(late, look) }
+        guard let child, !owesOpening else { return }
         try child.ask(DriverRequest(sample: sample, withAccounts: withAccounts))
         owesOpening = true
-        let deadline = start + plan.deviceTimeout
-        while self.child != nil, !round.isSettled {
-            let pause = hasToldSlowness ? deadline : min(deadline, start + 1)
+        round.isAsked = true
+    }
+
+    private func wait(_ look: ([ObservedDevice]) -> Void) throws(DriverProcessError) {
+        guard round.isAsked else { return }
+        let deadline = askedAt + plan.deviceTimeout
+        while let child, !round.isSettled {
+            let pause = hasToldSlowness ? deadline : min(deadline, askedAt + 1)
             if let message = try child.message(until: pause) {
-                note(message, &round, look)
-                if monotonicSeconds() >= deadline { return }
+                note(message, look)
             } else if monotonicSeconds() >= deadline {
                 return
             } else {
                 hasToldSlowness = true
                 tell(
-                    hasAnswered
+                    hasAnswered || drivers == .kernel
                         ? "waiting for the driver"
                         : "waiting for the driver; without persistence mode a GPU takes seconds to wake")
             }
         }
     }
 
-    private func note(_ message: DriverMessage, _ round: inout Round, _ look: ([ObservedDevice]) -> Void) {
+    private func note(_ message: DriverMessage, _ look: ([ObservedDevice]) -> Void) {
         switch message {
-        case .opened(let sample, let versions, let gpus, let hang):
+        case .opened(let sample, let versions, let gpus, let withClients, let hang):
             owesOpening = false
             guard sample == self.sample else { return }
-            round.open(versions, gpus: gpus, hang: hang)
+            round.open(versions, gpus: gpus, withClients: withClients, hang: hang)
         case .gpu(let sample, let gpu, let devices, let waking):
             // An answer to an earlier question is of another moment than the rest.
             guard sample == self.sample else { return }
@@ -143,11 +167,15 @@ final class DriverSession {
             round.answered[gpu] = devices
             look(devices)
             if let waking { tell("GPU \(gpu) took \(waking.rounded().plain) s to wake: its persistence mode is off") }
-        case .failed(_, let why):
+        case .clients(let sample, let clients):
+            guard sample == self.sample else { return }
+            round.clients = clients
+        case .failed(_, let why, let isAbsent):
             // It ends by itself, and the next sample begins anew.
             leaveChild()
             lastError = nil
             round.whyNot = why
+            round.isAbsent = isAbsent
         }
     }
 
@@ -159,41 +187,61 @@ final class DriverSession {
 /// The answers of one sample as they come.
 private struct Round {
     let silence: String
+    private let known: [KernelGPU]
+    var isAsked = false
     var whyNot: String?
+    var isAbsent = false
     var answered: [Int: [ObservedDevice]] = [:]
+    var clients: Reading<ClientList>?
     private var versions = DriverVersions()
     private var gpus: Int?
+    private var withClients = false
     private var hang: Set<Int> = []
 
-    init(silence: String) {
+    init(silence: String, known: [KernelGPU]) {
         self.silence = silence
+        self.known = known
     }
 
-    mutating func open(_ versions: DriverVersions, gpus: Int, hang: [Int]) {
+    mutating func open(_ versions: DriverVersions, gpus: Int, withClients: Bool, hang: [Int]) {
         self.versions = versions
         self.gpus = gpus
-        self.hang = Set(hang.filter { $0 < gpus })
+        self.withClients = withClients
+        self.hang = Set(hang.filter { $0 < gpus || $0 == gpus && withClients })
     }
 
     /// Nothing is to be waited for any more.
     var isSettled: Bool {
         if whyNot != nil { return true }
         guard let gpus else { return false }
-        return answered.count + hang.count >= gpus
+        return answered.count + (clients == nil ? 0 : 1) + hang.count >= gpus + (withClients ? 1 : 0)
     }
 
     var isComplete: Bool { whyNot != nil || isSettled && hang.isEmpty }
 
     var answer: DriverAnswer {
-        guard let gpus else { return DriverAnswer(error: whyNot ?? silence) }
-        let devices = (0..<gpus).flatMap { gpu in
-            answered[gpu] ?? [.unreadable(index: String(gpu), why: whyNot ?? silence)]
+        let why = whyNot ?? silence
+        guard let gpus else {
+            return DriverAnswer(
+                devices: known.map { $0.unreadable(why: why) }, clients: known.isEmpty ? nil : .unknown(why),
+                error: why,
+                isAbsent: isAbsent)
         }
+        let devices = (0..<gpus).flatMap { gpu in
+            answered[gpu]
+                ?? [
+                    known.indices.contains(gpu)
+                        ? known[gpu].unreadable(why: why) : .unreadable(index: String(gpu), why: why)
+                ]
+        }
+        let clients = withClients ? clients ?? .unknown(why) : nil
         // What befell them all is told once.
         let answering = answered.sorted { $0.key < $1.key }.flatMap(\.value)
-        let troubles = whyNot.map { [$0] + answering.compactMap(\.trouble) } ?? devices.compactMap(\.trouble)
+        var troubles = whyNot.map { [$0] + answering.compactMap(\.trouble) } ?? devices.compactMap(\.trouble)
+        if whyNot == nil, let why = clients?.reason { troubles.append("the open files of processes: \(why)") }
         return DriverAnswer(
-            devices: devices, versions: versions, error: troubles.isEmpty ? nil : troubles.joined(separator: "; "))
+            devices: devices, versions: versions, clients: clients,
+            error: troubles.isEmpty ? nil : troubles.joined(separator: "; "))
     }
 }
 
@@ -201,9 +249,9 @@ extension ObservedDevice {
     /// What kept this device from telling its memory or its processes.
     fileprivate var trouble: String? {
         if case .failed(let why) = compute { return "GPU \(index): \(why)" }
-        if sharesHostMemory != true, let reason = memory.reason { return "GPU \(index): \(reason)" }
+        if sharesHostMemory != true, driver == nil, let reason = memory.reason { return "GPU \(index): \(reason)" }
         for list in [graphics, mps] { if case .failed(let why) = list { return "GPU \(index): \(why)" } }
-        if [compute, graphics, mps].contains(where: \.isFull) {
+        if vendor == .nvidia, [compute, graphics, mps].contains(where: \.isFull) {
             return
                 "GPU \(index): the driver lists no more than \(ListReading.capacity) processes, and there may be more"
         }

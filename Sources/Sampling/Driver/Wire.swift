@@ -94,9 +94,13 @@ extension WireWriter {
         for field in [device.uuid, device.name, device.pci, device.parentIndex] { optional(field) { $0.text($1) } }
         for field in [device.gpuInstance, device.computeInstance] { optional(field) { $0.number($1) } }
         reading(device.memory) { writer, memory in
-            for amount in [memory.total, memory.used, memory.free] { writer.number(amount) }
+            writer.number(memory.total)
+            for amount in [memory.used, memory.free] { writer.optional(amount) { $0.number($1) } }
             writer.number(UInt8(memory.tellsReserved ? 1 : 0))
+            for text in [memory.source, memory.whyNoUse] { writer.optional(text) { $0.text($1) } }
         }
+        optional(device.driver) { $0.text($1) }
+        optional(device.minors) { writer, minors in writer.list(minors) { $0.number($1) } }
         for flag in [device.sharesHostMemory, device.isDivided] { optional(flag) { $0.number(UInt8($1 ? 1 : 0)) } }
         reading(device.utilizationPercent) { $0.number(Int64($1)) }
         for processes in [device.compute, device.graphics, device.mps] { list(processes) }
@@ -146,10 +150,15 @@ extension WireReader {
             parentIndex: try optionalText(), gpuInstance: try optionalNumber(), computeInstance: try optionalNumber(),
             memory: try reading { reader throws(WireError) in
                 ObservedMemory(
-                    total: try reader.number(), used: try reader.number(), free: try reader.number(),
-                    tellsReserved: try reader.number() as UInt8 == 1)
-            },
-            sharesHostMemory: try optionalFlag(), isDivided: try optionalFlag(),
+                    total: try reader.number(), used: try reader.optional { r throws(WireError) in try r.number() },
+                    free: try reader.optional { r throws(WireError) in try r.number() },
+                    tellsReserved: try reader.number() as UInt8 == 1,
+                    source: try reader.optional { r throws(WireError) in try r.text() },
+                    whyNoUse: try reader.optional { r throws(WireError) in try r.text() })
+            }, driver: try optionalText(),
+            minors: try optional { reader throws(WireError) in
+                try reader.list { r throws(WireError) in try r.number() }
+            }, sharesHostMemory: try optionalFlag(), isDivided: try optionalFlag(),
             utilizationPercent: try reading { reader throws(WireError) in Int(try reader.number() as Int64) },
             compute: try listReading(), graphics: try listReading(), mps: try listReading(),
             askedAtTick: try optional { reader throws(WireError) in try reader.number() })

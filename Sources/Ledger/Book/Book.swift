@@ -4,12 +4,13 @@ extension Snapshot {
         let book = Book(observation)
         self.init(
             time: observation.time, host: observation.host, devices: book.devices(), containers: book.containers(),
-            processes: book.processes(), idleContainers: book.idleContainers(), sources: observation.sources)
+            processes: book.processes(), idleContainers: book.idleContainers(),
+            unreadProcesses: observation.clients?.value?.unreadable ?? 0, sources: observation.sources)
     }
 }
 
 /// The observation with every claim placed: what each part of the snapshot is read from.
-private struct Book {
+struct Book {
     let observation: Observation
     /// By the place of a GPU: the places of its MIG instances.
     let instancesOf: [Int: [Int]]
@@ -17,7 +18,10 @@ private struct Book {
     let parentOf: [Int: Int]
     /// By the place of an instance that shares its GPU instance: the one that carries memory and ledger.
     let carrierOf: [Int: Int]
+    /// By the place of a device: it has no memory of its own and uses the host's.
+    let sharing: [Bool]
     let entries: [Entry]
+    let charges: Charges
     let known: [String: (Runtime, EngineContainer)]
 
     struct Entry {
@@ -28,7 +32,10 @@ private struct Book {
     }
 
     /// Why a process on this device has no bytes.
-    private func untold(on device: Int) -> String {
+    func untold(on device: Int) -> String {
+        if let driver = observation.devices[device].driver {
+            return "the kernel's driver \(driver) does not tell what memory this process has"
+        }
         if observation.view.isWSL == true {
             return
                 "on WSL2 Windows manages the GPU's memory (WDDM), and the driver does not tell what a process has of it"
@@ -60,13 +67,26 @@ private struct Book {
         parentOf = parents
         carrierOf = carriers
 
+        let sharing = devices.map { $0.isSharing(observation) }
+        self.sharing = sharing
         let lookup = ProcessLookup(observation)
-        entries = Claims(devices, instancesOf: instances).byDevice.enumerated().flatMap { device, claims in
+        entries = Claims(observation, instancesOf: instances, sharing: sharing).byDevice.enumerated().flatMap {
+            device, claims in
             claims.map { pid, claim in
-                Entry(
-                    pid: pid, device: device, claim: claim, place: lookup.place(of: pid, listedBy: devices[device]))
+                let place =
+                    claim.startTick.map { lookup.place(of: pid, startedAt: $0) }
+                    ?? lookup.place(of: pid, listedBy: devices[device])
+                return Entry(pid: pid, device: device, claim: claim, place: place)
             }
         }
+        charges = Charges(
+            observation.deviceMemory,
+            on: devices.enumerated().compactMap { place, device in
+                guard let pci = device.pci, !sharing[place], instances[place] == nil, parents[place] == nil else {
+                    return nil
+                }
+                return (place, pci)
+            })
         known = observation.engines.reduce(into: [:]) { known, engine in
             for container in engine.containers where known[container.id] == nil {
                 known[container.id] = (engine.runtime, container)
@@ -89,50 +109,12 @@ private struct Book {
         }
     }
 
-    private func memory(of place: Int) -> Device.Memory {
-        let observed = observation.devices[place]
-        if let carrier = carrierOf[place] {
-            let device = observation.devices[carrier]
-            return Device.Memory(
-                sharedWith: device.uuid ?? device.index, source: "nvml",
-                unavailable: "shared with the other compute instances of its GPU instance")
-        }
-        switch observed.memory {
-        case .unknown where observed.sharesHostMemory == true: return sharedMemory(of: place)
-        case .unknown(let reason): return Device.Memory(unavailable: reason)
-        case .known(let told):
-            guard let total = Bytes(told: told.total), let used = Bytes(told: told.used),
-                let free = Bytes(told: told.free)
-            else { return Device.Memory(unavailable: "the driver told amounts that no device has") }
-            return Device.Memory(
-                total: total, used: used, reserved: told.tellsReserved ? total - free - used : nil, free: free,
-                source: "nvml")
-        }
-    }
-
-    /// Of a device that has none of its own: the host's, of which it uses what its processes do.
-    private func sharedMemory(of place: Int) -> Device.Memory {
-        var memory = Device.Memory(kind: .shared, source: "nvml")
-        let told = entries.filter { $0.device == place }.compactMap(\.claim.bytes)
-        if case .failed(let why) = observation.devices[place].compute {
-            memory.unavailable = why
-        } else if told.isEmpty, entries.contains(where: { $0.device == place }) {
-            memory.unavailable = untold(on: place)
-        } else {
-            memory.used = Bytes.sum(told)
-        }
-        memory.total = observation.hostMemory.flatMap { Bytes(told: $0.total) }
-        memory.free = observation.hostMemory.flatMap { Bytes(told: $0.available) }
-        if memory.total == nil { memory.unavailable = "it shares the host's memory, which could not be read" }
-        return memory
-    }
-
     private func ledger(of place: Int, _ entries: [Entry], _ memories: [Device.Memory]) -> DeviceLedger {
         // An instance that shares another's memory has its word for the lists too.
         guard carrierOf[place] == nil else { return DeviceLedger(listsRead: observation.view.seesEveryProcess) }
         let sharing = observation.devices.indices.filter { $0 == place || carrierOf[$0] == place }
         let lists = sharing.map { observation.devices[$0] }
-        for device in lists { if case .failed = device.compute { return DeviceLedger() } }
+        for device in sharing where failure(of: device) != nil { return DeviceLedger() }
 
         func sum(_ holder: Holder) -> Bytes {
             Bytes.sum(entries.filter { $0.place.holder == holder }.compactMap(\.claim.bytes))
@@ -140,10 +122,11 @@ private struct Book {
         let carrying = (instancesOf[place] ?? []).filter { carrierOf[$0] == nil }.map { memories[$0].used }
         let instances = carrying.contains(nil) ? nil : Bytes.sum(carrying.compactMap(\.self))
         var ledger = DeviceLedger(
-            containers: sum(.container), host: sum(.host), gone: sum(.gone), hidden: sum(.hidden), instances: instances)
+            containers: Bytes.sum(sharing.flatMap(containerBytes).compactMap(\.value)), host: sum(.host),
+            gone: sum(.gone), hidden: sum(.hidden), instances: instances)
         if let used = memories[place].used, let instances {
-            let attributed = Bytes.sum(entries.compactMap(\.claim.bytes)).adding(instances)
-            ledger.unattributed = used.subtracting(attributed)
+            let terms = [ledger.containers, ledger.host, ledger.gone, ledger.hidden].compactMap(\.self)
+            ledger.unattributed = used.subtracting(Bytes.sum(terms).adding(instances))
         }
         let othersFailed = lists.contains { device in
             if case .failed = device.graphics { return true }
@@ -151,52 +134,33 @@ private struct Book {
             return false
         }
         // From inside a container a driver leaves out what is not to be seen there.
-        let areCut = lists.contains { [$0.compute, $0.graphics, $0.mps].contains(where: \.isFull) }
+        let isNVIDIAs = observation.devices[place].vendor == .nvidia
+        let areCut =
+            isNVIDIAs && lists.contains { [$0.compute, $0.graphics, $0.mps].contains(where: \.isFull) }
+        let unread = lists.contains { $0.minors != nil } && observation.clients?.value?.unreadable != 0
         ledger.leavesOutOthers =
-            observation.view.inInitialNamespace == false
-            && observation.view.meansOurProcesses(observation.devices[place].vendor)
-        ledger.listsRead = !othersFailed && !areCut && observation.view.seesEveryProcess
+            observation.view.inInitialNamespace == false && observation.view.procIsOwn
+            && (!isNVIDIAs || observation.view.meansOurProcesses(.nvidia))
+        ledger.listsRead = !othersFailed && !areCut && !unread && observation.view.seesEveryProcess
         ledger.complete =
-            instances != nil && !othersFailed && !areCut && entries.allSatisfy { $0.claim.bytes != nil }
+            instances != nil && !othersFailed && !areCut && !unread
+            && entries.allSatisfy { $0.claim.bytes != nil || isCharged($0) }
         return ledger
     }
 
-    // MARK: Containers
-
-    func containers() -> [Container] {
-        let byContainer = Dictionary(grouping: entries.filter { $0.place.container != nil }) { $0.place.container!.id }
-        return byContainer.map { id, entries in
-            var container = describe(id, runtime: entries[0].place.container!.runtime)
-            container.parents = entries.map(\.place.parents).max { $0.count < $1.count } ?? []
-            let byDevice = Dictionary(grouping: entries, by: \.device)
-            container.usage = byDevice.sorted { $0.key < $1.key }.map { usage(on: $0.key, $0.value) }
-            return container
-        }.sorted { Self.order($0.bytes, $0.id, $1.bytes, $1.id) }
+    /// Why it is not known who holds memory on a device.
+    func failure(of place: Int) -> String? {
+        let device = observation.devices[place]
+        if case .failed(let why) = device.compute { return why }
+        // AMD's compute driver has a list beside.
+        if device.minors != nil, device.compute == .absent, let why = observation.clients?.reason { return why }
+        return nil
     }
 
-    func idleContainers() -> [Container] {
-        let holding = Set(entries.compactMap { $0.place.container?.id })
-        let idle = known.values.filter { !holding.contains($0.1.id) }
-        return idle.map { describe($0.1.id, runtime: $0.0) }.sorted { ($0.name ?? $0.id) < ($1.name ?? $1.id) }
-    }
-
-    private func usage(on device: Int, _ entries: [Entry]) -> Container.Usage {
-        let bytes = entries.compactMap(\.claim.bytes)
-        var complete = bytes.count == entries.count
-        if case .failed = observation.devices[device].compute { complete = false }
-        return Container.Usage(
-            device: device, bytes: bytes.isEmpty ? nil : Bytes.sum(bytes), complete: complete,
-            unavailable: bytes.isEmpty ? untold(on: device) : nil, source: "nvml", pids: entries.map(\.pid).sorted())
-    }
-
-    private func describe(_ id: String, runtime: Runtime) -> Container {
-        let engine = known[id]
-        let limit = observation.ramLimits[id]
-        return Container(
-            id: id, name: engine?.1.name, image: engine?.1.image, runtime: engine?.0 ?? runtime, known: engine != nil,
-            parents: [], labels: engine?.1.labels ?? [:], ramLimit: limit?.value?.flatMap { Bytes(exactly: $0) },
-            ramLimitUnavailable: limit == nil
-                ? "its cgroup was not read" : limit?.reason, usage: [])
+    /// Its container's memory is told without it.
+    private func isCharged(_ entry: Entry) -> Bool {
+        guard let container = entry.place.container?.id else { return false }
+        return charges.bytes[.init(container: container, device: entry.device)] != nil
     }
 
     // MARK: Processes
@@ -214,7 +178,8 @@ private struct Book {
                 bytes: entry.claim.bytes,
                 unavailable: entry.claim.bytes == nil ? untold(on: entry.device) : nil,
                 types: ProcessType.allCases.filter(entry.claim.types.contains), holder: entry.place.holder,
-                container: entry.place.container?.id)
+                container: entry.place.container?.id,
+                evicted: entry.claim.evicted.flatMap { $0 > 0 ? $0 : nil }, countedWith: entry.claim.countedWith)
         }
     }
 
@@ -229,7 +194,7 @@ private struct Book {
     }
 
     /// Largest first, unknown last, then by identity.
-    private static func order<ID: Comparable>(_ left: Bytes?, _ leftID: ID, _ right: Bytes?, _ rightID: ID) -> Bool {
+    static func order<ID: Comparable>(_ left: Bytes?, _ leftID: ID, _ right: Bytes?, _ rightID: ID) -> Bool {
         left == right ? leftID < rightID : (left ?? .min) > (right ?? .min)
     }
 }

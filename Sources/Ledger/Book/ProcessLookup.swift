@@ -30,6 +30,12 @@ struct ProcessLookup {
         return place(of: pid)
     }
 
+    /// Of a process whose own files told of it.
+    func place(of pid: UInt32, startedAt startTick: Int64) -> ProcessPlace {
+        if let process = processes[pid], process.startTick != startTick, process.startTick != 0 { return .gone }
+        return place(of: pid)
+    }
+
     /// Of a PID in the /proc that was read.
     func place(of pid: UInt32) -> ProcessPlace {
         guard let process = processes[pid] else { return view.seesEveryProcess ? .gone : .hidden }
@@ -54,10 +60,13 @@ struct ProcessLookup {
 
 extension ProcessView {
     /// Whether a PID of this driver's lists names a process of the /proc that was read. NVIDIA's driver tells PIDs of the
-    /// caller's namespace since 535.113.01, before that of the initial one (open-gpu-kernel-modules, os_find_ns_pid).
+    /// caller's namespace since 535.113.01, before that of the initial one (open-gpu-kernel-modules, os_find_ns_pid); AMD's
+    /// compute driver always those of the initial one (kernel, kfd_process.c); from others there are no lists.
     func meansOurProcesses(_ vendor: Vendor) -> Bool {
         if inInitialNamespace != false { return procIsOwn }
-        guard vendor == .nvidia, let driver = nvidiaDriver else { return false }
+        // Another /proc than our own namespace's is the host's, brought into the container.
+        guard vendor == .nvidia else { return !procIsOwn }
+        guard let driver = nvidiaDriver else { return false }
         let numbers = driver.split(separator: ".").compactMap { Int($0) }
         guard numbers.count >= 2 else { return false }
         let translates = (numbers[0], numbers[1]) >= (535, 113)

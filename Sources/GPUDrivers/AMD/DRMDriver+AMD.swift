@@ -1,0 +1,110 @@
+import HostFS
+import Ledger
+
+extension DRMDriver {
+    func observeAMD(_ gpu: KernelGPU, _ unread: ObservedDevice) -> [ObservedDevice] {
+        var whole = unread
+        whole.memory = memory(of: gpu)
+        whole.sharesHostMemory = sharesHostMemory(gpu)
+        whole.utilizationPercent = utilization(of: gpu)
+        let lists = kfd.processes()
+        guard gpu.nodes.count > 1 else {
+            whole.compute = list(of: gpu.nodes.first, in: lists)
+            return [whole]
+        }
+        let partitions = gpu.nodes.enumerated().map { place, node in
+            var part = partition(node, place, of: whole)
+            part.compute = list(of: node, in: lists)
+            return part
+        }
+        let theirs = Set(partitions.flatMap { $0.minors ?? [] })
+        whole.minors = whole.minors?.filter { !theirs.contains($0) }
+        return [whole] + partitions
+    }
+
+    private func list(of node: KFDNode?, in lists: [UInt32: ListReading]?) -> ListReading {
+        guard let node, let lists else { return .absent }
+        guard let id = node.gpuID else {
+            return .failed("the compute driver does not tell the number of node \(node.number)")
+        }
+        return lists[id] ?? .read([])
+    }
+
+    private func memory(of gpu: KernelGPU) -> Reading<ObservedMemory> {
+        guard let device = gpu.device else {
+            // The compute driver alone is to be seen.
+            let sizes = gpu.nodes.map(\.memory)
+            guard !sizes.contains(nil) else { return .unknown("the compute driver does not tell its size") }
+            // Each partition's node repeats what is in use of the whole GPU.
+            return .known(Self.memory(sizes.compactMap(\.self).reduce(0, &+), used: gpu.nodes[0].used, "kfd"))
+        }
+        return device.reading("mem_info_vram_total").map { total in
+            Self.memory(total, used: device.reading("mem_info_vram_used").value, "sysfs")
+        }
+    }
+
+    private static func memory(_ total: UInt64, used: UInt64?, _ source: String) -> ObservedMemory {
+        ObservedMemory(
+            total: total, used: used, free: used.flatMap { $0 <= total ? total - $0 : nil }, tellsReserved: false,
+            source: source, whyNoUse: used == nil ? Self.sumOfProcesses : nil)
+    }
+
+    static let sumOfProcesses = "the kernel does not tell what is in use there: its processes' sum stands for it"
+
+    /// A GPU in the processor whose memory set aside is smaller than what it may use of the host's: then the kernel itself
+    /// prefers the host's (amdgpu_ttm.c, apu_prefer_gtt; since 6.10 for its compute driver). One to which the firmware gave
+    /// more has memory of its own.
+    private func sharesHostMemory(_ gpu: KernelGPU) -> Bool {
+        guard let device = gpu.device, isInProcessor(gpu) else { return false }
+        guard let own = device.number("mem_info_vram_total"), let hosts = device.number("mem_info_gtt_total") else {
+            return true
+        }
+        return own < hosts
+    }
+
+    /// No file says so outright. The version of the graphics core tells by the kernel's own list (amdgpu_discovery.c); so does
+    /// a label of hwmon, northbridge voltage, which these alone have (amdgpu_pm.c); and of MI300A, which both leave out, the
+    /// device's number.
+    private func isInProcessor(_ gpu: KernelGPU) -> Bool {
+        if gpu.nodes.contains(where: \.hasCPU) { return true }
+        guard let device = gpu.device else { return false }
+        let core = ["major", "minor", "revision"].map { device.number("ip_discovery/die/0/GC/0/\($0)") }
+        if let major = core[0], let minor = core[1], let revision = core[2] {
+            if Self.coresInProcessors.contains("\(major).\(minor).\(revision)") || (major, minor) == (11, 5) {
+                return true
+            }
+        }
+        return device.deviceID == 0x74A0
+            || device.names(in: "hwmon").contains { device.text("hwmon/\($0)/in1_label") == "vddnb" }
+    }
+
+    private static let coresInProcessors: Set = [
+        "9.1.0", "9.2.2", "9.3.0", "10.1.3", "10.1.4", "10.3.1", "10.3.3", "10.3.6", "10.3.7", "11.0.1", "11.0.4",
+    ]
+
+    private func utilization(of gpu: KernelGPU) -> Reading<Int> {
+        guard let device = gpu.device else { return .unknown("the compute driver does not tell it") }
+        if device.sleeps { return .unknown("the GPU sleeps, and asking would wake it") }
+        // Kernels since 6.13 refuse with EPERM, whoever asks, while it sleeps; older ones would wake it (amdgpu_pm.c).
+        switch device.reading("gpu_busy_percent") {
+        case .unknown(let why): return .unknown(why)
+        case .known(let percent) where percent <= 100: return .known(Int(percent))
+        case .known(let percent): return .unknown("the driver told \(percent) percent")
+        }
+    }
+
+    /// - Parameter place: among the GPU's nodes, where the numbers that these tell do not differ.
+    private func partition(_ node: KFDNode, _ place: Int, of whole: ObservedDevice) -> ObservedDevice {
+        var part = whole
+        part.isDivided = nil
+        part.index = "\(whole.index):\(place)"
+        part.uuid = whole.uuid.map { "\($0):\(place)" }
+        part.parentIndex = whole.index
+        part.minors = node.renderMinor.map { [$0] } ?? []
+        part.memory =
+            node.memory.map { .known(Self.memory($0, used: nil, "kfd")) }
+            ?? .unknown("the compute driver does not tell its size")
+        part.utilizationPercent = .unknown("the kernel tells it of the whole GPU")
+        return part
+    }
+}

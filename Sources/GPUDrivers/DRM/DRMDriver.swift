@@ -1,0 +1,136 @@
+import HostFS
+import Ledger
+
+/// The GPUs that the kernel's own drivers run, as /sys and the devices themselves tell of them: AMD's, Intel's, and those of
+/// small boards. NVIDIA's are asked through its library. The calls can block where a driver hangs: make them where that can be
+/// borne.
+package struct DRMDriver: Sendable {
+    let kfd: KFDFS
+    /// By vendor and place on the bus, which is the order in which the vendors' own tools count.
+    package let gpus: [KernelGPU]
+
+    package init(sysfs: String) {
+        kfd = KFDFS(sysfs: sysfs)
+        gpus = KernelGPU.all(DRMFS(sysfs: sysfs).devices(), kfd.nodes())
+    }
+
+    /// A GPU, and then its partitions.
+    ///
+    /// - Parameter clock: uptime in ticks.
+    package func observe(_ gpu: KernelGPU, clock: () -> Int64?) -> [ObservedDevice] {
+        var device = gpu.unread
+        device.askedAtTick = clock()
+        switch gpu.vendor {
+        case .amd: return observeAMD(gpu, device)
+        case .intel: observeIntel(gpu, into: &device)
+        default:
+            device.sharesHostMemory = true
+            device.memory = .unknown("it has no memory of its own")
+        }
+        return [device]
+    }
+}
+
+/// A GPU of a kernel driver, before anything was asked of it.
+package struct KernelGPU: Sendable {
+    package var vendor: Vendor
+    /// The host's number for it among its vendor's.
+    package var index = ""
+    var device: DRMDevice?
+    /// Of AMD's compute driver; several where the GPU is divided.
+    var nodes: [KFDNode] = []
+
+    private var pci: String? { device?.pci ?? nodes.first?.pci }
+
+    /// These drivers serve a GPU of a small board: it has no memory of its own. A driver that is not among them shows its GPU
+    /// where some program uses it and the driver tells how much.
+    private static let sharing = ["panthor", "panfrost", "v3d", "msm", "msm_dpu", "adreno"]
+    /// What tells nothing of processes' memory, or tells it otherwise: NVIDIA's own and the free one for its cards, and the
+    /// drivers of displays that are no GPUs.
+    private static let others = [
+        "nvidia", "nouveau", "nova", "nova-core", "ast", "mgag200", "simple-framebuffer", "bochs-drm",
+    ]
+
+    static func all(_ devices: [DRMDevice], _ nodes: [KFDNode]) -> [KernelGPU] {
+        var gpus = devices.compactMap { device -> KernelGPU? in
+            // The partitions of a divided GPU have device files at a platform device each (kernel, amdgpu_xcp_drv.c).
+            guard let vendor = vendor(of: device), !device.driver.hasPrefix("amdgpu_xcp") else { return nil }
+            return KernelGPU(vendor: vendor, device: device)
+        }
+        for node in nodes {
+            if let place = gpus.firstIndex(where: { $0.vendor == .amd && $0.pci == node.pci }) {
+                gpus[place].nodes.append(node)
+            } else {
+                gpus.append(KernelGPU(vendor: .amd, nodes: [node]))
+            }
+        }
+        let order: [Vendor] = [.nvidia, .amd, .intel, .other]
+        gpus.sort { left, right in
+            let places = [left, right].map { order.firstIndex(of: $0.vendor) ?? order.count }
+            return (places[0], left.id) < (places[1], right.id)
+        }
+        var counts: [Vendor: Int] = [:]
+        for place in gpus.indices {
+            gpus[place].index = String(counts[gpus[place].vendor, default: 0])
+            counts[gpus[place].vendor, default: 0] += 1
+        }
+        return gpus
+    }
+
+    private var id: String { device?.id ?? pci ?? "" }
+
+    private static func vendor(of device: DRMDevice) -> Vendor? {
+        switch device.driver {
+        case "amdgpu", "radeon": .amd
+        case "i915", "xe": .intel
+        case let driver where others.contains(driver): nil
+        default: device.renderNode == nil ? nil : .other
+        }
+    }
+
+    /// A driver that is not known to tell anything shows its GPU once it does.
+    package static func isShown(_ device: ObservedDevice, _ clients: [DRMClient]) -> Bool {
+        guard device.vendor == .other, let driver = device.driver, !sharing.contains(driver) else { return true }
+        return clients.contains { client in
+            client.minor.map { device.minors?.contains($0) == true } == true && !client.regions.isEmpty
+        }
+    }
+
+    /// What is known without asking.
+    var unread: ObservedDevice {
+        var unread = ObservedDevice(
+            index: index, vendor: vendor, uuid: uuid, name: name, pci: pci, memory: .unknown("it was not asked"),
+            driver: device?.driver ?? "amdgpu", minors: device?.nodes.map(\.minor) ?? nodes.compactMap(\.renderMinor),
+            utilizationPercent: .unknown("the kernel's driver does not tell it in /sys"), compute: .absent)
+        unread.isDivided = nodes.count > 1 ? true : nil
+        return unread
+    }
+
+    /// One that does not answer.
+    package func unreadable(why: String) -> ObservedDevice {
+        var device = unread
+        device.memory = .unknown(why)
+        device.utilizationPercent = .unknown(why)
+        device.compute = .failed(why)
+        return device
+    }
+
+    /// As ROCm names it (ROCR-Runtime, "GPU-" and unique_id in 16 digits); a GPU that has no such number by where it sits.
+    private var uuid: String? {
+        if let id = device?.text("unique_id").flatMap({ UInt64($0, radix: 16) }) ?? nodes.first?.uniqueID, id != 0 {
+            return "GPU-" + hex(id, 16)
+        }
+        return device?.id ?? pci
+    }
+
+    private var name: String? {
+        // Boards of servers carry it (kernel, amdgpu_fru_eeprom.c).
+        if let product = device?.text("product_name") { return product.hasPrefix("AMD") ? product : "AMD \(product)" }
+        let vendorID = device?.vendorID ?? (vendor == .amd ? 0x1002 : nil)
+        let deviceID = device?.deviceID ?? nodes.first?.deviceID
+        if let known = ProductNames.name(vendor: vendorID, device: deviceID) { return known }
+        guard let vendorID, let deviceID else { return device?.driver }
+        let maker = vendor == .amd ? "AMD" : vendor == .intel ? "Intel" : "GPU"
+        return "\(maker) \(hex(UInt64(vendorID), 4)):\(hex(UInt64(deviceID), 4))"
+    }
+}

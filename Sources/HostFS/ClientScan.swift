@@ -1,0 +1,203 @@
+import Glibc
+import Ledger
+
+/// Finds the files of DRM devices that processes have open. Keeps between scans what spares the next one a look. Used by one
+/// thread.
+///
+/// Every descriptor's link is read each time, because a number may mean another file by then; its fdinfo is opened only where
+/// the link leads to a DRM device. All of a process's files are read through its one open `fd` folder, which belongs to that
+/// process alone.
+package final class ClientScan {
+    private let root: String
+    /// Descriptors of DRM devices whose driver tells nothing of them.
+    private var silent: [UInt32: Silent] = [:]
+    private var link = [UInt8](repeating: 0, count: 64)
+    private var buffer = [UInt8](repeating: 0, count: 1 << 16)
+
+    private struct Silent {
+        var startTick: Int64
+        /// When they were looked at, in seconds of the monotonic clock.
+        var since: Double
+        /// By descriptor.
+        var minors: [UInt32: UInt32?] = [:]
+    }
+
+    /// Seconds after which descriptors that told nothing are opened again.
+    private static let freshness = 10.0
+    private var now = 0.0
+    /// Whoever asks a device opens it, and is no holder of its memory.
+    private let ownPID: UInt32?
+
+    package init(_ proc: ProcFS) {
+        root = proc.root
+        ownPID = proc.isOwn && FileReading.isLink("\(proc.root)/self") ? UInt32(getpid()) : nil
+    }
+
+    /// - Throws: where the processes cannot be listed at all.
+    package func read() throws(FileError) -> ClientList {
+        guard let folder = opendir(root) else { throw FileError(path: root, code: errno) }
+        defer { closedir(folder) }
+        let place = dirfd(folder)
+        now = Self.monotonicSeconds()
+        var list = ClientList(clients: [], unreadable: 0)
+        var silent: [UInt32: Silent] = [:]
+        while let entry = readdir(folder) {
+            guard let pid = Self.number(entry) else { continue }
+            read(pid, in: place, into: &list, &silent)
+        }
+        self.silent = silent
+        return list
+    }
+
+    private func read(_ pid: UInt32, in proc: Int32, into list: inout ClientList, _ silent: inout [UInt32: Silent]) {
+        if pid == ownPID { return }
+        guard let folder = Self.folder("\(pid)/fd", in: proc) else {
+            guard [EACCES, EPERM].contains(errno), hasDescriptors(pid, in: proc) else { return }
+            if !readWithoutLinks(pid, in: proc, into: &list, &silent) { list.unreadable += 1 }
+            return
+        }
+        defer { closedir(folder) }
+        let place = dirfd(folder)
+        var open: [(descriptor: UInt32, minor: UInt32?)] = []
+        while let entry = readdir(folder) {
+            let found = withUnsafePointer(to: &entry.pointee.d_name.0) { minor(of: $0, in: place) }
+            if let minor = found, let descriptor = Self.number(entry) { open.append((descriptor, minor)) }
+        }
+        if !open.isEmpty { read(open, of: pid, in: place, into: &list, &silent) }
+    }
+
+    /// CAP_SYS_PTRACE opens another user's fdinfo, and not the folder of the links beside it (kernel, fs/proc/fd.c). Then every
+    /// descriptor has to be opened once, and those that are no client again only after a while.
+    private func readWithoutLinks(
+        _ pid: UInt32, in proc: Int32, into list: inout ClientList, _ silent: inout [UInt32: Silent]
+    ) -> Bool {
+        guard let folder = Self.folder("\(pid)/fdinfo", in: proc) else { return false }
+        defer { closedir(folder) }
+        var open: [(descriptor: UInt32, minor: UInt32?)] = []
+        while let entry = readdir(folder) {
+            if let descriptor = Self.number(entry) { open.append((descriptor, nil)) }
+        }
+        if !open.isEmpty { read(open, of: pid, in: dirfd(folder), into: &list, &silent) }
+        return true
+    }
+
+    /// - Parameter folder: one of the process's own, which belongs to that process alone.
+    private func read(
+        _ open: [(descriptor: UInt32, minor: UInt32?)], of pid: UInt32, in folder: Int32, into list: inout ClientList,
+        _ silent: inout [UInt32: Silent]
+    ) {
+        guard let text = bytes("../stat", in: folder),
+            let startTick = ProcessStat(String(decoding: text, as: UTF8.self))?.startTick
+        else { return }
+        let known = self.silent[pid].flatMap { known in
+            known.startTick == startTick && now - known.since < Self.freshness ? known : nil
+        }
+        var quiet = Silent(startTick: startTick, since: known?.since ?? now)
+        var met: Set<ClientKey> = []
+        for (descriptor, minor) in open {
+            if let before = known?.minors[descriptor], before == minor {
+                quiet.minors[descriptor] = .some(minor)
+                continue
+            }
+            guard let text = bytes("../fdinfo/\(descriptor)", in: folder) else { continue }
+            let info = FDInfo(text)
+            guard info.driver != nil, let id = info.client else {
+                quiet.minors[descriptor] = .some(minor)
+                continue
+            }
+            // One file under several numbers.
+            guard met.insert(ClientKey(id: id, pci: info.pci, minor: info.pci == nil ? minor : nil)).inserted else {
+                continue
+            }
+            list.clients.append(
+                DRMClient(
+                    pid: pid, startTick: startTick, id: id, pci: info.pci, minor: minor, regions: info.regions,
+                    evicted: info.evicted, hasComputed: info.hasComputed, hasDrawn: info.hasDrawn))
+        }
+        if !quiet.minors.isEmpty { silent[pid] = quiet }
+    }
+
+    private static func folder(_ path: String, in place: Int32) -> OpaquePointer? {
+        let fd = openat(place, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard fd >= 0 else { return nil }
+        guard let folder = fdopendir(fd) else {
+            close(fd)
+            return nil
+        }
+        return folder
+    }
+
+    private struct ClientKey: Hashable {
+        var id: UInt64
+        var pci: String?
+        var minor: UInt32?
+    }
+
+    /// The minor number of the DRM device that a descriptor leads to; nil where it leads elsewhere.
+    private func minor(of name: UnsafePointer<CChar>, in folder: Int32) -> UInt32? {
+        let count = link.withUnsafeMutableBytes { readlinkat(folder, name, $0.baseAddress!, $0.count) }
+        guard count > 5 else { return nil }
+        return link.withUnsafeBytes { link -> UInt32? in
+            guard memcmp(link.baseAddress!, "/dev/", 5) == 0 else { return nil }
+            if count > 9, memcmp(link.baseAddress!, "/dev/dri/", 9) == 0 {
+                let digits = link[9..<count].reversed().prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+                return UInt32(String(decoding: digits.reversed(), as: UTF8.self))
+            }
+            // An engine may give a device another name (`--device /dev/dri/renderD128:/dev/gpu`); that the descriptors of
+            // nearly everybody lead to these is known.
+            for usual in ["null", "pts/", "tty", "urandom", "zero", "nvidia", "kfd", "shm/", "ptmx", "fuse"] {
+                if count >= 5 + usual.utf8.count, memcmp(link.baseAddress! + 5, usual, usual.utf8.count) == 0 {
+                    return nil
+                }
+            }
+            var status = Glibc.stat()
+            guard fstatat(folder, name, &status, 0) == 0, status.st_mode & S_IFMT == S_IFCHR else { return nil }
+            // DRM_MAJOR (kernel, include/drm/drm_file.h), in the layout of makedev(3).
+            let (major, minor) = (status.st_rdev >> 8 & 0xFFF, status.st_rdev & 0xFF | status.st_rdev >> 12 & 0xFFF00)
+            return major == 226 ? UInt32(minor) : nil
+        }
+    }
+
+    /// Kernel threads and the dead have none, and nobody's rights are enough to be told so.
+    private func hasDescriptors(_ pid: UInt32, in proc: Int32) -> Bool {
+        guard let text = bytes("\(pid)/stat", in: proc), let stat = ProcessStat(String(decoding: text, as: UTF8.self))
+        else { return true }
+        return !stat.isKernelThread && !stat.isDead
+    }
+
+    private func bytes(_ path: String, in folder: Int32) -> ArraySlice<UInt8>? {
+        let fd = openat(folder, path, O_RDONLY | O_CLOEXEC)
+        guard fd >= 0 else { return nil }
+        defer { close(fd) }
+        var have = 0
+        while have < buffer.count {
+            let count = buffer.withUnsafeMutableBytes { Glibc.read(fd, $0.baseAddress! + have, $0.count - have) }
+            if count < 0 && errno == EINTR { continue }
+            guard count >= 0 else { return nil }
+            if count == 0 { break }
+            have += count
+        }
+        return buffer[..<have]
+    }
+
+    private static func monotonicSeconds() -> Double {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+    }
+
+    private static func number(_ entry: UnsafeMutablePointer<dirent>) -> UInt32? {
+        withUnsafePointer(to: &entry.pointee.d_name.0) { name in
+            var number: UInt32 = 0
+            var place = name
+            guard place.pointee != 0 else { return nil }
+            while place.pointee != 0 {
+                let digit = UInt8(bitPattern: place.pointee)
+                guard UInt8(ascii: "0")...UInt8(ascii: "9") ~= digit, number < 400_000_000 else { return nil }
+                number = number * 10 + UInt32(digit - UInt8(ascii: "0"))
+                place += 1
+            }
+            return number
+        }
+    }
+}

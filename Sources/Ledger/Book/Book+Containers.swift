@@ -1,0 +1,65 @@
+extension Book {
+    func containers() -> [Container] {
+        let held = Dictionary(grouping: entries.filter { $0.place.container != nil }) { $0.place.container!.id }
+        let charged = Set(charges.bytes.keys.map(\.container))
+        return Set(held.keys).union(charged).map { id in
+            let entries = held[id] ?? []
+            let place = charges.containers[id]
+            var container = describe(
+                id, runtime: entries.first?.place.container?.runtime ?? place?.container.runtime ?? .unknown)
+            container.parents =
+                (entries.map(\.place.parents) + [place?.parents ?? []]).max { $0.count < $1.count } ?? []
+            let byDevice = Dictionary(grouping: entries, by: \.device)
+            container.usage = observation.devices.indices.compactMap { device in
+                let isCharged = charges.bytes[.init(container: id, device: device)] != nil
+                guard isCharged || byDevice[device] != nil else { return nil }
+                return usage(of: id, on: device, byDevice[device] ?? [])
+            }
+            return container
+        }.sorted { Self.order($0.bytes, $0.id, $1.bytes, $1.id) }
+    }
+
+    func idleContainers() -> [Container] {
+        let holding = Set(entries.compactMap { $0.place.container?.id }).union(charges.bytes.keys.map(\.container))
+        let idle = known.values.filter { !holding.contains($0.1.id) }
+        return idle.map { describe($0.1.id, runtime: $0.0) }.sorted { ($0.name ?? $0.id) < ($1.name ?? $1.id) }
+    }
+
+    /// What each container has of a device, by its id: what the kernel charged to its cgroup, else what its processes have.
+    func containerBytes(on device: Int) -> [String: Bytes] {
+        var bytes: [String: Bytes] = [:]
+        for entry in entries where entry.device == device {
+            guard let id = entry.place.container?.id else { continue }
+            bytes[id] = (bytes[id] ?? 0).adding(entry.claim.bytes ?? 0)
+        }
+        for (key, charged) in charges.bytes where key.device == device { bytes[key.container] = charged }
+        return bytes
+    }
+
+    /// A charge of 0 beside memory that the driver sees is of a driver that does not charge.
+    private func usage(of container: String, on device: Int, _ entries: [Entry]) -> Container.Usage {
+        let key = Charges.Key(container: container, device: device)
+        let pids = entries.map(\.pid).sorted()
+        if let charged = charges.bytes[key] {
+            return Container.Usage(
+                device: device, bytes: charged, complete: true, limit: charges.limits[key], source: "dmem", pids: pids)
+        }
+        let bytes = entries.compactMap(\.claim.bytes)
+        var complete = bytes.count == entries.count
+        if failure(of: device) != nil { complete = false }
+        return Container.Usage(
+            device: device, bytes: bytes.isEmpty ? nil : Bytes.sum(bytes), complete: complete,
+            unavailable: bytes.isEmpty ? untold(on: device) : nil, limit: charges.limits[key],
+            source: sources(of: entries), pids: pids)
+    }
+
+    private func describe(_ id: String, runtime: Runtime) -> Container {
+        let engine = known[id]
+        let limit = observation.ramLimits[id]
+        return Container(
+            id: id, name: engine?.1.name, image: engine?.1.image, runtime: engine?.0 ?? runtime, known: engine != nil,
+            parents: [], labels: engine?.1.labels ?? [:], ramLimit: limit?.value?.flatMap { Bytes(exactly: $0) },
+            ramLimitUnavailable: limit == nil
+                ? "its cgroup was not read" : limit?.reason, usage: [])
+    }
+}

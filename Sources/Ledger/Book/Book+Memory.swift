@@ -1,0 +1,110 @@
+extension Book {
+    func memory(of place: Int) -> Device.Memory {
+        let observed = observation.devices[place]
+        if let carrier = carrierOf[place] {
+            let device = observation.devices[carrier]
+            return Device.Memory(
+                sharedWith: device.uuid ?? device.index, source: "nvml",
+                unavailable: "shared with the other compute instances of its GPU instance")
+        }
+        switch observed.memory {
+        case .unknown where sharing[place]: return sharedMemory(of: place)
+        case .known where sharing[place] && observed.driver != nil: return sharedMemory(of: place)
+        case .unknown(let reason): return charged(place) ?? processesAlone(of: place, reason)
+        case .known(let told): return own(told, of: place)
+        }
+    }
+
+    private func own(_ told: ObservedMemory, of place: Int) -> Device.Memory {
+        guard let total = Bytes(told: told.total) else { return Self.implausible }
+        var memory = Device.Memory(total: total, source: told.source ?? "nvml")
+        if let used = told.used {
+            guard let used = Bytes(told: used), let free = told.free.map({ Bytes(told: $0) }) ?? total - used else {
+                return Self.implausible
+            }
+            memory.used = used
+            memory.free = free
+            memory.reserved = told.tellsReserved ? total - free - used : nil
+            return memory
+        }
+        if let charged = charged(place) { return charged }
+        memory.used = processesBytes(on: place)
+        memory.unavailable = told.whyNoUse
+        return memory
+    }
+
+    private static let implausible = Device.Memory(unavailable: "the driver told amounts that no device has")
+
+    /// What the dmem controller says of the device as a whole; nil where it does not know it.
+    private func charged(_ place: Int) -> Device.Memory? {
+        guard let whole = observation.deviceMemory?.first(where: { $0.path == "/" }),
+            let pci = observation.devices[place].pci, parentOf[place] == nil,
+            let total = whole.capacity?.ofDevice(at: pci).flatMap({ Bytes(told: $0) })
+        else { return nil }
+        let used = whole.current.ofDevice(at: pci).flatMap { Bytes(told: $0) }
+        return Device.Memory(total: total, used: used, free: used.map { total.subtracting($0) }, source: "dmem")
+    }
+
+    /// Of a device that tells nothing but through its processes.
+    private func processesAlone(of place: Int, _ reason: String) -> Device.Memory {
+        guard observation.devices[place].driver != nil, let used = processesBytes(on: place) else {
+            return Device.Memory(unavailable: reason)
+        }
+        return Device.Memory(
+            used: used, source: sources(of: entries.filter { $0.device == place }), unavailable: reason)
+    }
+
+    /// Of a device that has none of its own: the host's, of which it uses what its processes do.
+    private func sharedMemory(of place: Int) -> Device.Memory {
+        let own = entries.filter { $0.device == place }
+        var memory = Device.Memory(kind: .shared, source: sources(of: own, or: observation.devices[place]))
+        if let why = failure(of: place) {
+            memory.unavailable = why
+        } else if own.allSatisfy({ $0.claim.bytes == nil }), !own.isEmpty {
+            memory.unavailable = untold(on: place)
+        } else {
+            memory.used = Bytes.sum(own.compactMap(\.claim.bytes))
+            let setAside = Bytes.sum(own.map(\.claim.setAside))
+            memory.setAside = setAside > 0 ? setAside : nil
+        }
+        memory.total = observation.hostMemory.flatMap { Bytes(told: $0.total) }
+        memory.free = observation.hostMemory.flatMap { Bytes(told: $0.available) }
+        if memory.total == nil { memory.unavailable = "it shares the host's memory, which could not be read" }
+        return memory
+    }
+
+    /// The sum of what is known of its processes, in place of a number that the driver keeps to itself; nil where its lists
+    /// could not be read.
+    private func processesBytes(on place: Int) -> Bytes? {
+        if failure(of: place) != nil { return nil }
+        let amounts = entries.filter { $0.device == place }.map(\.claim.bytes)
+        let known = amounts.compactMap(\.self)
+        return known.isEmpty && !amounts.isEmpty ? nil : Bytes.sum(known)
+    }
+
+    /// Who told what these processes hold.
+    func sources(of entries: [Entry], or device: ObservedDevice? = nil) -> String {
+        let told = Set(entries.filter { $0.claim.bytes != nil }.map(\.claim.source.rawValue))
+        if !told.isEmpty { return told.sorted().joined(separator: "+") }
+        let place = entries.first?.device
+        let driver = device ?? place.map { observation.devices[$0] }
+        return driver?.driver == nil ? "nvml" : "fdinfo"
+    }
+}
+
+extension ObservedDevice {
+    /// Whether it has no memory of its own.
+    ///
+    /// An Intel GPU that was not asked is told by what its clients have, and by its place: those in the processor are device 2
+    /// of the first bus (nvtop, extract_gpuinfo_intel.c).
+    func isSharing(_ observation: Observation) -> Bool {
+        if let sharesHostMemory { return sharesHostMemory }
+        guard vendor == .intel, driver != nil, let pci else { return false }
+        let whole = observation.deviceMemory?.first { $0.path == "/" }
+        if whole?.capacity?.ofDevice(at: pci) != nil { return false }
+        let hasOwn = observation.clients?.value?.clients.contains { client in
+            client.pci == pci && client.regions.contains { $0.isDevices && !$0.isStolen }
+        }
+        return hasOwn != true && pci == "0000:00:02.0"
+    }
+}

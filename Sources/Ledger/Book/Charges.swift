@@ -1,0 +1,46 @@
+/// What the dmem controller says of containers and devices, container by container: the kernel's charge of a cgroup has those
+/// of the cgroups in it, so what belongs to containers inside a container is taken off it.
+struct Charges {
+    struct Key: Hashable {
+        var container: String
+        /// Place in the observation's devices.
+        var device: Int
+    }
+
+    /// More than 0.
+    private(set) var bytes: [Key: Bytes] = [:]
+    private(set) var limits: [Key: Bytes] = [:]
+    /// By id: the container itself, and the ids of those around it.
+    private(set) var containers: [String: (container: CgroupContainer, parents: [String])] = [:]
+
+    /// - Parameter places: devices whose own memory the controller can count, with the PCI address of each. Of a divided GPU
+    ///   it counts the whole, and of one that uses the host's memory, what the firmware set aside for it alone.
+    init(_ cgroups: [ChargedCgroup]?, on places: [(place: Int, pci: String)]) {
+        for cgroup in cgroups ?? [] {
+            let chain = ContainerPath.containers(of: cgroup.path[...])
+            guard let container = chain.last, container.path == cgroup.path else { continue }
+            let parents = chain.dropLast().map(\.id)
+            containers[container.id] = (container, parents)
+            for (device, pci) in places {
+                let key = Key(container: container.id, device: device)
+                if let limit = cgroup.limits.ofDevice(at: pci).flatMap({ Bytes(told: $0) }) { limits[key] = limit }
+                guard let charged = cgroup.current.ofDevice(at: pci).flatMap({ Bytes(told: $0) }), charged > 0 else {
+                    continue
+                }
+                bytes[key, default: 0] = (bytes[key] ?? 0).adding(charged)
+                if let around = parents.last {
+                    let outer = Key(container: around, device: device)
+                    bytes[outer] = (bytes[outer] ?? 0).subtracting(charged)
+                }
+            }
+        }
+        bytes = bytes.filter { $0.value > 0 }
+    }
+}
+
+extension CgroupMembership {
+    /// Whether a path is that of a container itself, and not of something in it or around it.
+    package static func isContainer(_ path: String) -> Bool {
+        ContainerPath.containers(of: path[...]).last?.path == path
+    }
+}

@@ -1,0 +1,139 @@
+/// What is said of one process on one device, merged: a process counts once, and the largest value counts, because the lists
+/// of compute, graphics and MPS repeat the same sum, and so do KFD's list and the DRM clients.
+struct Claim {
+    /// Who said how much.
+    enum Source: String {
+        case nvml, kfd, fdinfo
+    }
+
+    var bytes: Bytes?
+    var types: Set<ProcessType> = []
+    var source: Source
+    /// Of the process, where its own files told of it; nil where a driver's list named its PID.
+    var startTick: Int64?
+    /// Bytes that belong into the device's memory and were moved out of it; nil where that is not told.
+    var evicted: Bytes?
+    /// Of a device that shares the host's memory: what of it lies in the part that the firmware set aside.
+    var setAside: Bytes = 0
+    /// All its clients are counted with this process, whose files they share.
+    var countedWith: UInt32?
+
+    init(
+        bytes: Bytes? = nil, types: Set<ProcessType> = [], source: Source = .nvml, startTick: Int64? = nil
+    ) {
+        self.bytes = bytes
+        self.types = types
+        self.source = source
+        self.startTick = startTick
+    }
+
+    func merged(_ other: Claim) -> Claim {
+        var claim = self
+        claim.merge(other)
+        return claim
+    }
+
+    private mutating func merge(_ other: Claim) {
+        if let others = other.bytes, others > bytes ?? -1 {
+            bytes = others
+            source = other.source
+        }
+        types.formUnion(other.types)
+        startTick = startTick ?? other.startTick
+        evicted = evicted ?? other.evicted
+        setAside = max(setAside, other.setAside)
+        countedWith = (bytes ?? 0) == 0 ? countedWith ?? other.countedWith : nil
+    }
+}
+
+/// Every (process, device) that the drivers list, once: by the place of the device, by PID.
+struct Claims {
+    private(set) var byDevice: [[UInt32: Claim]]
+    private let vendors: [Vendor]
+
+    init(_ observation: Observation, instancesOf: [Int: [Int]], sharing: [Bool]) {
+        let devices = observation.devices.map { $0.leavingOutStrangers(seenFrom: observation.view) }
+        byDevice = devices.map { _ in [:] }
+        vendors = devices.map(\.vendor)
+        var siblings: [Int: [Int]] = [:]
+        for instances in instancesOf.values { for instance in instances { siblings[instance] = instances } }
+        for (place, device) in devices.enumerated() where instancesOf[place] == nil {
+            for (type, process) in Self.listed(by: device) {
+                // Compute instances of one GPU instance may list each other's processes; the ids say whose each is.
+                let named = Self.named(by: process, among: siblings[place] ?? [], devices)
+                claim(
+                    process, type,
+                    on: named ?? first(of: siblings[place] ?? [], listing: process, beside: device, devices) ?? place)
+            }
+        }
+        for (gpu, instances) in instancesOf {
+            for (type, process) in Self.listed(by: devices[gpu]) {
+                claim(process, type, on: Self.home(of: process, on: gpu, instances, devices, byDevice))
+            }
+        }
+        for (place, claims) in ClientClaims(observation, sharing: sharing).byDevice.enumerated() {
+            for (pid, claim) in claims { byDevice[place][pid] = byDevice[place][pid].map { $0.merged(claim) } ?? claim }
+        }
+        for place in byDevice.indices {
+            // A client that has not run yet is a program's that draws, unless it computes elsewhere.
+            byDevice[place] = byDevice[place].mapValues { claim in
+                var claim = claim
+                if claim.types.isEmpty { claim.types = [.graphics] }
+                return claim
+            }
+        }
+    }
+
+    private mutating func claim(_ process: ListedProcess, _ type: ProcessType, on place: Int?) {
+        guard let place else { return }
+        let claim = Claim(
+            bytes: process.bytes.flatMap { Bytes(told: $0) }, types: [type],
+            source: vendors[place] == .nvidia ? .nvml : .kfd)
+        byDevice[place][process.pid] = byDevice[place][process.pid].map { $0.merged(claim) } ?? claim
+    }
+
+    /// The compute instance that lists the process already, of those in the same GPU instance: without ids it counts there.
+    private func first(
+        of siblings: [Int], listing process: ListedProcess, beside device: ObservedDevice, _ devices: [ObservedDevice]
+    ) -> Int? {
+        guard let gpuInstance = device.gpuInstance else { return nil }
+        return siblings.first { devices[$0].gpuInstance == gpuInstance && byDevice[$0][process.pid] != nil }
+    }
+
+    private static func listed(by device: ObservedDevice) -> [(ProcessType, ListedProcess)] {
+        device.compute.processes.map { (.compute, $0) } + device.graphics.processes.map { (.graphics, $0) }
+            + device.mps.processes.map { (.mps, $0) }
+    }
+
+    /// Where a process belongs that a divided GPU lists: under its instance by the ids that the driver gives to those with
+    /// the right to see them; without ids, under the instance that lists it too; else under the GPU. nil where several
+    /// instances list it: then it stands there already, and the GPU's line is their sum.
+    private static func home(
+        of process: ListedProcess, on gpu: Int, _ instances: [Int], _ devices: [ObservedDevice],
+        _ known: [[UInt32: Claim]]
+    ) -> Int? {
+        if let named = named(by: process, among: instances, devices) { return named }
+        let listing = instances.filter { known[$0][process.pid] != nil }
+        return listing.count > 1 ? nil : listing.first ?? gpu
+    }
+
+    private static func named(
+        by process: ListedProcess, among instances: [Int], _ devices: [ObservedDevice]
+    ) -> Int? {
+        guard let gpuInstance = process.gpuInstance else { return nil }
+        return instances.first {
+            devices[$0].gpuInstance == gpuInstance && devices[$0].computeInstance == process.computeInstance
+        }
+    }
+}
+
+extension ObservedDevice {
+    /// KFD tells PIDs of the initial namespace whoever asks. Where these are not the PIDs of the /proc that was read, they
+    /// would stand beside the same processes' own clients, and nobody could tell which belong together: they are left out.
+    fileprivate func leavingOutStrangers(seenFrom view: ProcessView) -> ObservedDevice {
+        guard vendor == .amd, !view.meansOurProcesses(.amd) else { return self }
+        var device = self
+        device.compute = .absent
+        return device
+    }
+}

@@ -1,0 +1,39 @@
+/// What the kernel's dmem controller tells of a cgroup, by region: "drm/0000:03:00.0/vram0" (kernel 6.14 and later,
+/// Documentation/admin-guide/cgroup-v2.rst, "DMEM").
+package struct ChargedCgroup: Codable, Sendable, Equatable {
+    /// Its path, as in /proc/PID/cgroup; "/" for the whole machine.
+    package var path: String
+    /// `dmem.current`: bytes that it and the cgroups in it have allocated.
+    package var current: [String: UInt64]
+    /// `dmem.max`, the least of its own and of those around it, where there is a limit.
+    package var limits: [String: UInt64]
+    /// `dmem.capacity`, which the root alone has.
+    package var capacity: [String: UInt64]?
+
+    package init(
+        path: String, current: [String: UInt64], limits: [String: UInt64] = [:], capacity: [String: UInt64]? = nil
+    ) {
+        self.path = path
+        self.current = current
+        self.limits = limits
+        self.capacity = capacity
+    }
+}
+
+extension [String: UInt64] {
+    /// The sum over a device's own memory; nil where no region is this device's.
+    ///
+    /// DRM drivers name a region `drm/ADDRESS/NAME` with the names vram and vram0, NVIDIA's since R615
+    /// `nvidia/ADDRESS/vidmem` with a domain of eight digits (open-gpu-kernel-modules, os.c). Xe's `stolen` is no VRAM.
+    func ofDevice(at pci: String) -> UInt64? {
+        var sum: UInt64?
+        for (region, bytes) in self {
+            let parts = region.split(separator: "/")
+            guard parts.count == 3, parts[1].lowercased().hasSuffix(pci.lowercased()),
+                parts[2].hasPrefix("vram") || parts[2] == "vidmem"
+            else { continue }
+            sum = (sum ?? 0).addingReportingOverflow(bytes).partialValue
+        }
+        return sum
+    }
+}

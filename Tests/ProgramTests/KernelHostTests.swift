@@ -1,0 +1,30 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Hosts whose GPUs have drivers of the kernel: each a file in Tests/Hosts, where the README names what the forms of its files
+/// are known from.
+@Suite struct KernelHostTests {
+    static let hosts = ["radeon"]
+
+    @Test(arguments: hosts) func aHostIsShownAsItsGoldenFilesSay(_ name: String) throws {
+        let host = try HostTree(file: name).startWithoutNVIDIA()
+        for (arguments, file) in [
+            (["ledger"], "ledger.txt"), (["ledger", "--format", "json"], "ledger.json"),
+            (["stats", "--no-stream", "-a"], "stats.txt"), (["ps"], "ps.txt"),
+        ] {
+            let result = try host.plimsoll(arguments, environment: ["COLUMNS": "100"])
+            #expect(result.code == 0, "\(arguments): \(result.errors)")
+            var text = result.output + (result.errors.isEmpty ? "" : "--- standard error\n" + result.errors)
+            if file.hasSuffix(".json") { text = steady(text) }
+            try expectGolden(text, "hosts/\(name)/\(file)")
+        }
+    }
+}
+
+/// Without what differs from run to run.
+func steady(_ json: String) -> String {
+    json.replacing(#/"(time|host)": "[^"]*"/#) { "\"\($0.output.1)\": \"…\"" }
+        .replacing(#/"seconds": [0-9.e-]+/#, with: "\"seconds\": 0")
+        .replacing(#/\/tmp\/plimsoll-test-[0-9A-F]{8}/#, with: "…")
+}

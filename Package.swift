@@ -42,6 +42,7 @@ let package = Package(
         .library(name: "SimulatedNVML-R535", type: .dynamic, targets: ["NVMLR535"]),
         .library(name: "SimulatedNVML", type: .dynamic, targets: ["NVMLR545"]),
         .library(name: "SimulatedCUDA", type: .dynamic, targets: ["SimulatedCUDA"]),
+        .library(name: "SimulatedDRM", type: .dynamic, targets: ["SimulatedDRM"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -51,9 +52,10 @@ let package = Package(
         .target(name: "COlderGlibc", cSettings: strictC),
         .target(name: "CNVML", cSettings: strictC),
         .target(name: "CCUDA", cSettings: strictC),
+        .target(name: "CDRM", cSettings: strictC),
         .target(name: "Ledger", swiftSettings: strict),
         .target(name: "HostFS", dependencies: ["Ledger"], swiftSettings: strict),
-        .target(name: "GPUDrivers", dependencies: ["CNVML", "HostFS", "Ledger"], swiftSettings: strict),
+        .target(name: "GPUDrivers", dependencies: ["CNVML", "CDRM", "HostFS", "Ledger"], swiftSettings: strict),
         .target(name: "ContainerRuntimes", dependencies: ["Ledger"], swiftSettings: strict),
         .target(
             name: "Sampling", dependencies: ["GPUDrivers", "ContainerRuntimes", "HostFS", "Ledger"],
@@ -75,6 +77,7 @@ let package = Package(
         .target(
             name: "SimulatedCUDA", dependencies: ["CSimulator"], path: "Simulator/SimulatedCUDA",
             swiftSettings: embedded),
+        .target(name: "SimulatedDRM", dependencies: ["CDRM"], path: "Simulator/SimulatedDRM", cSettings: strictC),
         .executableTarget(
             name: "gpusimd", dependencies: ["CSimulator"], path: "Simulator/gpusimd",
             swiftSettings: strict, linkerSettings: selfContained),

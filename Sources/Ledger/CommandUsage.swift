@@ -67,7 +67,7 @@ package struct CommandUsage: Sendable {
     private func place(of device: Device) -> Int? {
         devices.firstIndex { known in
             if let uuid = known.uuid, let other = device.uuid { return uuid == other }
-            return known.index == device.index
+            return known.label == device.label
         }
     }
 
@@ -202,6 +202,7 @@ package struct CommandUsage: Sendable {
 extension CommandUsage {
     package struct OnDevice: Sendable {
         package private(set) var index: String
+        package private(set) var label: String
         package private(set) var uuid: String?
         package private(set) var name: String?
         package private(set) var total: Bytes?
@@ -226,6 +227,7 @@ extension CommandUsage {
 
         fileprivate init(_ device: Device, usedBefore: Bytes?) {
             index = device.index
+            label = device.label
             self.usedBefore = usedBefore
             fill(from: device)
         }

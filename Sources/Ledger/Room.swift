@@ -25,7 +25,7 @@ extension Snapshot {
             let device = devices[place]
             if device.isDivided { return false }
             guard let wanted else { return true }
-            return device.index == wanted || device.uuid?.hasPrefix(wanted) == true
+            return device.index == wanted || device.label == wanted || device.uuid?.hasPrefix(wanted) == true
         }.map(room)
     }
 

@@ -17,6 +17,9 @@ package struct Snapshot: Sendable, Equatable {
 
 package struct Device: Sendable, Equatable {
     package var index: String
+    /// What it is called among all of them: its index, behind the vendor's name where there are several vendors, each of whom
+    /// counts from 0.
+    package var label: String
     package var uuid: String?
     package var name: String?
     package var vendor: Vendor
@@ -42,6 +45,8 @@ package struct Device: Sendable, Equatable {
         /// The device that carries the memory and ledger of the GPU instance that this one shares.
         package var sharedWith: String?
         package var source: String?
+        /// `used` is what processes hold, because the driver does not tell what is in use.
+        package var isSum = false
         package var unavailable: String?
     }
 

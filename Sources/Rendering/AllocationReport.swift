@@ -67,7 +67,7 @@ package struct AllocationReport {
     /// - Parameter largest: all that is to be had is wanted.
     package func refusal(largest: Bool) -> String? {
         guard othersHold, let total else { return nil }
-        let gpu = "GPU \(device.index)"
+        let gpu = "GPU \(device.label)"
         guard !largest else {
             return "others hold memory on \(gpu), and --max would leave them none; --force does it all the same"
         }
@@ -109,7 +109,7 @@ package struct AllocationReport {
             bytes == 0 ? ", not rounded" : bytes > 0 ? ", rounded up by \(size(bytes))" : ""
         }
         let facts = [
-            ("device", "GPU \(device.index)  \(device.name ?? unknown)"),
+            ("device", "GPU \(device.label)  \(device.name ?? unknown)"),
             ("asked", asked.words == size(asked.total) ? asked.words : "\(size(asked.total)), \(asked.words)"),
             ("allocated", size(dataBytes) + (rounding ?? "")),
             ("context", "\(size(contextBytes)), once for a process and device"),
@@ -165,7 +165,7 @@ package struct AllocationReport {
         }
         let beside = context.map { ", \(size($0.free)) beside the context" } ?? ", and not even a context fits"
         return
-            "out of memory on GPU \(device.index): asked for \(asked.bytes > 0 ? size(asked.total) : asked.words); of "
+            "out of memory on GPU \(device.label): asked for \(asked.bytes > 0 ? size(asked.total) : asked.words); of "
             + "\(size(total)) \(size(before.free)) was free\(beside)\n" + lines.joined(separator: "\n")
     }
 

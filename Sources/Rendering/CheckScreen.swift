@@ -32,7 +32,7 @@ extension CheckReport {
             rows: snapshot.devices.map { device in
                 let memory = device.memory
                 return [
-                    device.index, device.name ?? unknown, "\(size(memory.used)) / \(size(memory.total))",
+                    device.label, device.name ?? unknown, "\(size(memory.used)) / \(size(memory.total))",
                     size(memory.free), device.utilizationPercent.map { "\($0)%" } ?? unknown, device.uuid ?? unknown,
                 ]
             })

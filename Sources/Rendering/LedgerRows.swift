@@ -79,8 +79,14 @@ struct LedgerRows {
         var rows: [[String]] = []
         if let instances = ledger.instances, instances != 0 { rows.append(row(instances, "(in its instances)")) }
         if memory.kind == .shared {
-            if let setAside = memory.setAside { rows.append(row(-setAside, "(set aside by the firmware)")) }
+            if let setAside = memory.setAside { rows.append(row(-setAside, "(set aside)")) }
             return rows + [row(memory.otherUse, "(the host's own)"), row(memory.free, "(free)")]
+        }
+        if memory.isSum {
+            // Nobody tells the one from the other.
+            return rows + [
+                row(memory.total.flatMap { total in memory.used.map(total.subtracting) }, "(free or not told)")
+            ]
         }
         let remainder = ledger.unattributed
         rows.append(row(remainder, (remainder ?? 0) < 0 ? Self.overlap : "(unattributed)"))

@@ -31,7 +31,7 @@ package struct LedgerScreen {
             container.usage.compactMap { usage in
                 usage.limit.map { limit in
                     let name = container.name ?? shortID(container.id)
-                    let gpu = snapshot.devices[usage.device].index
+                    let gpu = snapshot.devices[usage.device].label
                     return "\(name) may have no more than \(size(limit)) of GPU \(gpu) (dmem.max)"
                 }
             }
@@ -42,7 +42,7 @@ package struct LedgerScreen {
         snapshot.processes.compactMap { process in
             process.evicted.map { evicted in
                 let name = "\(process.name ?? "a process") (\(process.pid))"
-                let gpu = snapshot.devices[process.device].index
+                let gpu = snapshot.devices[process.device].label
                 return "\(name) has \(size(evicted)) more, evicted from GPU \(gpu) into the host's memory"
             }
         }
@@ -67,13 +67,13 @@ package struct LedgerScreen {
 
     private var incomplete: [String] {
         snapshot.devices.filter { $0.ledger.containers != nil && !$0.ledger.complete }.map { device in
-            "GPU \(device.index): not all of its processes are told, so some of (unattributed) is theirs"
+            "GPU \(device.label): not all of its processes are told, so some of (unattributed) is theirs"
         }
     }
 
     /// Name on the left and numbers on the right where they fit on a line, else one after the other.
     private func heading(_ device: Device, on page: Page) -> [String] {
-        let left = shown("GPU \(device.index)  \(device.name ?? "(the driver tells no name)")", on: page)
+        let left = shown("GPU \(device.label)  \(device.name ?? "(the driver tells no name)")", on: page)
         let memory = device.memory
         var right = [String]()
         if let sharedWith = memory.sharedWith {
@@ -91,7 +91,8 @@ package struct LedgerScreen {
             lines += wrapped(["it has no memory of its own and uses the host's"], width: page.width ?? .max, on: page)
         }
         if memory.sharedWith == nil, let why = memory.unavailable {
-            lines += wrapped(["memory unknown: \(shown(why, on: page))"], width: page.width ?? .max, on: page)
+            let what = memory.isSum ? why : "memory unknown: \(why)"
+            lines += wrapped([shown(what, on: page)], width: page.width ?? .max, on: page)
         }
         return lines
     }
@@ -136,6 +137,9 @@ package func legend(for text: String, on page: Page) -> [String] {
     if words.contains("(gone)") { lines.append("(gone)  the driver lists it, and there is no such process any more") }
     if words.contains("(hidden)") {
         lines.append("(hidden)  the driver lists it, and from here it cannot be looked up")
+    }
+    if words.contains("aside)") {
+        lines.append("(set aside)  of that the rows above have in memory that the firmware keeps from the host's RAM")
     }
     if text.contains(GPUProcess.mpsServer) {
         lines.append(

@@ -5,7 +5,7 @@ package enum OwnershipRows {
     package static func row(_ owner: Ownership, asked: UInt32, in snapshot: Snapshot) -> Row {
         let held = owner.held.compactMap(\.bytes)
         let bytes = held.isEmpty ? nil : Bytes.sum(held)
-        let devices = owner.held.map { snapshot.devices[$0.device].index }
+        let devices = owner.held.map { snapshot.devices[$0.device].label }
         let inside = owner.process.flatMap { $0.namespacePIDs.count > 1 ? $0.namespacePIDs.last : nil }
         let elsewhere = "(\(owner.holder.rawValue))"
         return Row(

@@ -11,7 +11,7 @@ package enum ProcessRows {
             return Row(
                 fields: [
                     ("PID", String(process.pid)), ("User", process.user ?? unknown), ("Type", process.typeList),
-                    ("GPU", device.index), ("UUID", device.uuid ?? unknown), ("GPUMem", size(process.bytes)),
+                    ("GPU", device.label), ("UUID", device.uuid ?? unknown), ("GPUMem", size(process.bytes)),
                     ("ContainerID", process.container.map { truncates ? shortID($0) : $0 } ?? process.elsewhere),
                     ("Container", process.container.map { containers[$0]?.name ?? unknown } ?? process.elsewhere),
                     ("Name", process.name ?? unknown),

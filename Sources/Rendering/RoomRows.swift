@@ -7,7 +7,7 @@ package struct RoomRows {
         let total = snapshot.devices[room.carrier].memory.total
         return Row(
             fields: [
-                ("GPU", device.index), ("UUID", device.uuid ?? unknown), ("Name", device.name ?? unknown),
+                ("GPU", device.label), ("UUID", device.uuid ?? unknown), ("Name", device.name ?? unknown),
                 ("Free", size(room.free)), ("Total", size(total)),
             ], numbers: [("FreeBytes", room.free), ("TotalBytes", total)], labels: [:])
     }
@@ -23,7 +23,7 @@ package struct RoomRows {
 
     /// Why there is no device at all, or none of that name.
     package static func nowhere(_ wanted: String?, in snapshot: Snapshot) -> String {
-        let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].index }
+        let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].label }
         let there =
             all.isEmpty
             ? "every GPU here is divided (MIG) and has no instance" : "there are \(all.joined(separator: ", "))"
@@ -32,7 +32,7 @@ package struct RoomRows {
 
     /// "GPU 0 has 4.48GiB free, and ollama holds 12.58GiB".
     package static func sentence(_ room: Room, in snapshot: Snapshot) -> String {
-        let gpu = "GPU \(snapshot.devices[room.device].index)"
+        let gpu = "GPU \(snapshot.devices[room.device].label)"
         guard let free = room.free else { return "what is free on \(gpu) cannot be told" }
         let holder = room.largest.map { ", and \($0.name) holds \(size($0.bytes))" } ?? ""
         return "\(gpu) has \(size(free)) free\(holder)"

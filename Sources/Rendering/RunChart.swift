@@ -130,7 +130,7 @@ package struct RunChart {
         let source = device.measure == .device ? "the device's used memory" : device.peakSource?.rawValue ?? "unknown"
         let at = device.peakAt.map { " at \(duration($0))" } ?? ""
         let words =
-            "GPU \(device.index)  \(device.name ?? unknown): peak \(size(device.peak)) of \(size(device.total))\(at) "
+            "GPU \(device.label)  \(device.name ?? unknown): peak \(size(device.peak)) of \(size(device.total))\(at) "
             + "(\(source)), mean \(size(device.series.mean))"
         return [
             """

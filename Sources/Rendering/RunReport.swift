@@ -62,7 +62,7 @@ package struct RunReport {
             ],
             rows: devices.map { device in
                 [
-                    device.index, device.name ?? unknown, "\(size(device.peak)) / \(size(device.total))",
+                    device.label, device.name ?? unknown, "\(size(device.peak)) / \(size(device.total))",
                     device.peakAt.map { duration($0) } ?? unknown, size(device.series.mean),
                     device.measure == .process ? String(device.processCount) : unknown,
                     device.measure == .device ? "device" : device.peakSource?.rawValue ?? unknown,
@@ -96,7 +96,7 @@ package struct RunReport {
         for device in devices where device.peakSource == .accountingAtMost {
             remarks.append(
                 "accounting, at most: the driver's records of \(device.processCount) processes added up, whose peaks "
-                    + "may have been apart; the largest reading of them together on GPU \(device.index) was "
+                    + "may have been apart; the largest reading of them together on GPU \(device.label) was "
                     + "\(size(device.series.peak?.bytes)).")
         }
         for device in usage.devices where device.measure == .process && device.unmetProcesses > 0 {
@@ -104,11 +104,11 @@ package struct RunReport {
         }
         for device in devices where device.measure == .device {
             remarks.append(
-                "device: by how much the used memory of GPU \(device.index) differs from before, whoever changed it, "
+                "device: by how much the used memory of GPU \(device.label) differs from before, whoever changed it, "
                     + "because \(device.unseen ?? "its processes could not be read").")
         }
         for device in devices where device.measure == nil {
-            remarks.append("GPU \(device.index): \(device.unseen ?? unknown).")
+            remarks.append("GPU \(device.label): \(device.unseen ?? unknown).")
         }
         if let remaining = usage.remaining { remarks.append(stillRuns(remaining)) }
         if isCutShort {
@@ -143,7 +143,7 @@ package struct RunReport {
         let some = count == 1 ? "a process that came and went" : "\(count) processes that came and went"
         let isAdded = device.peakSource == .accountingAtMost
         return
-            "On GPU \(device.index) the driver has records of \(some) between readings, of \(size(device.unmetBytes)) "
+            "On GPU \(device.label) the driver has records of \(some) between readings, of \(size(device.unmetBytes)) "
             + "at most, which may be somebody else's\(isAdded ? "; they are in the sum" : " and are not counted")."
     }
 

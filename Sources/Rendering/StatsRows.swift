@@ -34,7 +34,7 @@ package struct StatsRows {
             fields: [
                 ("ID", truncates ? shortID(container.id) : container.id), ("Name", container.name ?? unknown),
                 ("Image", container.image ?? unknown), ("Runtime", container.runtime.rawValue),
-                ("GPU", device?.index ?? unknown), ("UUID", device?.uuid ?? unknown),
+                ("GPU", device?.label ?? unknown), ("UUID", device?.uuid ?? unknown),
                 ("GPUMem", sum(bytes, complete: usage?.complete ?? true)), ("GPUTotal", size(total)),
                 ("GPUPerc", percent(bytes, of: total)), ("PIDs", String(usage?.pids.count ?? 0)),
                 ("RAMLimit", ramLimit(container)),

@@ -186,7 +186,7 @@ struct AllocCommand: ParsableCommand {
             throw Failure.impossible("\(error)")
         }
         guard let roomiest = shown.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
-            let names = rooms.map { "GPU \(snapshot.devices[$0.device].index)" }.joined(separator: ", ")
+            let names = rooms.map { "GPU \(snapshot.devices[$0.device].label)" }.joined(separator: ", ")
             let chosen = variable("CUDA_VISIBLE_DEVICES").map { ", where CUDA_VISIBLE_DEVICES is '\($0)'" } ?? ""
             throw Failure(outcome: .no, message: "CUDA does not show \(names) here\(chosen)")
         }

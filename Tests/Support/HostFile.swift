@@ -9,6 +9,8 @@ import Foundation
 ///       drm-driver:	amdgpu
 ///     file sys/class/drm/card0/device/vendor
 ///       0x1002
+///     driver 615.71.09                               NVIDIA's, and a card of it as the simulator's descriptions have it
+///     card {"name": "NVIDIA GB10", "uuid": "GPU-…", "totalMiB": 0, "processes": []}
 ///     link sys/class/drm/card0/device ../../../devices/pci0000:00/0000:03:00.0
 extension HostTree {
     package convenience init(file name: String) throws {
@@ -49,6 +51,10 @@ extension HostTree {
             try scratch.write(
                 "pos:\t0\nflags:\t02400002\nmnt_id:\t26\nino:\t284\n" + text, to: "proc/\(words[1])/fdinfo/\(words[2])")
         case "file": try scratch.write(text, to: words[1])
+        case "driver": describe("driver", words[1])
+        case "card":
+            let json = try JSONSerialization.jsonObject(with: Data(words.dropFirst().joined(separator: " ").utf8))
+            card(json as? [String: Any] ?? [:])
         case "link": try scratch.link(words[1], to: words[2])
         default: throw Unexpected("Tests/Hosts: what is '\(words[0])'?")
         }

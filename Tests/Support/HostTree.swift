@@ -64,6 +64,15 @@ package final class HostTree {
         return self
     }
 
+    /// A key of the driver's description.
+    func describe(_ key: String, _ value: Any) { driver[key] = value }
+
+    /// A card as the simulator's descriptions have it.
+    func card(_ card: [String: Any]) { cards.append(card) }
+
+    /// With NVIDIA's driver where it has cards of it.
+    package func startAsIs() throws -> RunningHost { cards.isEmpty ? try startWithoutNVIDIA() : try start() }
+
     package var firstCard: [String: Any] { cards.first ?? [:] }
 
     /// - Parameter more: further keys of a card in the simulator's host description.
@@ -151,6 +160,9 @@ package final class RunningHost {
         (simulated?.environment ?? [:]).merging([
             "PLIMSOLL_PROCFS": tree.scratch.path("proc"), "PLIMSOLL_SYSFS": tree.scratch.path("sys"),
             "DOCKER_HOST": "unix://\(engine.path)",
+            // The device files of this host, and never those of the machine that runs the tests.
+            "LD_PRELOAD": Build.folder.appending(path: "libSimulatedDRM.so").path,
+            "GPUSIM_DRI": tree.scratch.path("dev/dri"),
         ]) { $1 }
     }
 

@@ -49,7 +49,7 @@ extension DRMDriver {
             source: source, whyNoUse: used == nil ? Self.sumOfProcesses : nil)
     }
 
-    static let sumOfProcesses = "the kernel does not tell what is in use there: its processes' sum stands for it"
+    static let sumOfProcesses = "the kernel does not tell what is in use of it; shown is what its processes hold"
 
     /// A GPU in the processor whose memory set aside is smaller than what it may use of the host's: then the kernel itself
     /// prefers the host's (amdgpu_ttm.c, apu_prefer_gtt; since 6.10 for its compute driver). One to which the firmware gave

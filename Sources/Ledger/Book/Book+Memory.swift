@@ -19,16 +19,18 @@ extension Book {
         guard let total = Bytes(told: told.total) else { return Self.implausible }
         var memory = Device.Memory(total: total, source: told.source ?? "nvml")
         if let used = told.used {
-            guard let used = Bytes(told: used), let free = told.free.map({ Bytes(told: $0) }) ?? total - used else {
-                return Self.implausible
-            }
+            guard let used = Bytes(told: used) else { return Self.implausible }
             memory.used = used
-            memory.free = free
-            memory.reserved = told.tellsReserved ? total - free - used : nil
+            if let free = told.free {
+                guard let free = Bytes(told: free) else { return Self.implausible }
+                memory.free = free
+                memory.reserved = told.tellsReserved ? total - free - used : nil
+            }
             return memory
         }
         if let charged = charged(place) { return charged }
         memory.used = processesBytes(on: place)
+        memory.isSum = memory.used != nil
         memory.unavailable = told.whyNoUse
         return memory
     }

@@ -99,9 +99,12 @@ struct Book {
     func devices() -> [Device] {
         let byCarrier = Dictionary(grouping: entries) { carrierOf[$0.device] ?? $0.device }
         let memories = observation.devices.indices.map(memory)
+        let isAlone = Set(observation.devices.map(\.vendor)).count < 2
         return observation.devices.enumerated().map { place, observed in
             Device(
-                index: observed.index, uuid: observed.uuid, name: observed.name, vendor: observed.vendor,
+                index: observed.index,
+                label: isAlone ? observed.index : "\(observed.vendor.rawValue):\(observed.index)", uuid: observed.uuid,
+                name: observed.name, vendor: observed.vendor,
                 pci: observed.pci, parent: parentOf[place].flatMap { observation.devices[$0].uuid },
                 isDivided: observed.isDivided ?? (instancesOf[place] != nil), memory: memories[place],
                 utilizationPercent: observed.utilizationPercent.value,

@@ -35,6 +35,8 @@ package struct DRMFS: Sendable {
 package struct DRMNode: Sendable, Equatable {
     package var name: String
     package var minor: UInt32
+
+    static func path(ofMinor minor: UInt32) -> String { "/dev/dri/renderD\(minor)" }
 }
 
 /// A GPU as its folder in /sys describes it.

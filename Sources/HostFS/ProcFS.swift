@@ -52,7 +52,8 @@ package struct ProcFS: Sendable {
             hidesProcesses: hidesProcesses, inCgroupNamespace: inCgroupNamespace,
             ownContainer: mountinfo.flatMap(ownContainer), ticksPerSecond: Self.ticksPerSecond,
             bootTime: (try? FileReading.text("\(root)/stat")).flatMap(HostFS.bootTime),
-            isWSL: (try? FileReading.text("\(root)/version")).map(isWindowsKernel))
+            isWSL: (try? FileReading.text("\(root)/version")).map(isWindowsKernel),
+            kernel: (try? FileReading.text("\(root)/sys/kernel/osrelease")).map { String($0.prefix { !$0.isNewline }) })
     }
 
     /// The host's RAM; nil where it cannot be read.

@@ -11,8 +11,12 @@ package struct WhereaboutsReader {
         cgroups = CgroupFS(sysfs: sysfs)
     }
 
-    /// - Parameter variable: the value of an environment variable of ours.
-    package func read(variable: (String) -> String?, libraries: [DriverLibrary]) -> Whereabouts {
+    /// - Parameters:
+    ///   - variable: the value of an environment variable of ours.
+    ///   - minors: of device files to be tried: opening one can wake its GPU, and takes no memory of it.
+    package func read(
+        variable: (String) -> String?, libraries: [DriverLibrary], minors: [UInt32] = []
+    ) -> Whereabouts {
         let cgroup = (try? FileReading.text("\(proc.root)/self/cgroup")) ?? ""
         let view = try? proc.view()
         let container = CgroupMembership(cgroup: cgroup).innermost
@@ -30,7 +34,9 @@ package struct WhereaboutsReader {
             variables: Self.choosing.compactMap { name in
                 variable(name).map { Whereabouts.Variable(name: name, value: $0) }
             },
-            deviceNodes: deviceNodes(), libraries: libraries, ramLimit: cgroups.ramLimit(cgroup: cgroup),
+            deviceNodes: deviceNodes(), libraries: libraries,
+            renderNodes: minors.reduce(into: [:]) { $0[$1] = Self.renderNode($1) }, computeNode: Self.computeNode(),
+            ramLimit: cgroups.ramLimit(cgroup: cgroup),
             cpuLimit: cgroups.cpuLimit(cgroup: cgroup))
     }
 
@@ -56,6 +62,23 @@ package struct WhereaboutsReader {
         if SystemPath.exists("/.dockerenv") { return "Docker" }
         if SystemPath.exists("/run/.containerenv") { return "Podman" }
         return variable("container")
+    }
+
+    /// A cgroup's rule of devices refuses at the opening alone.
+    private static func renderNode(_ minor: UInt32) -> Reading<String> {
+        let path = DRMNode.path(ofMinor: minor)
+        do throws(FileError) {
+            _ = try DeviceFile(path)
+            return .known(path)
+        } catch {
+            return .unknown(error.description)
+        }
+    }
+
+    /// Not opened: that would make us one of its processes.
+    private static func computeNode() -> Reading<String> {
+        let path = "/dev/kfd"
+        return access(path, R_OK | W_OK) == 0 ? .known(path) : .unknown(FileError(path: path, code: errno).description)
     }
 
     /// What libraries of the vendors open: NVIDIA's own files, WSL's, AMD's compute file, and render nodes.

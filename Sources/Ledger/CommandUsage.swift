@@ -117,7 +117,7 @@ package struct CommandUsage: Sendable {
             let isListed = told.device.ledger.containers != nil
             if !isListed { isWhole = false }
             meet(told)
-            let unseen = unseen(told.own, observation)
+            let unseen = unseen(told, observation)
             devices[place].unseen = unseen ?? devices[place].unseen
             devices[place].held.add(isListed && unseen == nil ? told.own.bytes : nil, at: time)
             devices[place].change.add(devices[place].difference(told.device.memory.used), at: time)
@@ -133,8 +133,9 @@ package struct CommandUsage: Sendable {
     /// Which processes are the command's. One that was and is still listed is, also where /proc has forgotten it already.
     private mutating func find(in snapshot: Snapshot, _ observation: Observation, _ parent: (UInt32) -> UInt32?) {
         // Numbers of another namespace may be those of processes here all the same.
-        guard observation.view.seen != .none, observation.view.procIsOwn else { return }
-        let listed = Set(snapshot.processes.map(\.pid))
+        guard observation.view.procIsOwn else { return }
+        let meant = snapshot.processes.filter { observation.view.seen(on: snapshot.devices[$0.device].vendor) != .none }
+        let listed = Set(meant.map(\.pid))
         var found: [UInt32: ProcessKey] = [:]
         let seen = Dictionary(observation.processes.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
         for pid in listed {
@@ -157,10 +158,12 @@ package struct CommandUsage: Sendable {
     }
 
     /// Why what processes hold cannot be told here, and will not be.
-    private func unseen(_ own: [GPUProcess], _ observation: Observation) -> String? {
+    private func unseen(_ told: Told, _ observation: Observation) -> String? {
         if !observation.view.procIsOwn { return "the /proc that is read is another PID namespace's" }
-        if observation.view.seen == .none { return "the driver's process numbers mean nothing here" }
-        if own.contains(where: { $0.bytes == nil }) { return "the driver does not tell what a process holds" }
+        if observation.view.seen(on: told.device.vendor) == .none {
+            return "the driver's process numbers mean nothing here"
+        }
+        if told.own.contains(where: { $0.bytes == nil }) { return "the driver does not tell what a process holds" }
         return nil
     }
 

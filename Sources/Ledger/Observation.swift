@@ -59,11 +59,13 @@ package struct ProcessView: Codable, Sendable, Equatable {
     package var cudaVersion: UInt32?
     /// Windows' subsystem for Linux; nil in recordings that do not say.
     package var isWSL: Bool?
+    /// "6.14.2-arch1-1": what its drivers tell depends on it. nil in recordings that do not say.
+    package var kernel: String?
 
     package init(
         inInitialNamespace: Bool? = true, procIsOwn: Bool = true, hidesProcesses: Bool = false,
         inCgroupNamespace: Bool = false, ownContainer: String? = nil, ticksPerSecond: Int64 = 100,
-        bootTime: Int64? = nil, nvidiaDriver: String? = nil, isWSL: Bool? = nil
+        bootTime: Int64? = nil, nvidiaDriver: String? = nil, isWSL: Bool? = nil, kernel: String? = nil
     ) {
         self.inInitialNamespace = inInitialNamespace
         self.procIsOwn = procIsOwn
@@ -74,6 +76,7 @@ package struct ProcessView: Codable, Sendable, Equatable {
         self.bootTime = bootTime
         self.nvidiaDriver = nvidiaDriver
         self.isWSL = isWSL
+        self.kernel = kernel
     }
 }
 
@@ -327,7 +330,8 @@ package struct SourceReport: Codable, Sendable, Equatable {
 
     package var ok: Bool { error == nil }
     /// Engines are named by their kind; the others are drivers and /proc.
-    package var isEngine: Bool { !["nvml", "drm", "proc"].contains(name) }
+    package var isEngine: Bool { !isDriver && name != "proc" }
+    package var isDriver: Bool { ["nvml", "drm"].contains(name) }
 
     package init(name: String, seconds: Double, error: String? = nil) {
         self.name = name

@@ -10,8 +10,8 @@ package struct Snapshot: Sendable, Equatable {
     package var processes: [GPUProcess]
     /// Containers that an engine runs and that hold nothing.
     package var idleContainers: [Container]
-    /// How many processes have open files that are not ours to read, and that may hold memory.
-    package var unreadProcesses = 0
+    /// That there are processes whose open files are not ours to read, and that may hold memory; nil where there are none.
+    package var unread: String?
     package var sources: [SourceReport]
 }
 
@@ -31,6 +31,10 @@ package struct Device: Sendable, Equatable {
     package var memory: Memory
     package var utilizationPercent: Int?
     package var ledger: DeviceLedger
+    /// The kernel's driver; nil for NVIDIA's.
+    package var driver: String?
+    /// Minor numbers of its device files for programs, /dev/dri/renderD128; empty for NVIDIA's.
+    package var renderMinors: [UInt32] = []
 
     package enum MemoryKind: String, Sendable { case dedicated, shared }
 
@@ -132,6 +136,11 @@ package struct GPUProcess: Sendable, Equatable {
     package var evicted: Bytes?
     /// The PID of the process that its memory is counted with, because they share open files of the device.
     package var countedWith: UInt32?
+}
+
+extension Snapshot {
+    /// What went wrong with a driver, the first of them; nil where none says so.
+    package var driverError: String? { sources.first { $0.isDriver && !$0.ok }?.error }
 }
 
 extension [GPUProcess] {

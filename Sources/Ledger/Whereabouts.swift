@@ -12,6 +12,10 @@ package struct Whereabouts: Sendable, Equatable {
     /// Files of GPUs in /dev.
     package var deviceNodes: [String]
     package var libraries: [DriverLibrary]
+    /// Of GPUs that the kernel's drivers run, by minor number: the file that programs open, or why it cannot be opened here.
+    package var renderNodes: [UInt32: Reading<String>]
+    /// AMD's compute driver, which HIP programs open too.
+    package var computeNode: Reading<String>
     /// Bytes of RAM; a value of nil is "no limit".
     package var ramLimit: Reading<UInt64?>
     /// CPUs; a value of nil is "no limit".
@@ -29,7 +33,8 @@ package struct Whereabouts: Sendable, Equatable {
 
     package init(
         kind: Kind, id: String?, engine: String?, variables: [Variable], deviceNodes: [String],
-        libraries: [DriverLibrary], ramLimit: Reading<UInt64?>, cpuLimit: Reading<Double?>
+        libraries: [DriverLibrary], renderNodes: [UInt32: Reading<String>], computeNode: Reading<String>,
+        ramLimit: Reading<UInt64?>, cpuLimit: Reading<Double?>
     ) {
         self.kind = kind
         self.id = id
@@ -37,6 +42,8 @@ package struct Whereabouts: Sendable, Equatable {
         self.variables = variables
         self.deviceNodes = deviceNodes
         self.libraries = libraries
+        self.renderNodes = renderNodes
+        self.computeNode = computeNode
         self.ramLimit = ramLimit
         self.cpuLimit = cpuLimit
     }
@@ -63,9 +70,9 @@ package enum ProcessesSeen: String, Sendable {
 }
 
 extension ProcessView {
-    /// - Precondition: the driver is NVIDIA's.
-    package var seen: ProcessesSeen {
+    /// What a kernel's driver tells stands in the files of the processes themselves.
+    package func seen(on vendor: Vendor) -> ProcessesSeen {
         if seesEveryProcess { return .all }
-        return meansOurProcesses(.nvidia) ? .own : .none
+        return vendor != .nvidia || meansOurProcesses(.nvidia) ? .own : .none
     }
 }

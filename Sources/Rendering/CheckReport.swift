@@ -42,36 +42,51 @@ package struct CheckReport {
         return .unusable("\(wanted)\(memory) must be here, and \(there)")
     }
 
-    /// The devices that a program can be put on, and that answer.
+    /// The devices that a program can be put on: NVIDIA's that answer, and others whose device file can be opened.
     var usable: [Room] {
-        snapshot.rooms(on: nil).filter { snapshot.devices[$0.carrier].memory.total != nil }
+        snapshot.rooms(on: nil).filter { room in
+            let device = snapshot.devices[room.device]
+            if device.driver != nil { return device.renderMinors.contains { place.renderNodes[$0]?.value != nil } }
+            return snapshot.devices[room.carrier].memory.total != nil
+        }
     }
 
-    /// Of these the ones that CUDA shows to programs here, where CUDA_VISIBLE_DEVICES chooses; else all of them, though of a
-    /// divided GPU a program is shown one instance.
+    /// Of these the ones that programs are shown.
+    var visible: [Room] {
+        let cuda = whyNoCUDA == nil ? visibleToCUDA : []
+        return usable.filter { cuda.contains($0) || !isNVIDIAs($0) }
+    }
+
+    private func isNVIDIAs(_ room: Room) -> Bool { snapshot.devices[room.device].driver == nil }
+
+    /// Those that CUDA shows to programs here, where CUDA_VISIBLE_DEVICES chooses; else all of them, though of a divided GPU a
+    /// program is shown one instance.
     ///
     /// The variable names them by number or by the beginning of the UUID, up to the first that is none (CUDA C++ Programming
     /// Guide, "CUDA Environment Variables"). The numbers are in CUDA's own order, in which faster devices may come first: on a
     /// host of unlike cards the numbers here may be others'. A number of a divided GPU is its first instance, and no more than
     /// one is shown (NVIDIA, MIG User Guide, "CUDA Device Enumeration").
-    var visible: [Room] {
+    private var visibleToCUDA: [Room] {
+        let usable = usable.filter(isNVIDIAs)
         guard let chosen = variable("CUDA_VISIBLE_DEVICES") else { return usable }
         var visible: [Room] = []
         for word in chosen.split(separator: ",", omittingEmptySubsequences: false) {
-            guard let room = room(named: word.filter { $0 != " " }), !visible.contains(room) else { break }
+            guard let room = room(named: word.filter { $0 != " " }, usable), !visible.contains(room) else { break }
             visible.append(room)
             if snapshot.devices[room.device].parent != nil { break }
         }
         return visible
     }
 
-    private func room(named name: String) -> Room? {
+    private func room(named name: String, _ usable: [Room]) -> Room? {
         guard let number = Int(name) else {
             return usable.first { room in
                 name.count > 4 && snapshot.devices[room.device].uuid?.lowercased().hasPrefix(name.lowercased()) == true
             }
         }
-        let gpus = snapshot.devices.indices.filter { snapshot.devices[$0].parent == nil }
+        let gpus = snapshot.devices.indices.filter {
+            snapshot.devices[$0].parent == nil && snapshot.devices[$0].driver == nil
+        }
         guard gpus.indices.contains(number) else { return nil }
         let gpu = gpus[number]
         return usable.first { room in
@@ -101,7 +116,34 @@ package struct CheckReport {
     }
 
     /// Why no program can use one.
-    var whyNone: String? { usable.isEmpty ? whyNoDevice : whyNoCUDA ?? whyNotShown }
+    var whyNone: String? {
+        guard visible.isEmpty else { return nil }
+        return usable.isEmpty ? whyNotOpened ?? whyNoDevice : whyNoCUDA ?? whyNotShown
+    }
+
+    /// In a container /sys shows the GPUs of the whole machine, and /dev those that it was given.
+    private var whyNotOpened: String? {
+        let others = snapshot.rooms(on: nil).map { snapshot.devices[$0.device] }.filter { $0.driver != nil }
+        guard let first = others.first else { return nil }
+        let refusals = others.flatMap(\.renderMinors).compactMap { place.renderNodes[$0]?.reason }
+        if let refusal = refusals.first(where: { !$0.hasSuffix("No such file or directory") }) {
+            return "\(refusal): the user must be in the group of that file (often render; docker run --group-add)"
+        }
+        guard let missing = refusals.first else { return "this machine has a GPU, and no device file that opens it" }
+        let compute = place.computeNode.reason.flatMap { why in first.vendor == .amd ? "; for HIP \(why)" : nil } ?? ""
+        return place.kind == .container
+            ? "this machine has a GPU, and this container was not given it (docker run --device …): \(missing)\(compute)"
+            : "this machine has a GPU, and its device file is not here: \(missing)"
+    }
+
+    /// What HIP programs need beside the device file; nil where no GPU of AMD's is here.
+    var rocm: String? {
+        guard visible.contains(where: { snapshot.devices[$0.device].vendor == .amd }) else { return nil }
+        switch place.computeNode {
+        case .known(let path): return "HIP programs can use it: \(path) can be opened"
+        case .unknown(let why): return "no HIP program can use it: \(why) (a container is given it with --device)"
+        }
+    }
 
     private var whyNoDevice: String {
         if !snapshot.devices.isEmpty, snapshot.devices.allSatisfy(\.isDivided) {
@@ -119,7 +161,7 @@ package struct CheckReport {
                 ? "this container was given no GPU: start it with --gpus all, or with nvidia.com/gpu=all as a CDI device"
                 : "there is no NVIDIA driver here"
         }
-        let error = snapshot.sources.first { $0.name == "nvml" }?.error ?? "the driver has no device"
+        let error = snapshot.driverError ?? "the driver has no device"
         return error + (nodes == nil ? "; no device file of a GPU is here" : "")
     }
 
@@ -129,7 +171,7 @@ package struct CheckReport {
     }
 
     private var whyNotShown: String? {
-        guard visible.isEmpty, let chosen = variable("CUDA_VISIBLE_DEVICES") else { return nil }
+        guard visibleToCUDA.isEmpty, let chosen = variable("CUDA_VISIBLE_DEVICES") else { return nil }
         return "CUDA_VISIBLE_DEVICES is '\(chosen)', which names none of the GPUs here: programs are shown none"
     }
 }

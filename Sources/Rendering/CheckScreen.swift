@@ -39,18 +39,19 @@ extension CheckReport {
     }
 
     private var facts: [(String, String)] {
-        let isCountedAnew = place.kind == .container && !snapshot.devices.isEmpty
-        return [("here", here)]
-            + (snapshot.devices.contains { $0.parent != nil } ? [("MIG", mig)] : [])
-            + (isCountedAnew ? [("numbers", "this container's own; the UUID is the host's for the same card")] : [])
-            + [
-                ("driver", driver), ("chosen by", chosen),
-                (
-                    "devices",
-                    place.deviceNodes.isEmpty ? "no device file of a GPU" : place.deviceNodes.joined(separator: ", ")
-                ),
-                ("libraries", libraries), ("limits", limits), ("processes", processes),
-            ]
+        let isCountedAnew = place.kind == .container && snapshot.devices.contains { $0.driver == nil }
+        var facts = [("here", here)]
+        if snapshot.devices.contains(where: { $0.parent != nil && $0.driver == nil }) { facts.append(("MIG", mig)) }
+        if isCountedAnew {
+            facts.append(("numbers", "this container's own; the UUID is the host's for the same card"))
+        }
+        facts.append(("driver", driver))
+        if let rocm { facts.append(("ROCm", rocm)) }
+        let nodes = place.deviceNodes.isEmpty ? "no device file of a GPU" : place.deviceNodes.joined(separator: ", ")
+        return facts + [
+            ("chosen by", chosen), ("devices", nodes), ("libraries", libraries), ("limits", limits),
+            ("processes", processes),
+        ]
     }
 
     /// NVIDIA, MIG User Guide, "CUDA Device Enumeration".
@@ -68,9 +69,13 @@ extension CheckReport {
     }
 
     private var driver: String {
-        guard let driver = view.nvidiaDriver else { return "none that answers" }
+        let kernels = Set(snapshot.devices.compactMap(\.driver)).sorted().joined(separator: ", ")
+        let version = view.kernel.map { " of Linux \($0)" } ?? ""
+        guard let driver = view.nvidiaDriver else {
+            return kernels.isEmpty ? "none that answers" : kernels + version
+        }
         let cuda = view.cudaVersion.map { ", for CUDA up to \($0 / 1000).\($0 % 1000 / 10)" } ?? ""
-        return "NVIDIA \(driver)\(cuda)"
+        return "NVIDIA \(driver)\(cuda)" + (kernels.isEmpty ? "" : "; \(kernels)\(version)")
     }
 
     private var chosen: String {
@@ -81,7 +86,11 @@ extension CheckReport {
     }
 
     private var libraries: String {
-        place.libraries.map { library in
+        // Other vendors' programs bring their own.
+        let isNVIDIAs = view.nvidiaDriver != nil || !snapshot.devices.contains { $0.driver != nil }
+        let told = place.libraries.filter { isNVIDIAs || $0.file.value != nil }
+        if told.isEmpty { return "none of NVIDIA's driver; other programs bring theirs with them" }
+        return told.map { library in
             switch library.file {
             case .known(let path): path
             case .unknown(let why): why.hasPrefix(library.name) ? why : "\(library.name): \(why)"
@@ -105,9 +114,16 @@ extension CheckReport {
         return "\(ram), \(cpus); neither limits GPU memory"
     }
 
+    /// nil without a driver.
+    var seen: ProcessesSeen? {
+        if view.nvidiaDriver != nil { return view.seen(on: .nvidia) }
+        return snapshot.devices.first { $0.driver != nil }.map { view.seen(on: $0.vendor) }
+    }
+
     private var processes: String {
-        guard view.nvidiaDriver != nil else { return "unknown without a driver" }
-        return switch view.seen {
+        guard let seen else { return "unknown without a driver" }
+        if let unread = snapshot.unread { return unread }
+        return switch seen {
         case .all where view.isWSL == true:
             "every process on these GPUs is seen from here, and not what it holds: Windows does not tell"
         case .all: "every process on these GPUs is seen from here"
@@ -144,6 +160,7 @@ extension CheckReport {
                 .object([
                     ("version", .string(view.nvidiaDriver)),
                     ("cuda", .string(view.cudaVersion.map { "\($0 / 1000).\($0 % 1000 / 10)" })),
+                    ("kernel", .string(view.kernel)),
                 ])
             ),
             ("devices", .array(snapshot.devices.map(\.json))),
@@ -163,7 +180,7 @@ extension CheckReport {
             ("ramLimitUnavailable", .string(place.ramLimit.reason)),
             ("cpuLimit", place.cpuLimit.value.flatMap { $0 }.map { .number($0) } ?? .null),
             ("cpuLimitUnavailable", .string(place.cpuLimit.reason)),
-            ("processesSeen", .string(view.nvidiaDriver == nil ? nil : view.seen.rawValue)),
+            ("processesSeen", .string(seen?.rawValue)),
         ])
     }
 }

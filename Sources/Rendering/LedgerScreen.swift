@@ -21,7 +21,7 @@ package struct LedgerScreen {
                 cut($0, to: page.width ?? .max, on: page)
             }
         }
-        let notes = limits + evictions + untold + unread + incomplete + leftOut
+        let notes = limits + evictions + untold + incomplete + leftOut
         return lines + legend(for: lines.joined(separator: "\n"), on: page)
             + notes.flatMap { [""] + paragraph(shown($0, on: page), on: page) }
     }
@@ -50,12 +50,6 @@ package struct LedgerScreen {
 
     /// Why the driver does not tell the memory of some processes: each reason once.
     private var untold: [String] { Set(snapshot.processes.compactMap(\.unavailable)).sorted() }
-
-    private var unread: [String] {
-        guard snapshot.unreadProcesses > 0 else { return [] }
-        let count = snapshot.unreadProcesses == 1 ? "1 process" : "\(snapshot.unreadProcesses) processes"
-        return ["\(count) could not be read; run as root or with CAP_SYS_PTRACE"]
-    }
 
     /// What a container's own view leaves out, and where its memory stands then.
     private var leftOut: [String] {

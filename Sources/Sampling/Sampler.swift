@@ -134,7 +134,9 @@ package final class Sampler {
             observation.clients = answer.clients
             observation.devices += answer.devices.filter { KernelGPU.isShown($0, clients) }
             observation.sources.append(
-                SourceReport(name: "drm", seconds: max(0, clock.lap() - (looking - before)), error: answer.error))
+                SourceReport(
+                    name: "drm", seconds: max(0, clock.lap() - (looking - before)),
+                    error: answer.error ?? answer.clients?.value?.complaint))
             if answer.error != nil { report.areComplete = false }
         }
         report.looking = looking

@@ -42,13 +42,15 @@ struct CheckCommand: ParsableCommand {
         let sampler = Sampler(plan, tell: { Output.error($0) })
         let observation = sampler.observe()
         sampler.finish()
+        let snapshot = Snapshot(observation)
         let paths = plan.nvmlLibrary.map { [LoaderChild.libraries[0]: $0] } ?? [:]
         let libraries = LoaderChild.ask(paths: paths, within: plan.deviceTimeout)
         // One that is empty chooses too: no device.
         let place = WhereaboutsReader(procfs: plan.procfs, sysfs: plan.sysfs)
-            .read(variable: variable(_:), libraries: libraries)
+            .read(
+                variable: variable(_:), libraries: libraries, minors: snapshot.devices.flatMap(\.renderMinors))
         let report = CheckReport(
-            Snapshot(observation), place, observation.view, requiring: require,
+            snapshot, place, observation.view, requiring: require,
             of: requireMemory.map { ($0.bytes, $0.description) })
         switch format {
         case .json: Output.write(report.json.text(indented: true) + "\n")

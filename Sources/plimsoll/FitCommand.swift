@@ -68,7 +68,7 @@ struct RoomQuestion: ParsableArguments {
 
     func answer(in snapshot: Snapshot) throws -> Answer {
         guard !snapshot.devices.isEmpty else {
-            let error = snapshot.sources.first { $0.name == "nvml" }?.error ?? "the driver has no device"
+            let error = snapshot.driverError ?? "the driver has no device"
             return .unknown("whether \(size) fits cannot be told: \(error)")
         }
         let rooms = snapshot.rooms(on: device)

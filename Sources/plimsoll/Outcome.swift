@@ -38,7 +38,7 @@ extension Snapshot {
     /// Whether there was anything to answer from: a driver that answers and has no device answers no.
     var outcome: Outcome {
         guard devices.isEmpty else { return devices.contains(where: \.wasRead) ? .done : .impossible }
-        return sources.contains { $0.name == "nvml" && !$0.ok } ? .impossible : .no
+        return driverError != nil ? .impossible : .no
     }
 }
 

@@ -37,10 +37,10 @@ package final class HostTree {
     @discardableResult
     package func process(
         _ pid: Int, _ name: String, cgroup: String, started: Double = 1000, state: String = "S", inside: [Int] = [],
-        user: Int = 0
+        user: Int = 0, parent: Int = 1, flags: Int = 4_194_560
     ) throws -> HostTree {
         let ticks = Int(started * 100)
-        let rest = "1 1 1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 \(ticks) 0 0 18446744073709551615"
+        let rest = "\(parent) 1 1 0 -1 \(flags) 0 0 0 0 0 0 0 0 20 0 1 0 \(ticks) 0 0 18446744073709551615"
         try scratch.write("\(pid) (\(name)) \(state) \(rest)\n", to: "proc/\(pid)/stat")
         let pids = ([pid] + inside).map(String.init).joined(separator: "\t")
         try scratch.write(

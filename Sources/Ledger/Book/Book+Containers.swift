@@ -50,7 +50,7 @@ extension Book {
         return Container.Usage(
             device: device, bytes: bytes.isEmpty ? nil : Bytes.sum(bytes), complete: complete,
             unavailable: bytes.isEmpty ? untold(on: device) : nil, limit: charges.limits[key],
-            source: sources(of: entries), pids: pids)
+            source: sources(on: device, in: container), pids: pids)
     }
 
     private func describe(_ id: String, runtime: Runtime) -> Container {

@@ -52,14 +52,13 @@ extension Book {
         guard observation.devices[place].driver != nil, let used = processesBytes(on: place) else {
             return Device.Memory(unavailable: reason)
         }
-        return Device.Memory(
-            used: used, source: sources(of: entries.filter { $0.device == place }), unavailable: reason)
+        return Device.Memory(used: used, source: sources(on: place), isSum: true, unavailable: reason)
     }
 
     /// Of a device that has none of its own: the host's, of which it uses what its processes do.
     private func sharedMemory(of place: Int) -> Device.Memory {
         let own = entries.filter { $0.device == place }
-        var memory = Device.Memory(kind: .shared, source: sources(of: own, or: observation.devices[place]))
+        var memory = Device.Memory(kind: .shared, source: sources(on: place))
         if let why = failure(of: place) {
             memory.unavailable = why
         } else if own.allSatisfy({ $0.claim.bytes == nil }), !own.isEmpty {
@@ -84,13 +83,14 @@ extension Book {
         return known.isEmpty && !amounts.isEmpty ? nil : Bytes.sum(known)
     }
 
-    /// Who told what these processes hold.
-    func sources(of entries: [Entry], or device: ObservedDevice? = nil) -> String {
-        let told = Set(entries.filter { $0.claim.bytes != nil }.map(\.claim.source.rawValue))
-        if !told.isEmpty { return told.sorted().joined(separator: "+") }
-        let place = entries.first?.device
-        let driver = device ?? place.map { observation.devices[$0] }
-        return driver?.driver == nil ? "nvml" : "fdinfo"
+    /// Who told what processes hold there: of one container, or all of them.
+    func sources(on place: Int, in container: String? = nil) -> String {
+        let told = entries.filter {
+            $0.device == place && $0.claim.bytes != nil && (container == nil || $0.place.container?.id == container)
+        }
+        let names = Set(told.map(\.claim.source.rawValue))
+        if names.isEmpty { return observation.devices[place].driver == nil ? "nvml" : "fdinfo" }
+        return names.sorted().joined(separator: "+")
     }
 }
 

@@ -5,7 +5,7 @@ extension Snapshot {
         self.init(
             time: observation.time, host: observation.host, devices: book.devices(), containers: book.containers(),
             processes: book.processes(), idleContainers: book.idleContainers(),
-            unreadProcesses: observation.clients?.value?.unreadable ?? 0, sources: observation.sources)
+            unread: observation.clients?.value?.complaint, sources: observation.sources)
     }
 }
 
@@ -108,7 +108,8 @@ struct Book {
                 pci: observed.pci, parent: parentOf[place].flatMap { observation.devices[$0].uuid },
                 isDivided: observed.isDivided ?? (instancesOf[place] != nil), memory: memories[place],
                 utilizationPercent: observed.utilizationPercent.value,
-                ledger: ledger(of: place, byCarrier[place] ?? [], memories))
+                ledger: ledger(of: place, byCarrier[place] ?? [], memories), driver: observed.driver,
+                renderMinors: (observed.minors ?? []).filter { $0 >= 128 })
         }
     }
 

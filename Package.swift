@@ -100,7 +100,7 @@ let package = Package(
         // What the tests share: the built program, made-up hosts, the simulated driver, a stand-in engine.
         .target(name: "TestSupport", dependencies: ["Ledger"], path: "Tests/Support", swiftSettings: strict),
         .testTarget(name: "LedgerTests", dependencies: ["Ledger"], swiftSettings: strict),
-        .testTarget(name: "HostFSTests", dependencies: ["HostFS", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "HostFSTests", dependencies: ["HostFS", "Ledger", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "GPUDriversTests", dependencies: ["GPUDrivers", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ContainerRuntimesTests", dependencies: ["ContainerRuntimes", "TestSupport"], swiftSettings: strict),

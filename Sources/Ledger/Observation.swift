@@ -22,7 +22,7 @@ package struct Observation: Codable, Sendable, Equatable {
     package init(
         time: Int64, host: String, view: ProcessView, devices: [ObservedDevice] = [], processes: [ObservedProcess] = [],
         engines: [ObservedEngine] = [], ramLimits: [String: Reading<UInt64?>] = [:], hostMemory: HostMemory? = nil,
-        sources: [SourceReport] = []
+        clients: Reading<ClientList>? = nil, deviceMemory: [ChargedCgroup]? = nil, sources: [SourceReport] = []
     ) {
         self.time = time
         self.host = host
@@ -32,6 +32,8 @@ package struct Observation: Codable, Sendable, Equatable {
         self.engines = engines
         self.ramLimits = ramLimits
         self.hostMemory = hostMemory
+        self.clients = clients
+        self.deviceMemory = deviceMemory
         self.sources = sources
     }
 }

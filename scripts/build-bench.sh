@@ -9,7 +9,7 @@ done
 # built by the toolchain's own C compiler.
 clang=$(dirname "$(command -v "$1")")/clang
 [ -x "$clang" ] || clang=clang
-for program in floor measure sleepers busy; do
+for program in floor measure sleepers busy descriptors; do
     "$clang" -std=gnu11 -O2 -Wall -Wextra -Werror -I Sources/CNVML/include -o ".build/release/bench-$program" \
         "Benchmarks/$program/main.c" -ldl
 done

@@ -36,6 +36,8 @@ enum Main {
         let cards = try HostDescription(path: "Benchmarks/hosts/four-cards.json")
         try holding(cards, in: place, &report)
         try alone(cards, in: place, &report)
+        report.line("Measuring what descriptors cost ...")
+        try DescriptorCost(place: place).measure(&report, samples: runs)
         report.line("Measuring what a process costs ...")
         try ProcessCost(place: place, cards: cards).measure(&report, samples: runs)
     }

@@ -44,6 +44,7 @@ package final class Sampler {
     private let nvidia: DriverSession
     private let kernel: DriverSession
     private let watch: ProcessWatch
+    private var absence: (answer: DriverAnswer, since: Double)?
     private var gpus: (known: [KernelGPU], readAt: Double)?
     private var view: (view: ProcessView, readAt: Double)?
 
@@ -117,8 +118,7 @@ package final class Sampler {
         let known = kernelGPUs()
         var clock = Stopwatch()
         if !known.isEmpty { kernel.ask(known: known, look) }
-        nvidia.ask(withAccounts: withAccounts, look)
-        let answer = nvidia.collect(look)
+        let answer = askNVIDIA(withAccounts, besides: !known.isEmpty, look)
         observation.devices = answer.devices
         let isMissed = !answer.isAbsent || known.isEmpty || plan.nvmlLibrary != nil
         if isMissed {
@@ -141,6 +141,18 @@ package final class Sampler {
         }
         report.looking = looking
         return report
+    }
+
+    /// Where other GPUs are there and NVIDIA's driver is not, it is looked for now and then alone: a child is started for that.
+    private func askNVIDIA(_ withAccounts: Bool, besides others: Bool, _ look: ([ObservedDevice]) -> Void)
+        -> DriverAnswer
+    {
+        let now = monotonicSeconds()
+        if others, let absence, now - absence.since < 6 * ProcessWatch.freshness { return absence.answer }
+        nvidia.ask(withAccounts: withAccounts, look)
+        let answer = nvidia.collect(look)
+        absence = answer.isAbsent ? (answer, now) : nil
+        return answer
     }
 
     /// They come and go with a cable at most.

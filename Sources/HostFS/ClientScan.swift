@@ -140,8 +140,9 @@ package final class ClientScan {
         return link.withUnsafeBytes { link -> UInt32? in
             guard memcmp(link.baseAddress!, "/dev/", 5) == 0 else { return nil }
             if count > 9, memcmp(link.baseAddress!, "/dev/dri/", 9) == 0 {
-                let digits = link[9..<count].reversed().prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
-                return UInt32(String(decoding: digits.reversed(), as: UTF8.self))
+                // A file that was removed since has " (deleted)" behind it.
+                let digits = link[9..<count].drop { !Self.isDigit($0) }.prefix { Self.isDigit($0) }
+                return UInt32(String(decoding: digits, as: UTF8.self))
             }
             // An engine may give a device another name (`--device /dev/dri/renderD128:/dev/gpu`); that the descriptors of
             // nearly everybody lead to these is known.
@@ -179,6 +180,8 @@ package final class ClientScan {
         }
         return buffer[..<have]
     }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte }
 
     private static func monotonicSeconds() -> Double {
         var now = timespec()

@@ -39,7 +39,8 @@ struct RoomQuestion: ParsableArguments {
         transform: MemorySize.init)
     var size: MemorySize
 
-    @Option(help: ArgumentHelp(
+    @Option(
+        help: ArgumentHelp(
             "Only this one: its index (amd:0 among several vendors), or the beginning of its UUID.", valueName: "gpu"))
     var device: String?
 

@@ -67,7 +67,9 @@ package struct KernelGPU: Sendable {
         let order: [Vendor] = [.nvidia, .amd, .intel, .other]
         gpus.sort { left, right in
             let places = [left, right].map { order.firstIndex(of: $0.vendor) ?? order.count }
-            return (places[0], left.id) < (places[1], right.id)
+            // Those that may not be shown take no number from others.
+            let hidden = [left, right].map { $0.isUnknown ? 1 : 0 }
+            return (places[0], hidden[0], left.id) < (places[1], hidden[1], right.id)
         }
         var counts: [Vendor: Int] = [:]
         for place in gpus.indices {
@@ -76,6 +78,8 @@ package struct KernelGPU: Sendable {
         }
         return gpus
     }
+
+    private var isUnknown: Bool { vendor == .other && !Self.sharing.contains(device?.driver ?? "") }
 
     private var id: String { device?.id ?? pci ?? "" }
 

@@ -157,13 +157,16 @@ package final class RunningHost {
     }
 
     package var environment: [String: String] {
-        (simulated?.environment ?? [:]).merging([
+        var environment = [
             "PLIMSOLL_PROCFS": tree.scratch.path("proc"), "PLIMSOLL_SYSFS": tree.scratch.path("sys"),
             "DOCKER_HOST": "unix://\(engine.path)",
+        ]
+        if FileManager.default.fileExists(atPath: tree.scratch.path("sys/class/drm")) {
             // The device files of this host, and never those of the machine that runs the tests.
-            "LD_PRELOAD": Build.folder.appending(path: "libSimulatedDRM.so").path,
-            "GPUSIM_DRI": tree.scratch.path("dev/dri"),
-        ]) { $1 }
+            environment["LD_PRELOAD"] = Build.folder.appending(path: "libSimulatedDRM.so").path
+            environment["GPUSIM_DRI"] = tree.scratch.path("dev/dri")
+        }
+        return (simulated?.environment ?? [:]).merging(environment) { $1 }
     }
 
     package func plimsoll(_ arguments: [String], environment more: [String: String] = [:]) throws -> ProgramResult {

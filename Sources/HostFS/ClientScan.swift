@@ -25,6 +25,8 @@ package final class ClientScan {
     /// Seconds after which descriptors that told nothing are opened again.
     private static let freshness = 10.0
     private var now = 0.0
+    /// Something was not ours to read.
+    private var isDenied = false
     /// Whoever asks a device opens it, and is no holder of its memory.
     private let ownPID: UInt32?
 
@@ -52,57 +54,84 @@ package final class ClientScan {
     private func read(_ pid: UInt32, in proc: Int32, into list: inout ClientList, _ silent: inout [UInt32: Silent]) {
         if pid == ownPID { return }
         guard let folder = Self.folder("\(pid)/fd", in: proc) else {
-            guard [EACCES, EPERM].contains(errno), hasDescriptors(pid, in: proc) else { return }
-            if !readWithoutLinks(pid, in: proc, into: &list, &silent) { list.unreadable += 1 }
+            // It has ended, or it is not ours to read, or we have no descriptor left ourselves.
+            guard ![ENOENT, ESRCH].contains(errno), hasDescriptors(pid, in: proc) else { return }
+            readWithoutLinks(pid, in: proc, into: &list, &silent)
             return
         }
         defer { closedir(folder) }
         let place = dirfd(folder)
+        isDenied = false
         var open: [(descriptor: UInt32, minor: UInt32?)] = []
         while let entry = readdir(folder) {
             let found = withUnsafePointer(to: &entry.pointee.d_name.0) { minor(of: $0, in: place) }
             if let minor = found, let descriptor = Self.number(entry) { open.append((descriptor, minor)) }
         }
-        if !open.isEmpty { read(open, of: pid, in: place, into: &list, &silent) }
+        // Root may open the folder, and without CAP_SYS_PTRACE not read the links in it (as in a container with --pid=host).
+        if isDenied { return readWithoutLinks(pid, in: proc, into: &list, &silent) }
+        if !open.isEmpty, !read(open, of: pid, in: place, into: &list, &silent) { list.unreadable += 1 }
     }
 
     /// CAP_SYS_PTRACE opens another user's fdinfo, and not the folder of the links beside it (kernel, fs/proc/fd.c). Then every
     /// descriptor has to be opened once, and those that are no client again only after a while.
     private func readWithoutLinks(
         _ pid: UInt32, in proc: Int32, into list: inout ClientList, _ silent: inout [UInt32: Silent]
-    ) -> Bool {
-        guard let folder = Self.folder("\(pid)/fdinfo", in: proc) else { return false }
+    ) {
+        guard let folder = Self.folder("\(pid)/fdinfo", in: proc) else {
+            if ![ENOENT, ESRCH].contains(errno) { list.unreadable += 1 }
+            return
+        }
         defer { closedir(folder) }
         var open: [(descriptor: UInt32, minor: UInt32?)] = []
         while let entry = readdir(folder) {
             if let descriptor = Self.number(entry) { open.append((descriptor, nil)) }
         }
-        if !open.isEmpty { read(open, of: pid, in: dirfd(folder), into: &list, &silent) }
-        return true
+        if !open.isEmpty, !read(open, of: pid, in: dirfd(folder), into: &list, &silent) { list.unreadable += 1 }
     }
 
     /// - Parameter folder: one of the process's own, which belongs to that process alone.
+    /// - Returns: whether all of it could be read, and told which device it is of.
     private func read(
         _ open: [(descriptor: UInt32, minor: UInt32?)], of pid: UInt32, in folder: Int32, into list: inout ClientList,
         _ silent: inout [UInt32: Silent]
-    ) {
+    ) -> Bool {
         guard let text = bytes("../stat", in: folder),
             let startTick = ProcessStat(String(decoding: text, as: UTF8.self))?.startTick
-        else { return }
+        else { return true }
         let known = self.silent[pid].flatMap { known in
             known.startTick == startTick && now - known.since < Self.freshness ? known : nil
         }
         var quiet = Silent(startTick: startTick, since: known?.since ?? now)
         var met: Set<ClientKey> = []
+        var isWhole = true
+        // One whose driver tells nothing holds an amount that is unknown, once for each process and device.
+        func keepSilent(_ descriptor: UInt32, _ minor: UInt32?) {
+            quiet.minors[descriptor] = .some(minor)
+            guard let minor, met.insert(ClientKey(id: Self.untold(pid), pci: nil, minor: minor)).inserted else {
+                return
+            }
+            list.clients.append(
+                DRMClient(
+                    pid: pid, startTick: startTick, id: Self.untold(pid), pci: nil, minor: minor, regions: []))
+        }
         for (descriptor, minor) in open {
             if let before = known?.minors[descriptor], before == minor {
-                quiet.minors[descriptor] = .some(minor)
+                keepSilent(descriptor, minor)
                 continue
             }
-            guard let text = bytes("../fdinfo/\(descriptor)", in: folder) else { continue }
+            isDenied = false
+            guard let text = bytes("../fdinfo/\(descriptor)", in: folder) else {
+                if isDenied { isWhole = false }
+                continue
+            }
             let info = FDInfo(text)
             guard info.driver != nil, let id = info.client else {
-                quiet.minors[descriptor] = .some(minor)
+                keepSilent(descriptor, minor)
+                continue
+            }
+            // Without its link, and from a driver of a platform device, nothing tells whose it is.
+            guard info.pci != nil || minor != nil else {
+                isWhole = false
                 continue
             }
             // One file under several numbers.
@@ -115,7 +144,11 @@ package final class ClientScan {
                     evicted: info.evicted, hasComputed: info.hasComputed, hasDrawn: info.hasDrawn))
         }
         if !quiet.minors.isEmpty { silent[pid] = quiet }
+        return isWhole
     }
+
+    /// Stands for the client id where the driver tells none: a number that the kernel's counters do not reach.
+    private static func untold(_ pid: UInt32) -> UInt64 { 1 << 63 | UInt64(pid) }
 
     private static func folder(_ path: String, in place: Int32) -> OpaquePointer? {
         let fd = openat(place, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -136,9 +169,16 @@ package final class ClientScan {
     /// The minor number of the DRM device that a descriptor leads to; nil where it leads elsewhere.
     private func minor(of name: UnsafePointer<CChar>, in folder: Int32) -> UInt32? {
         let count = link.withUnsafeMutableBytes { readlinkat(folder, name, $0.baseAddress!, $0.count) }
+        if count < 0, [EACCES, EPERM].contains(errno) { isDenied = true }
         guard count > 5 else { return nil }
         return link.withUnsafeBytes { link -> UInt32? in
-            guard memcmp(link.baseAddress!, "/dev/", 5) == 0 else { return nil }
+            if memcmp(link.baseAddress!, "/dev/", 5) != 0 {
+                // In a chroot the same file has another folder before its path.
+                let isElsewhere =
+                    link[0] == UInt8(ascii: "/") && count > 5
+                    && (0...(count - 5)).contains { memcmp(link.baseAddress! + $0, "/dri/", 5) == 0 }
+                return isElsewhere ? self.minor(at: name, in: folder) : nil
+            }
             if count > 9, memcmp(link.baseAddress!, "/dev/dri/", 9) == 0 {
                 // A file that was removed since has " (deleted)" behind it.
                 let digits = link[9..<count].drop { !Self.isDigit($0) }.prefix { Self.isDigit($0) }
@@ -151,12 +191,17 @@ package final class ClientScan {
                     return nil
                 }
             }
-            var status = Glibc.stat()
-            guard fstatat(folder, name, &status, 0) == 0, status.st_mode & S_IFMT == S_IFCHR else { return nil }
-            // DRM_MAJOR (kernel, include/drm/drm_file.h), in the layout of makedev(3).
-            let (major, minor) = (status.st_rdev >> 8 & 0xFFF, status.st_rdev & 0xFF | status.st_rdev >> 12 & 0xFFF00)
-            return major == 226 ? UInt32(minor) : nil
+            return self.minor(at: name, in: folder)
         }
+    }
+
+    /// By the file itself, whatever it is called.
+    private func minor(at name: UnsafePointer<CChar>, in folder: Int32) -> UInt32? {
+        var status = Glibc.stat()
+        guard fstatat(folder, name, &status, 0) == 0, status.st_mode & S_IFMT == S_IFCHR else { return nil }
+        // DRM_MAJOR (kernel, include/drm/drm_file.h), in the layout of makedev(3).
+        let (major, minor) = (status.st_rdev >> 8 & 0xFFF, status.st_rdev & 0xFF | status.st_rdev >> 12 & 0xFFF00)
+        return major == 226 ? UInt32(minor) : nil
     }
 
     /// Kernel threads and the dead have none, and nobody's rights are enough to be told so.
@@ -168,7 +213,10 @@ package final class ClientScan {
 
     private func bytes(_ path: String, in folder: Int32) -> ArraySlice<UInt8>? {
         let fd = openat(folder, path, O_RDONLY | O_CLOEXEC)
-        guard fd >= 0 else { return nil }
+        guard fd >= 0 else {
+            if ![ENOENT, ESRCH].contains(errno) { isDenied = true }
+            return nil
+        }
         defer { close(fd) }
         var have = 0
         while have < buffer.count {

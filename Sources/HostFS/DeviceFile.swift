@@ -15,10 +15,11 @@ package struct DeviceFile: ~Copyable {
     ///
     /// - Returns: 0, or the error number.
     package borrowing func ask<Question>(_ request: UInt, _ question: inout Question) -> Int32 {
-        while true {
+        for _ in 0..<100 {
             let result = withUnsafeMutablePointer(to: &question) { ioctl(descriptor, request, $0) }
             if result >= 0 { return 0 }
             if errno != EINTR, errno != EAGAIN { return errno }
         }
+        return EAGAIN
     }
 }

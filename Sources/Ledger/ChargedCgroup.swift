@@ -27,13 +27,22 @@ extension [String: UInt64] {
     /// `nvidia/ADDRESS/vidmem` with a domain of eight digits (open-gpu-kernel-modules, os.c). Xe's `stolen` is no VRAM.
     func ofDevice(at pci: String) -> UInt64? {
         var sum: UInt64?
-        for (region, bytes) in self {
-            let parts = region.split(separator: "/")
-            guard parts.count == 3, parts[1].lowercased().hasSuffix(pci.lowercased()),
-                parts[2].hasPrefix("vram") || parts[2] == "vidmem"
-            else { continue }
-            sum = (sum ?? 0).addingReportingOverflow(bytes).partialValue
-        }
+        for bytes in regions(at: pci).values { sum = (sum ?? 0).addingReportingOverflow(bytes).partialValue }
         return sum
+    }
+
+    func regions(at pci: String) -> [String: UInt64] {
+        let wanted = Self.address(pci)
+        return filter { region, _ in
+            let parts = region.split(separator: "/")
+            guard parts.count == 3, parts[2].hasPrefix("vram") || parts[2] == "vidmem" else { return false }
+            return wanted != nil && Self.address(parts[1]) ?? (0, "") == wanted!
+        }
+    }
+
+    /// The domain is written with four digits or eight.
+    private static func address(_ text: some StringProtocol) -> (domain: UInt32, rest: String)? {
+        guard let colon = text.firstIndex(of: ":"), let domain = UInt32(text[..<colon], radix: 16) else { return nil }
+        return (domain, text[colon...].lowercased())
     }
 }

@@ -48,7 +48,10 @@ struct CheckCommand: ParsableCommand {
         // One that is empty chooses too: no device.
         let place = WhereaboutsReader(procfs: plan.procfs, sysfs: plan.sysfs)
             .read(
-                variable: variable(_:), libraries: libraries, minors: snapshot.devices.flatMap(\.renderMinors))
+                variable: variable(_:), libraries: libraries,
+                // One that did not answer would hold us up for ever.
+                minors: snapshot.devices.filter { $0.memory.total != nil || $0.ledger.containers != nil }
+                    .flatMap(\.renderMinors))
         let report = CheckReport(
             snapshot, place, observation.view, requiring: require,
             of: requireMemory.map { ($0.bytes, $0.description) })

@@ -65,6 +65,102 @@ struct KernelDriverTests {
         #expect(snapshot.containers[0].usage[0].source == (gibibytes == 9 ? "kfd" : "fdinfo"))
     }
 
+    @Test("A process that came after KFD was asked has none of what KFD lists under its PID")
+    func listedBefore() {
+        var later = observation(ProcessView())
+        later.devices[0].askedAtTick = 5
+        later.devices[0].compute = .read([ListedProcess(pid: 12, bytes: 8 << 30)])
+        #expect(Snapshot(later).containers[0].usage[0].bytes == 2 << 30)
+    }
+
+    @Test("A charge and the same memory of a process that is hidden or gone count once")
+    func chargedAndHidden() {
+        var charged = observation(ProcessView(hidesProcesses: true))
+        charged.deviceMemory = [
+            ChargedCgroup(path: "/", current: ["drm/0000:03:00.0/vram": 10 << 30]),
+            ChargedCgroup(path: "/docker/\(Self.id)", current: ["drm/0000:03:00.0/vram": 9 << 30]),
+        ]
+        let ledger = Snapshot(charged).devices[0].ledger
+        #expect(ledger.containers == 9 << 30)
+        #expect(ledger.hidden == 1 << 30)
+        #expect(ledger.unattributed == 0)
+    }
+
+    @Test("A driver that tells nothing of who has its file open leaves that unknown, and never 0")
+    func untold() {
+        var silent = observation(ProcessView())
+        silent.devices[0].compute = .absent
+        silent.devices[0].memory = .unknown("no such file")
+        silent.clients = .known(
+            ClientList(
+                clients: [DRMClient(pid: 12, startTick: 7, id: 1 << 63, pci: nil, minor: 128, regions: [])],
+                unreadable: 0))
+        let snapshot = Snapshot(silent)
+        #expect(snapshot.devices[0].memory.used == nil)
+        #expect(!snapshot.devices[0].ledger.complete)
+        #expect(snapshot.containers[0].usage[0].bytes == nil)
+    }
+
+    @Test("Who shares a client whose memory is unknown has an unknown amount too")
+    func untoldAndShared() {
+        var shared = observation(ProcessView())
+        shared.devices[0].compute = .absent
+        shared.processes.append(ObservedProcess(pid: 13, startTick: 9, cgroup: .known("0::/x")))
+        shared.clients = .known(
+            ClientList(
+                clients: [(12, 7), (13, 9)].map {
+                    DRMClient(pid: $0, startTick: $1, id: 4, pci: "0000:03:00.0", minor: 128, regions: [])
+                }, unreadable: 0))
+        #expect(Snapshot(shared).processes.map(\.bytes) == [nil, nil])
+    }
+
+    @Test("A client of a divided GPU of which only the address is known counts on the partition that lists its process")
+    func partition() {
+        var divided = observation(ProcessView())
+        divided.devices[0].compute = .absent
+        divided.devices[0].isDivided = true
+        for (number, bytes) in [(0, 8 as UInt64), (1, 0)] {
+            var part = divided.devices[0]
+            part.isDivided = nil
+            part.index = "0:\(number)"
+            part.uuid = "GPU-1:\(number)"
+            part.parentIndex = "0"
+            part.minors = [UInt32(128 + number)]
+            part.memory = .known(ObservedMemory(total: 8 << 30, used: nil, free: nil))
+            part.compute = .read(bytes > 0 ? [ListedProcess(pid: 12, bytes: bytes << 30)] : [])
+            divided.devices.append(part)
+        }
+        divided.devices[0].minors = [1]
+        divided.clients = .known(
+            ClientList(
+                clients: [
+                    DRMClient(
+                        pid: 12, startTick: 7, id: 1, pci: "0000:03:00.0", minor: nil,
+                        regions: [DRMRegion(name: "vram", resident: 8 << 30)])
+                ], unreadable: 0))
+        let snapshot = Snapshot(divided)
+        #expect(snapshot.processes.count == 1)
+        #expect(snapshot.devices[0].ledger.instances == 8 << 30)
+        #expect(snapshot.devices[0].ledger.containers == 0)
+    }
+
+    @Test("A region is a device's by its whole address, and a limit of one region of two is none of the device")
+    func regions() {
+        let table: [String: UInt64] = [
+            "drm/10000:03:00.0/vram": 5, "nvidia/00000000:03:00.0/vidmem": 7, "drm/0000:03:00.0/stolen": 9,
+        ]
+        #expect(table.ofDevice(at: "0000:03:00.0") == 7)
+        #expect(table.ofDevice(at: "10000:03:00.0") == 5)
+        let root: [String: UInt64] = ["drm/0000:03:00.0/vram0": 2, "drm/0000:03:00.0/vram1": 2]
+        let charges = Charges(
+            [
+                ChargedCgroup(path: "/", current: root),
+                ChargedCgroup(path: "/docker/\(Self.id)", current: root, limits: ["drm/0000:03:00.0/vram0": 9]),
+            ], on: [(0, "0000:03:00.0")])
+        #expect(charges.limits.isEmpty)
+        #expect(charges.bytes.values.first == 4)
+    }
+
     @Test("A recording without the newer keys is read as ever, and what nobody read makes a ledger incomplete")
     func incomplete() {
         var unread = observation(ProcessView())

@@ -61,6 +61,26 @@ struct KernelTroubleTests {
         #expect(result.output == whole.output)
     }
 
+    @Test(
+        "Root without CAP_SYS_PTRACE, as in a container with --pid=host, is told that it cannot read others' files",
+        .enabled(if: getuid() == 0, "only root can give the right up"))
+    func rootWithoutRights() throws {
+        let host = try HostTree(file: "card10").startWithoutNVIDIA()
+        let other = Process()
+        other.executableURL = URL(filePath: "/usr/bin/setpriv")
+        other.arguments = ["--reuid=65534", "--regid=65534", "--clear-groups", "sleep", "60"]
+        try other.runUnmasked()
+        defer { other.terminate() }
+        Thread.sleep(forTimeInterval: 0.3)
+        chmod(host.tree.scratch.url.path, 0o755)
+        let result = try run(
+            program: "/usr/bin/setpriv",
+            ["--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", Build.plimsoll, "--format", "json"],
+            environment: host.environment.merging(["PLIMSOLL_PROCFS": "/proc"]) { $1 })
+        #expect(result.errors.contains("could not be read; run as root or with CAP_SYS_PTRACE"))
+        #expect(try result.document()["devices"][0]["ledger"]["complete"].bool == false)
+    }
+
     /// A file that nobody writes to: whoever opens it to read sleeps.
     private func makeHang(_ path: String, on host: RunningHost) throws {
         let file = host.tree.scratch.path(path)

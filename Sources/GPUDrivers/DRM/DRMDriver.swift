@@ -58,7 +58,11 @@ package struct KernelGPU: Sendable {
             return KernelGPU(vendor: vendor, device: device)
         }
         for node in nodes {
-            if let place = gpus.firstIndex(where: { $0.vendor == .amd && $0.pci == node.pci }) {
+            // By its device file first: the address of a node leaves the PCI function out.
+            let byFile = gpus.firstIndex { gpu in
+                gpu.device?.nodes.contains { $0.minor == node.renderMinor && $0.name.hasPrefix("renderD") } == true
+            }
+            if let place = byFile ?? gpus.firstIndex(where: { $0.vendor == .amd && $0.pci == node.pci }) {
                 gpus[place].nodes.append(node)
             } else {
                 gpus.append(KernelGPU(vendor: .amd, nodes: [node]))

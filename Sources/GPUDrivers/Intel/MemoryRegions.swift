@@ -81,7 +81,7 @@ struct MemoryRegions {
             var question = cdrm_i915_query(item_count: 1, flags: 0, items: UInt64(UInt(bitPattern: item)))
             return file.ask(UInt(CDRM_I915_QUERY), &question)
         }
-        let error = code != 0 ? code : item.length < 0 ? -item.length : 0
+        let error = code != 0 ? code : item.length < 0 ? Int32(truncatingIfNeeded: item.length.magnitude) : 0
         return error == 0 ? .success(item.length) : .failure(.unreadable(FileError(path: path, code: error)))
     }
 

@@ -43,8 +43,8 @@ extension Book {
             let pci = observation.devices[place].pci, parentOf[place] == nil,
             let total = whole.capacity?.ofDevice(at: pci).flatMap({ Bytes(told: $0) })
         else { return nil }
-        let used = whole.current.ofDevice(at: pci).flatMap { Bytes(told: $0) }
-        return Device.Memory(total: total, used: used, free: used.map { total.subtracting($0) }, source: "dmem")
+        guard let used = whole.current.ofDevice(at: pci).flatMap({ Bytes(told: $0) }) else { return nil }
+        return Device.Memory(total: total, used: used, free: used <= total ? total - used : nil, source: "dmem")
     }
 
     /// Of a device that tells nothing but through its processes.

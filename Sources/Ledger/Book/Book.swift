@@ -128,6 +128,11 @@ struct Book {
         var ledger = DeviceLedger(
             containers: Bytes.sum(sharing.flatMap(containerBytes).compactMap(\.value)), host: sum(.host),
             gone: sum(.gone), hidden: sum(.hidden), instances: instances)
+        // What the kernel charged to a container beyond its processes that are seen, others have there who are listed too.
+        let excess = Bytes.sum(sharing.map(excess))
+        let fromHidden = min(excess, ledger.hidden ?? 0)
+        ledger.hidden = ledger.hidden.map { $0 - fromHidden }
+        ledger.gone = ledger.gone.map { $0 - min(excess - fromHidden, $0) }
         if let used = memories[place].used, let instances {
             let terms = [ledger.containers, ledger.host, ledger.gone, ledger.hidden].compactMap(\.self)
             ledger.unattributed = used.subtracting(Bytes.sum(terms).adding(instances))
@@ -159,6 +164,15 @@ struct Book {
         // AMD's compute driver has a list beside.
         if device.minors != nil, device.compute == .absent, let why = observation.clients?.reason { return why }
         return nil
+    }
+
+    /// By how much charges are above what is seen of the containers' processes.
+    private func excess(on place: Int) -> Bytes {
+        Bytes.sum(
+            charges.bytes.filter { $0.key.device == place }.map { key, charged in
+                let own = entries.filter { $0.device == place && $0.place.container?.id == key.container }
+                return max(0, charged.subtracting(Bytes.sum(own.compactMap(\.claim.bytes))))
+            })
     }
 
     /// Its container's memory is told without it.

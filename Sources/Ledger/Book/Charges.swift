@@ -16,6 +16,7 @@ struct Charges {
     /// - Parameter places: devices whose own memory the controller can count, with the PCI address of each. Of a divided GPU
     ///   it counts the whole, and of one that uses the host's memory, what the firmware set aside for it alone.
     init(_ cgroups: [ChargedCgroup]?, on places: [(place: Int, pci: String)]) {
+        let whole = cgroups?.first { $0.path == "/" }
         for cgroup in cgroups ?? [] {
             let chain = ContainerPath.containers(of: cgroup.path[...])
             guard let container = chain.last, container.path == cgroup.path else { continue }
@@ -23,7 +24,13 @@ struct Charges {
             containers[container.id] = (container, parents)
             for (device, pci) in places {
                 let key = Key(container: container.id, device: device)
-                if let limit = cgroup.limits.ofDevice(at: pci).flatMap({ Bytes(told: $0) }) { limits[key] = limit }
+                // A device of several regions is limited where each of them is.
+                let regions = whole?.current.regions(at: pci).count ?? 1
+                if cgroup.limits.regions(at: pci).count >= regions,
+                    let limit = cgroup.limits.ofDevice(at: pci).flatMap({ Bytes(told: $0) })
+                {
+                    limits[key] = limit
+                }
                 guard let charged = cgroup.current.ofDevice(at: pci).flatMap({ Bytes(told: $0) }), charged > 0 else {
                     continue
                 }

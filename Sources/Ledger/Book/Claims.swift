@@ -71,8 +71,13 @@ struct Claims {
                 claim(process, type, on: Self.home(of: process, on: gpu, instances, devices, byDevice))
             }
         }
-        for (place, claims) in ClientClaims(observation, sharing: sharing).byDevice.enumerated() {
-            for (pid, claim) in claims { byDevice[place][pid] = byDevice[place][pid].map { $0.merged(claim) } ?? claim }
+        let clients = ClientClaims(observation, sharing: sharing).byDevice
+        // A divided GPU comes last: a client of which only the address is known is its partition's where that lists it.
+        for place in clients.indices.sorted(by: { (instancesOf[$0]?.count ?? 0) < (instancesOf[$1]?.count ?? 0) }) {
+            for (pid, claim) in clients[place] {
+                let listing = (instancesOf[place] ?? []).filter { byDevice[$0][pid] != nil }
+                if listing.count < 2 { add(claim, of: pid, on: listing.first ?? place, devices) }
+            }
         }
         for place in byDevice.indices {
             // A client that has not run yet is a program's that draws, unless it computes elsewhere.
@@ -82,6 +87,13 @@ struct Claims {
                 return claim
             }
         }
+    }
+
+    /// A process that started after the list was asked for is not the one that the list meant.
+    private mutating func add(_ claim: Claim, of pid: UInt32, on place: Int, _ devices: [ObservedDevice]) {
+        let asked = devices[place].askedAtTick ?? .max
+        let listed = (claim.startTick ?? 0) > asked ? nil : byDevice[place][pid]
+        byDevice[place][pid] = listed.map { $0.merged(claim) } ?? claim
     }
 
     private mutating func claim(_ process: ListedProcess, _ type: ProcessType, on place: Int?) {

@@ -23,9 +23,11 @@ struct ClientClaims {
         for (key, clients) in holders.sorted(by: { ($0.key.device, $0.key.client) < ($1.key.device, $1.key.client) }) {
             let ordered = clients.sorted { Self.order($0, names) < Self.order($1, names) }
             let owner = ordered[0]
-            add(Claim(owner, isShared: sharing[key.device]), of: owner.pid, on: key.device)
+            let own = Claim(owner, isShared: sharing[key.device])
+            add(own, of: owner.pid, on: key.device)
             for other in ordered.dropFirst() where other.pid != owner.pid {
-                var claim = Claim(bytes: 0, source: .fdinfo, startTick: other.startTick)
+                // What is unknown of the one is unknown of the other.
+                var claim = Claim(bytes: own.bytes == nil ? nil : 0, source: .fdinfo, startTick: other.startTick)
                 claim.countedWith = owner.pid
                 claim.use(other)
                 add(claim, of: other.pid, on: key.device)

@@ -35,6 +35,8 @@ final class DriverSession {
 
     /// Processes that hang in a driver are of no use; that many are enough to be sure.
     private static let mostAbandoned = 3
+    /// Seconds.
+    private static let grace = 0.25
 
     /// Of the sample that was asked for and not collected yet.
     private var round = Round(silence: "", known: [])
@@ -137,7 +139,8 @@ final class DriverSession {
 
     private func wait(_ look: ([ObservedDevice]) -> Void) throws(DriverProcessError) {
         guard round.isAsked else { return }
-        let deadline = askedAt + plan.deviceTimeout
+        // Where another driver took all the time, what this one has said meanwhile is still to be taken.
+        let deadline = max(askedAt + plan.deviceTimeout, monotonicSeconds() + Self.grace)
         while let child, !round.isSettled {
             let pause = hasToldSlowness ? deadline : min(deadline, askedAt + 1)
             if let message = try child.message(until: pause) {

@@ -1,4 +1,3 @@
-import ContainerRuntimes
 import FoundationEssentials
 import Glibc
 import Ledger
@@ -17,11 +16,9 @@ struct DescriptorCost {
 
     func measure(_ report: inout Report, samples: Int) throws {
         let root = try makeHost()
-        var engines = try EngineSelection(hosts: ["/none"], environment: [:])
-        engines.engines = []
         let sampler = Sampler(
             SamplingPlan(
-                procfs: "\(root)/proc", sysfs: "\(root)/sys", nvmlLibrary: nil, engines: engines, deviceTimeout: 10,
+                procfs: "\(root)/proc", sysfs: "\(root)/sys", nvmlLibrary: nil, engines: nil, deviceTimeout: 10,
                 engineTimeout: 2), tell: { _ in })
         defer { sampler.finish() }
         var taken: [Double] = []

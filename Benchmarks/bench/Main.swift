@@ -59,7 +59,7 @@ enum Main {
         try ColdRuns(place: place, host: host, engine: engine)
             .measure(runs: runs, warmUp: 2, containers: containers, &report)
         report.line("Measuring samples of a running stream, without Docker ...")
-        let warm = try WarmStream(host, seeing: containers * 2)
+        let warm = WarmStream(host, seeing: containers * 2)
         let least = try warm.floor(samples: runs, in: place)
         let took = try WarmStream.medians(of: [warm], samples: runs)[0]
         report.compare("warm: a sample of a stream", took, least, "ms", atMost: 1.5)

@@ -23,7 +23,7 @@ struct ProcessCost {
         var crowds: [Crowd] = []
         defer { for crowd in crowds { crowd.end() } }
         for count in counts { crowds.append(try crowd(of: count)) }
-        let streams = try zip(crowds, counts).map { try WarmStream($0.host, seeing: $1) }
+        let streams = zip(crowds, counts).map { WarmStream($0.host, seeing: $1) }
         let floors = try streams.map { try $0.floor(samples: samples, in: place) }
         let times = zip(try WarmStream.medians(of: streams, samples: samples), floors).map(Times.init)
         for (name, times) in zip(["no process", "100 processes", "1,000 processes"], times) {

@@ -1,4 +1,3 @@
-import ContainerRuntimes
 import Glibc
 import Ledger
 import Rendering
@@ -16,13 +15,11 @@ final class WarmStream {
     private static let warmUp = 3
 
     /// - Parameter processes: how many the driver lists; a sample that saw fewer is no sample.
-    init(_ host: SimulatedHost, seeing processes: Int) throws {
+    init(_ host: SimulatedHost, seeing processes: Int) {
         self.host = host
         self.processes = processes
-        var engines = try EngineSelection(hosts: ["/none"], environment: [:])
-        engines.engines = []
         let plan = SamplingPlan(
-            procfs: "/proc", sysfs: "/sys", nvmlLibrary: host.library, engines: engines, deviceTimeout: 10,
+            procfs: "/proc", sysfs: "/sys", nvmlLibrary: host.library, engines: nil, deviceTimeout: 10,
             engineTimeout: 2)
         sampler = Sampler(plan, tell: { _ in })
     }

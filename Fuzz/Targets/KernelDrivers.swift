@@ -59,7 +59,7 @@ extension Target {
     ) { input in
         let text = String(decoding: input, as: UTF8.self)
         let properties = kfdProperties(text)
-        for (key, value) in properties where !text.utf8.contains("\(key) ".utf8) && value >= 0 {
+        for key in properties.keys where !text.utf8.contains("\(key) ".utf8) {
             return "a property that is not in the text: \(key)"
         }
         if let node = KFDNode(properties, number: 0), !(0...15).contains(node.partition) {
@@ -86,14 +86,5 @@ extension Target {
             return "a container is charged nothing and has a row"
         }
         return nil
-    }
-}
-
-extension String.UTF8View {
-    /// Foundation's search is not in a program this small.
-    fileprivate func contains(_ part: some Collection<UInt8>) -> Bool {
-        let (text, part) = (Array(self), Array(part))
-        guard !part.isEmpty, text.count >= part.count else { return part.isEmpty }
-        return (0...(text.count - part.count)).contains { text[$0..<($0 + part.count)].elementsEqual(part) }
     }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import Ledger
 
 extension CgroupFS {
@@ -27,7 +26,7 @@ extension CgroupFS {
     ) {
         // Deeper than any engine nests, and than a kernel's path goes.
         guard path.utf8.count < 4096, found.count < 1 << 14 else { return }
-        for name in folders(in: root + path) {
+        for name in (try? FileReading.names(in: root + path, foldersOnly: true))?.sorted() ?? [] {
             let path = "\(path)/\(name)"
             let limits = limits.merging(table("\(root)\(path)/dmem.max")) { min($0, $1) }
             if CgroupMembership.isContainer(path) {
@@ -41,20 +40,6 @@ extension CgroupFS {
     }
 
     private func table(_ path: String) -> [String: UInt64] { (try? FileReading.text(path)).map(dmemTable) ?? [:] }
-
-    private func folders(in path: String) -> [String] {
-        guard let folder = opendir(path) else { return [] }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            guard entry.pointee.d_type == UInt8(DT_DIR) else { continue }
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names.sorted()
-    }
 }
 
 /// `dmem.current`, `dmem.max` and `dmem.capacity`: a region, a blank, and bytes or "max", in lines. "max" is no limit.

@@ -16,15 +16,15 @@ package final class ClientScan {
 
     private struct Silent {
         var startTick: Int64
-        /// When they were looked at, in seconds of the monotonic clock.
-        var since: Double
+        /// When they were looked at.
+        var since: ContinuousClock.Instant
         /// By descriptor.
         var minors: [UInt32: UInt32?] = [:]
     }
 
-    /// Seconds after which descriptors that told nothing are opened again.
-    private static let freshness = 10.0
-    private var now = 0.0
+    /// After which descriptors that told nothing are opened again.
+    private static let freshness = Duration.seconds(10)
+    private var now = ContinuousClock.now
     /// Something was not ours to read.
     private var isDenied = false
     /// Whoever asks a device opens it, and is no holder of its memory.
@@ -40,7 +40,7 @@ package final class ClientScan {
         guard let folder = opendir(root) else { throw FileError(path: root, code: errno) }
         defer { closedir(folder) }
         let place = dirfd(folder)
-        now = Self.monotonicSeconds()
+        now = ContinuousClock.now
         var list = ClientList(clients: [], unreadable: 0)
         var silent: [UInt32: Silent] = [:]
         while let entry = readdir(folder) {
@@ -231,12 +231,6 @@ package final class ClientScan {
 
     private static func isDigit(_ byte: UInt8) -> Bool { UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte }
 
-    private static func monotonicSeconds() -> Double {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
-    }
-
     private static func number(_ entry: UnsafeMutablePointer<dirent>) -> UInt32? {
         withUnsafePointer(to: &entry.pointee.d_name.0) { name in
             var number: UInt32 = 0
@@ -244,7 +238,7 @@ package final class ClientScan {
             guard place.pointee != 0 else { return nil }
             while place.pointee != 0 {
                 let digit = UInt8(bitPattern: place.pointee)
-                guard UInt8(ascii: "0")...UInt8(ascii: "9") ~= digit, number < 400_000_000 else { return nil }
+                guard isDigit(digit), number < 400_000_000 else { return nil }
                 number = number * 10 + UInt32(digit - UInt8(ascii: "0"))
                 place += 1
             }

@@ -1,4 +1,3 @@
-import Glibc
 import Ledger
 
 /// What the kernel's graphics drivers tell under a /sys of one's choice (kernel, Documentation/gpu/amdgpu/driver-misc.rst).
@@ -19,7 +18,7 @@ package struct DRMFS: Sendable {
             guard let device = DRMDevice(folder: "\(root)/\(name)/device") else { continue }
             devices[device.id, default: device].nodes.append(node)
         }
-        return devices.values.sorted { $0.order < $1.order }
+        return devices.values.sorted { $0.id < $1.id }
     }
 
     /// In a captured tree there may be no `dev`; then the name tells, as the kernel gives it (drm_drv.c, drm_minor_alloc).
@@ -74,15 +73,7 @@ package struct DRMDevice: Sendable {
         self.folder = folder
     }
 
-    /// By bus and place there.
-    package var order: String { id }
-
     package func number(_ file: String) -> UInt64? { text(file).flatMap { UInt64($0) } }
-
-    /// "0x744c"
-    package func hexadecimal(_ file: String) -> UInt64? {
-        text(file).flatMap { UInt64($0.hasPrefix("0x") ? $0.dropFirst(2) : $0[...], radix: 16) }
-    }
 
     /// The file's text without the line's end; nil where it is not there or empty.
     package func text(_ file: String) -> String? {

@@ -72,11 +72,13 @@ package enum FileReading {
         close(folder)
     }
 
-    static func names(in path: String) throws(FileError) -> [String] {
+    /// - Parameter foldersOnly: of /sys and /proc, where each entry tells its kind.
+    static func names(in path: String, foldersOnly: Bool = false) throws(FileError) -> [String] {
         guard let folder = opendir(path) else { throw FileError(path: path, code: errno) }
         defer { closedir(folder) }
         var names: [String] = []
         while let entry = readdir(folder) {
+            if foldersOnly, entry.pointee.d_type != UInt8(DT_DIR) { continue }
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }

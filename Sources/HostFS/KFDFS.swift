@@ -48,10 +48,10 @@ package struct KFDFS: Sendable {
         }
     }
 
-    /// What each process has on each GPU, by gpu_id: "vram_51032" holds a number of bytes.
+    /// What each process has on these GPUs, by gpu_id: "vram_51032" holds a number of bytes. The files of others are not opened.
     ///
     /// - Returns: nil where the compute driver is not there.
-    package func processes() -> [UInt32: ListReading]? {
+    package func processes(on gpus: Set<UInt32>) -> [UInt32: ListReading]? {
         let folder = "\(root)/proc"
         let pids: [String]
         do throws(FileError) {
@@ -63,7 +63,7 @@ package struct KFDFS: Sendable {
         for name in pids {
             guard let pid = UInt32(name), let files = try? FileReading.names(in: "\(folder)/\(name)") else { continue }
             for file in files where file.hasPrefix("vram_") {
-                guard let gpu = UInt32(file.dropFirst("vram_".count)) else { continue }
+                guard let gpu = UInt32(file.dropFirst("vram_".count)), gpus.contains(gpu) else { continue }
                 do throws(FileError) {
                     let bytes = firstNumber(try FileReading.text("\(folder)/\(name)/\(file)"))
                     byGPU[gpu, default: []].append(ListedProcess(pid: pid, bytes: bytes))

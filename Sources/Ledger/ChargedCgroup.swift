@@ -20,15 +20,20 @@ package struct ChargedCgroup: Codable, Sendable, Equatable {
     }
 }
 
+extension Observation {
+    /// What is charged on the machine as a whole.
+    var chargedInAll: ChargedCgroup? { deviceMemory?.first { $0.path == "/" } }
+}
+
 extension [String: UInt64] {
     /// The sum over a device's own memory; nil where no region is this device's.
     ///
     /// DRM drivers name a region `drm/ADDRESS/NAME` with the names vram and vram0, NVIDIA's since R615
     /// `nvidia/ADDRESS/vidmem` with a domain of eight digits (open-gpu-kernel-modules, os.c). Xe's `stolen` is no VRAM.
-    func ofDevice(at pci: String) -> UInt64? {
-        var sum: UInt64?
-        for bytes in regions(at: pci).values { sum = (sum ?? 0).addingReportingOverflow(bytes).partialValue }
-        return sum
+    func ofDevice(at pci: String) -> Bytes? {
+        let regions = regions(at: pci)
+        guard !regions.isEmpty else { return nil }
+        return Bytes(told: regions.values.reduce(0, &+))
     }
 
     func regions(at pci: String) -> [String: UInt64] {

@@ -39,11 +39,13 @@ final class ProcessWatch {
                 for process in list.processes { listed.insert(process.pid) }
             }
         }
-        for pid in listed { if let process = process(pid) { found[pid] = process } }
+        look(up: listed)
     }
 
-    func look(up clients: [DRMClient]) {
-        for pid in Set(clients.map(\.pid)) { if let process = process(pid) { found[pid] = process } }
+    func look(up clients: [DRMClient]) { look(up: Set(clients.map(\.pid))) }
+
+    private func look(up pids: Set<UInt32>) {
+        for pid in pids { if let process = process(pid) { found[pid] = process } }
     }
 
     /// By PID.

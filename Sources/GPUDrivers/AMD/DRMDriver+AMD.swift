@@ -7,7 +7,7 @@ extension DRMDriver {
         whole.memory = memory(of: gpu)
         whole.sharesHostMemory = sharesHostMemory(gpu)
         whole.utilizationPercent = utilization(of: gpu)
-        let lists = kfd.processes()
+        let lists = kfd.processes(on: Set(gpu.nodes.compactMap(\.gpuID)))
         guard gpu.nodes.count > 1 else {
             whole.compute = list(of: gpu.nodes.first, in: lists)
             return [whole]
@@ -93,7 +93,7 @@ extension DRMDriver {
         }
     }
 
-    /// - Parameter place: among the GPU's nodes, where the numbers that these tell do not differ.
+    /// - Parameter place: among the GPU's nodes, which is the number behind the colon.
     private func partition(_ node: KFDNode, _ place: Int, of whole: ObservedDevice) -> ObservedDevice {
         var part = whole
         part.isDivided = nil

@@ -83,7 +83,11 @@ package struct KernelGPU: Sendable {
         return gpus
     }
 
-    private var isUnknown: Bool { vendor == .other && !Self.sharing.contains(device?.driver ?? "") }
+    private var isUnknown: Bool { Self.isUnknown(vendor, driver: device?.driver) }
+
+    private static func isUnknown(_ vendor: Vendor, driver: String?) -> Bool {
+        vendor == .other && !sharing.contains(driver ?? "")
+    }
 
     private var id: String { device?.id ?? pci ?? "" }
 
@@ -98,7 +102,7 @@ package struct KernelGPU: Sendable {
 
     /// A driver that is not known to tell anything shows its GPU once it does.
     package static func isShown(_ device: ObservedDevice, _ clients: [DRMClient]) -> Bool {
-        guard device.vendor == .other, let driver = device.driver, !sharing.contains(driver) else { return true }
+        guard isUnknown(device.vendor, driver: device.driver) else { return true }
         return clients.contains { client in
             client.minor.map { device.minors?.contains($0) == true } == true && !client.regions.isEmpty
         }

@@ -25,7 +25,7 @@ extension Book {
         return idle.map { describe($0.1.id, runtime: $0.0) }.sorted { ($0.name ?? $0.id) < ($1.name ?? $1.id) }
     }
 
-    /// What each container has of a device, by its id: what the kernel charged to its cgroup, else what its processes have.
+    /// What each container has of a device, by its id, as `usage` tells it.
     func containerBytes(on device: Int) -> [String: Bytes] {
         var bytes: [String: Bytes] = [:]
         for entry in entries where entry.device == device {
@@ -50,7 +50,7 @@ extension Book {
         return Container.Usage(
             device: device, bytes: bytes.isEmpty ? nil : Bytes.sum(bytes), complete: complete,
             unavailable: bytes.isEmpty ? untold(on: device) : nil, limit: charges.limits[key],
-            source: sources(on: device, in: container), pids: pids)
+            source: sources(of: entries, on: device), pids: pids)
     }
 
     private func describe(_ id: String, runtime: Runtime) -> Container {

@@ -39,11 +39,9 @@ extension Book {
 
     /// What the dmem controller says of the device as a whole; nil where it does not know it.
     private func charged(_ place: Int) -> Device.Memory? {
-        guard let whole = observation.deviceMemory?.first(where: { $0.path == "/" }),
-            let pci = observation.devices[place].pci, parentOf[place] == nil,
-            let total = whole.capacity?.ofDevice(at: pci).flatMap({ Bytes(told: $0) })
+        guard let whole = observation.chargedInAll, let pci = observation.devices[place].pci, parentOf[place] == nil,
+            let total = whole.capacity?.ofDevice(at: pci), let used = whole.current.ofDevice(at: pci)
         else { return nil }
-        guard let used = whole.current.ofDevice(at: pci).flatMap({ Bytes(told: $0) }) else { return nil }
         return Device.Memory(total: total, used: used, free: used <= total ? total - used : nil, source: "dmem")
     }
 
@@ -52,13 +50,15 @@ extension Book {
         guard observation.devices[place].driver != nil, let used = processesBytes(on: place) else {
             return Device.Memory(unavailable: reason)
         }
-        return Device.Memory(used: used, source: sources(on: place), isSum: true, unavailable: reason)
+        return Device.Memory(
+            used: used, source: sources(of: entries.filter { $0.device == place }, on: place), isSum: true,
+            unavailable: reason)
     }
 
     /// Of a device that has none of its own: the host's, of which it uses what its processes do.
     private func sharedMemory(of place: Int) -> Device.Memory {
         let own = entries.filter { $0.device == place }
-        var memory = Device.Memory(kind: .shared, source: sources(on: place))
+        var memory = Device.Memory(kind: .shared, source: sources(of: own, on: place))
         if let why = failure(of: place) {
             memory.unavailable = why
         } else if own.allSatisfy({ $0.claim.bytes == nil }), !own.isEmpty {
@@ -83,12 +83,9 @@ extension Book {
         return known.isEmpty && !amounts.isEmpty ? nil : Bytes.sum(known)
     }
 
-    /// Who told what processes hold there: of one container, or all of them.
-    func sources(on place: Int, in container: String? = nil) -> String {
-        let told = entries.filter {
-            $0.device == place && $0.claim.bytes != nil && (container == nil || $0.place.container?.id == container)
-        }
-        let names = Set(told.map(\.claim.source.rawValue))
+    /// Who told what these processes of the device hold.
+    func sources(of entries: [Entry], on place: Int) -> String {
+        let names = Set(entries.filter { $0.claim.bytes != nil }.map(\.claim.source.rawValue))
         if names.isEmpty { return observation.devices[place].driver == nil ? "nvml" : "fdinfo" }
         return names.sorted().joined(separator: "+")
     }
@@ -102,8 +99,7 @@ extension ObservedDevice {
     func isSharing(_ observation: Observation) -> Bool {
         if let sharesHostMemory { return sharesHostMemory }
         guard vendor == .intel, driver != nil, let pci else { return false }
-        let whole = observation.deviceMemory?.first { $0.path == "/" }
-        if whole?.capacity?.ofDevice(at: pci) != nil { return false }
+        if observation.chargedInAll?.capacity?.regions(at: pci).isEmpty == false { return false }
         let hasOwn = observation.clients?.value?.clients.contains { client in
             client.pci == pci && client.regions.contains { $0.isDevices && !$0.isStolen }
         }

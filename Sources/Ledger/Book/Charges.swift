@@ -27,13 +27,11 @@ struct Charges {
                 // A device of several regions is limited where each of them is.
                 let regions = whole?.current.regions(at: pci).count ?? 1
                 if cgroup.limits.regions(at: pci).count >= regions,
-                    let limit = cgroup.limits.ofDevice(at: pci).flatMap({ Bytes(told: $0) })
+                    let limit = cgroup.limits.ofDevice(at: pci)
                 {
                     limits[key] = limit
                 }
-                guard let charged = cgroup.current.ofDevice(at: pci).flatMap({ Bytes(told: $0) }), charged > 0 else {
-                    continue
-                }
+                guard let charged = cgroup.current.ofDevice(at: pci), charged > 0 else { continue }
                 bytes[key, default: 0] = (bytes[key] ?? 0).adding(charged)
                 if let around = parents.last {
                     let outer = Key(container: around, device: device)

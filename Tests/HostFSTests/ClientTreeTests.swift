@@ -164,6 +164,42 @@ struct FDInfoTests {
         #expect(told.hasComputed && !told.hasDrawn)
     }
 
+    /// Captures and documents: rpi-gpu-usage (v3d), the commit "drm/v3d: Expose memory stats through fdinfo", the kernel's
+    /// Documentation/gpu/panfrost.rst, and msm's keys, which are those of drm_show_memory_stats.
+    @Test(
+        "Boards' drivers tell no address, and resident where they have it, else total",
+        arguments: [
+            (
+                "drm-driver:\tv3d\ndrm-client-id:\t14\ndrm-engine-csd:\t0 ns\ndrm-engine-render:\t1400777565939 ns\n"
+                    + "drm-total-memory:\t74864 KiB\ndrm-shared-memory:\t31600 KiB\ndrm-active-memory:\t0\n"
+                    + "drm-resident-memory:\t43264 KiB\ndrm-purgeable-memory:\t0\n", "v3d", 43264 << 10
+            ),
+            (
+                "drm-driver:\tv3d\ndrm-client-id:\t3\nv3d-jobs-bin:\t98 jobs\ndrm-total-memory:\t15168 KiB\n"
+                    + "drm-shared-memory:\t9336 KiB\ndrm-active-memory:\t0\n", "v3d", 15168 << 10
+            ),
+            (
+                "drm-driver:\tpanfrost\ndrm-client-id:\t14\ndrm-engine-fragment:\t1846584880 ns\n"
+                    + "drm-cycles-fragment:\t1424359409\ndrm-maxfreq-fragment:\t799999987 Hz\n"
+                    + "drm-total-memory:\t290 MiB\ndrm-shared-memory:\t0 MiB\ndrm-active-memory:\t226 MiB\n"
+                    + "drm-resident-memory:\t36496 KiB\ndrm-purgeable-memory:\t128 KiB\n", "panfrost", 36496 << 10
+            ),
+            (
+                "drm-driver:\tmsm\ndrm-client-id:\t7\ndrm-engine-gpu:\t1734371319 ns\ndrm-cycles-gpu:\t1153645024\n"
+                    + "drm-maxfreq-gpu:\t800000000 Hz\ndrm-total-memory:\t48 MiB\ndrm-resident-memory:\t32 MiB\n",
+                "msm",
+                32 << 20
+            ),
+        ] as [(String, String, UInt64)])
+    func boards(_ text: String, _ driver: String, _ bytes: UInt64) {
+        let told = info(text)
+        #expect(told.driver == driver)
+        #expect(told.pci == nil)
+        #expect(told.regions.map(\.bytes) == [bytes])
+        #expect(told.regions[0].isHosts)
+        #expect(told.hasDrawn == !text.contains("jobs-bin"))
+    }
+
     @Test("Resident before memory before total, never their sum")
     func order() {
         #expect(DRMRegion(name: "vram", resident: 1, memory: 2, total: 4).bytes == 1)

@@ -24,7 +24,7 @@ $formats"
 # No source starts another program: only this one, again, as a child that a vendor's library is kept in. And `run` starts what
 # it was given.
 started=$(grep -rnE 'posix_spawn|fork\(\)|popen\(|system\(|Process\(\)' Sources --include='*.swift' |
-    grep -vE '^Sources/(Sampling/Driver/OwnChild|Probe/Command)\.swift:' || true)
+    grep -vE '^Sources/(Sampling/Child/OwnChild|Probe/Command)\.swift:' || true)
 [ -z "$started" ] || fail "a source that starts a program:
 $started"
 

@@ -332,7 +332,7 @@ package struct SourceReport: Codable, Sendable, Equatable {
 
     package var ok: Bool { error == nil }
     /// Engines are named by their kind; the others are drivers and /proc.
-    package var isEngine: Bool { !isDriver && name != "proc" }
+    package var isEngine: Bool { !isDriver && !["proc", "dmem"].contains(name) }
     package var isDriver: Bool { ["nvml", "drm"].contains(name) }
 
     package init(name: String, seconds: Double, error: String? = nil) {

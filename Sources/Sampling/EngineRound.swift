@@ -16,7 +16,7 @@ struct EngineRound {
         self.selection = selection
         self.timeout = timeout
         asked = selection.engines.map { engine in
-            let answer = Answer { () -> Reply in
+            let answer = Answer({ () -> Reply in
                 var clock = Stopwatch()
                 do throws(EngineError) {
                     let observed = try engine.containers(within: timeout)
@@ -24,7 +24,7 @@ struct EngineRound {
                 } catch {
                     return Reply(result: .failure(error), seconds: clock.lap())
                 }
-            }
+            }, failed: { Reply(result: .failure(.notAsked(path: engine.socket, why: $0)), seconds: 0) })
             return (engine, answer)
         }
     }

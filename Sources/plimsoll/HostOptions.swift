@@ -63,11 +63,13 @@ struct HostOptions: ParsableArguments {
             plan.deviceTimeout = min(plan.deviceTimeout, limit)
             plan.engineTimeout = min(plan.engineTimeout, limit)
         }
-        return .host(Sampler(plan, tell: { Output.error($0) }))
+        let sampler = Sampler(plan, tell: { Output.error($0) })
+        sampler.begin()
+        sampler.engines = try engines(sampler)
+        return .host(sampler)
     }
 
-    /// - Parameter asksEngines: false where no container's name is told: no engine has to be there then, or to be understood.
-    func plan(asksEngines: Bool = true) throws -> SamplingPlan {
+    func plan() throws -> SamplingPlan {
         var seconds = timeout
         if seconds == nil, let text = environment("PLIMSOLL_TIMEOUT") {
             guard let number = Double(text), number > 0, number <= 3600 else {
@@ -78,14 +80,19 @@ struct HostOptions: ParsableArguments {
         return SamplingPlan(
             procfs: procfs, sysfs: sysfs,
             nvmlLibrary: nvmlLibrary.flatMap { $0.isEmpty ? nil : $0 } ?? environment("PLIMSOLL_NVML_LIBRARY"),
-            engines: asksEngines ? try engines() : nil, deviceTimeout: seconds ?? 10, engineTimeout: seconds ?? 2)
+            deviceTimeout: seconds ?? 10, engineTimeout: seconds ?? 2)
     }
 
-    private func engines() throws -> EngineSelection {
-        let names = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "HOME", "XDG_RUNTIME_DIR"]
-        do {
+    private func engines(_ sampler: Sampler) throws -> EngineSelection {
+        func variables(_ names: [String]) -> [String: String] { names.reduce(into: [:]) { $0[$1] = environment($1) } }
+        do throws(EngineError) {
             return try EngineSelection(
-                hosts: dockerHost, environment: names.reduce(into: [:]) { $0[$1] = environment($1) })
+                hosts: dockerHost, environment: variables(["DOCKER_HOST", "XDG_RUNTIME_DIR"])
+            ) {
+                if let context = sampler.dockerContext(variables(DockerContext.variables)) { return context }
+                Output.error("Docker's configuration did not answer in time; looking for engines in the usual places")
+                return .usual
+            }
         } catch {
             throw Failure.impossible(error)
         }

@@ -1,3 +1,4 @@
+import CProcess
 import Glibc
 import Ledger
 import Rendering
@@ -44,7 +45,7 @@ enum Output {
     }
 
     static func error(_ message: String, prefixed: Bool = true) {
-        if isMidLine { overwrite("") }
+        if isMidLine.load(ordering: .relaxed) { overwrite("") }
         // What a driver, an engine or a recording said is in it, and none of them may steer a terminal.
         let lines = message.split(separator: "\n", omittingEmptySubsequences: false).map {
             shown(String($0), on: Page())
@@ -58,14 +59,14 @@ enum Output {
     }
 
     /// Whether the cursor stands behind a line that is to be written over.
-    private static let midLine = Atomic(false)
-    static var isMidLine: Bool { midLine.load(ordering: .relaxed) }
+    private static let isMidLine = Atomic(false)
 
     /// A line on a terminal at standard error, in place of the one before; empty to be rid of it.
     static func overwrite(_ message: String) {
         let width = Screen.errorColumns ?? 80
         let line = cut(shown(message, on: Page()), to: width - 1, on: Page())
-        midLine.store(!line.isEmpty, ordering: .relaxed)
+        isMidLine.store(!line.isEmpty, ordering: .relaxed)
+        cprocess_set_mid_line(!line.isEmpty)
         _ = put(Array("\r\u{1B}[K\(line)".utf8), to: STDERR_FILENO)
     }
 

@@ -34,9 +34,10 @@ enum Main {
         DriverChild.serveIfAsked()
         LoaderChild.serveIfAsked()
         AllocationChild.serveIfAsked()
-        if readsHost(CommandLine.arguments) { DriverChild.startEarly() }
+        Signals.prepare()
         Signals.ignoreClosedPipes()
-        let arguments = CommandLine.arguments
+        let arguments = ProgramArguments.all
+        if readsHost(arguments) { DriverChild.startEarly() }
         let name = arguments.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
         if name == DockerPlugin.executable || arguments.dropFirst().first == DockerPlugin.metadataCommand {
             DockerPlugin.main(Array(arguments.dropFirst()))
@@ -58,19 +59,15 @@ enum Main {
         do {
             try refuseUnknownCommand(in: arguments.drop { $0 == "gpu" })
             var command = try root.parseAsRoot(arguments)
-            // Those of a command that we run are not ours to act on.
-            if !(command is RunCommand) { Signals.prepare() }
             try command.run()
         } catch let failure as Failure {
             Output.error(failure.message)
-            DriverChild.endEarly()
             failure.outcome.exit()
         } catch {
             // Help and wrong usage: ArgumentParser knows which stream and which code.
             let text = root.fullMessage(for: error)
             let code = root.exitCode(for: error).rawValue
             if code == 0 { Output.write(text + "\n") } else { Output.error(text, prefixed: false) }
-            DriverChild.endEarly()
             Outcome(rawValue: code).exit()
         }
     }

@@ -28,11 +28,8 @@ struct WhoseCommand: ParsableCommand {
         let source = try host.makeSource()
         var observation = source.observe()
         if case .host(let sampler) = source {
-            for pid in asked {
-                if !observation.processes.contains(where: { $0.pid == pid }), let process = sampler.process(pid) {
-                    observation.processes.append(process)
-                }
-            }
+            let listed = Set(observation.processes.map(\.pid))
+            observation.processes += sampler.processes(asked.filter { !listed.contains($0) })
         }
         var snapshot = Snapshot(observation)
         let unknown = asked.filter { observation.owners(of: $0, in: snapshot).isEmpty }

@@ -112,7 +112,7 @@ struct DockerEngineTests {
 
 struct EngineSelectionTests {
     private func selection(_ hosts: [String] = [], _ environment: [String: String]) throws -> EngineSelection {
-        try EngineSelection(hosts: hosts, environment: environment)
+        try EngineSelection(hosts: hosts, environment: environment) { DockerContext.current(environment) }
     }
 
     @Test("Named engines come first, then DOCKER_HOST, then the current context, then the usual sockets")

@@ -59,6 +59,7 @@ enum Main {
         do {
             try refuseUnknownCommand(in: arguments.drop { $0 == "gpu" })
             var command = try root.parseAsRoot(arguments)
+            if !(command is RunCommand) { Signals.release() }
             try command.run()
         } catch let failure as Failure {
             Output.error(failure.message)

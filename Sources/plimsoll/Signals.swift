@@ -23,6 +23,14 @@ enum Signals {
         }
     }
 
+    /// Who started us may hold these signals back. A command that we run inherits that, and nothing else of ours does.
+    static func release() {
+        var ending = sigset_t()
+        sigemptyset(&ending)
+        for number in [SIGINT, SIGTERM] { sigaddset(&ending, number) }
+        pthread_sigmask(SIG_UNBLOCK, &ending, nil)
+    }
+
     /// If a signal ends the program, and what it let go is missed elsewhere, the signal has the last word.
     static func waitForEnd() {
         while cprocess_is_ending() { pause() }

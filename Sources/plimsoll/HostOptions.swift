@@ -68,17 +68,26 @@ struct HostOptions: ParsableArguments {
 
     /// - Parameter asksEngines: false where no container's name is told: no engine has to be there then, or to be understood.
     func plan(asksEngines: Bool = true) throws -> SamplingPlan {
-        var seconds = timeout
-        if seconds == nil, let text = environment("PLIMSOLL_TIMEOUT") {
-            guard let number = Double(text), number > 0, number <= 3600 else {
-                throw Failure.usage("PLIMSOLL_TIMEOUT is '\(text)', which is no number of seconds up to 3600")
-            }
-            seconds = number
-        }
+        let seconds = try askedTimeout()
         return SamplingPlan(
             procfs: procfs, sysfs: sysfs,
             nvmlLibrary: nvmlLibrary.flatMap { $0.isEmpty ? nil : $0 } ?? environment("PLIMSOLL_NVML_LIBRARY"),
-            engines: asksEngines ? try engines() : nil, deviceTimeout: seconds ?? 10, engineTimeout: seconds ?? 2)
+            engines: asksEngines ? try engines() : nil,
+            deviceTimeout: seconds ?? Self.deviceTimeout, engineTimeout: seconds ?? 2)
+    }
+
+    private static let deviceTimeout = 10.0
+
+    /// How long a device may take to answer, and a pipe to be read.
+    func deviceTimeout() throws -> Double { try askedTimeout() ?? Self.deviceTimeout }
+
+    private func askedTimeout() throws -> Double? {
+        if let timeout { return timeout }
+        guard let text = environment("PLIMSOLL_TIMEOUT") else { return nil }
+        guard let number = Double(text), number > 0, number <= 3600 else {
+            throw Failure.usage("PLIMSOLL_TIMEOUT is '\(text)', which is no number of seconds up to 3600")
+        }
+        return number
     }
 
     private func engines() throws -> EngineSelection {

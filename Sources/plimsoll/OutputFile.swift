@@ -58,7 +58,7 @@ struct OutputFile {
         let flags = fcntl(fd, F_GETFL)
         // What this program opens itself is closed at exec; what it was started with cannot be.
         guard flags >= 0, flags & O_ACCMODE != O_RDONLY, fcntl(fd, F_GETFD) & FD_CLOEXEC == 0 else {
-            throw .system(path: path, code: EBADF)
+            throw .failed(path: path, code: EBADF)
         }
     }
 
@@ -67,7 +67,7 @@ struct OutputFile {
     private func write(_ bytes: [UInt8], toDescriptor fd: Int32) throws(OutputFileError) {
         try checkDescriptor(fd)
         let code = Output.put(bytes, to: fd)
-        guard code == 0 || code == EPIPE else { throw .system(path: path, code: code) }
+        guard code == 0 || code == EPIPE else { throw .failed(path: path, code: code) }
     }
 
     // MARK: Regular files
@@ -87,7 +87,7 @@ struct OutputFile {
             return .draft(try Draft(place, mode: content.mode))
         } catch {
             guard place.existing != nil, Self.irreplaceable.contains(error.code) else {
-                throw .system(path: path, code: error.code)
+                throw .failed(path: path, code: error.code)
             }
             return .inPlace(try openInPlace(place))
         }
@@ -103,7 +103,7 @@ struct OutputFile {
                 try draft.replace(place, with: bytes)
             } catch {
                 guard place.existing != nil, Self.irreplaceable.contains(error.code) else {
-                    throw .system(path: path, code: error.code)
+                    throw .failed(path: path, code: error.code)
                 }
                 try write(bytes, inPlace: try openInPlace(place), of: place)
             }
@@ -115,7 +115,7 @@ struct OutputFile {
     /// name in a folder of his.
     private func openInPlace(_ place: OutputPlace) throws(OutputFileError) -> Int32 {
         let fd = openat(place.folder.fd, place.name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
-        guard fd >= 0 else { throw .system(path: path, code: errno) }
+        guard fd >= 0 else { throw .failed(path: path, code: errno) }
         var status = stat()
         fstat(fd, &status)
         let error: OutputFileError? =
@@ -137,7 +137,7 @@ struct OutputFile {
             if code == 0, ftruncate(fd, bytes.count) != 0 { code = errno }
         }
         if close(fd) != 0, code == 0 { code = errno }
-        guard code == 0 else { throw .system(path: path, code: code) }
+        guard code == 0 else { throw .failed(path: path, code: code) }
     }
 }
 

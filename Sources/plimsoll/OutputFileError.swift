@@ -7,7 +7,7 @@ enum OutputFileError: Error, CustomStringConvertible {
         case folder, blockDevice, socket, other
     }
 
-    case system(path: String, code: Int32)
+    case failed(path: String, code: Int32)
     /// A symbolic link on the way that another user made.
     ///
     /// - Parameter link: its name, if it is another than the path.
@@ -33,7 +33,7 @@ enum OutputFileError: Error, CustomStringConvertible {
 
     private var parts: (path: String, reason: String) {
         switch self {
-        case .system(let path, let code): (path, String(cString: strerror(code)))
+        case .failed(let path, let code): (path, String(cString: strerror(code)))
         case .foreignLink(let path, nil, let owner):
             (path, "it is a symbolic link of another user (uid \(owner)); choose another name")
         case .foreignLink(let path, let link?, let owner):

@@ -74,7 +74,7 @@ private struct PathWalk {
     let path: String
 
     func target() throws(OutputFileError) -> OutputTarget {
-        guard !path.isEmpty else { throw .system(path: path, code: ENOENT) }
+        guard !path.isEmpty else { throw .failed(path: path, code: ENOENT) }
         if let descriptor = SystemPath.ownDescriptor(named: path) { return .descriptor(descriptor) }
         var rest = Self.components(of: path)
         var folder = try start(of: path)
@@ -86,15 +86,15 @@ private struct PathWalk {
                 continue
             }
             guard let entry = try look(at: name, in: folder) else {
-                guard isLast else { throw .system(path: path, code: ENOENT) }
+                guard isLast else { throw .failed(path: path, code: ENOENT) }
                 return .regular(OutputPlace(path: path, folder: folder, name: name, existing: nil))
             }
             guard let text = entry.link else {
-                guard isLast else { throw .system(path: path, code: ENOTDIR) }
+                guard isLast else { throw .failed(path: path, code: ENOTDIR) }
                 return try target(OutputPlace(path: path, folder: folder, name: name, existing: entry.status))
             }
             links += 1
-            guard links <= Self.mostLinks else { throw .system(path: path, code: ELOOP) }
+            guard links <= Self.mostLinks else { throw .failed(path: path, code: ELOOP) }
             try checkLink(entry.status, in: folder, isLast: isLast, named: isLast && links == 1 ? nil : name)
             if isLast, folder.isProcFS { return try magicTarget(name, in: folder) }
             if isLast, let descriptor = SystemPath.ownDescriptor(named: text) { return .descriptor(descriptor) }
@@ -114,7 +114,7 @@ private struct PathWalk {
         do throws(SystemError) {
             return try OutputFolder(text.hasPrefix("/") ? "/" : ".")
         } catch {
-            throw .system(path: path, code: error.code)
+            throw .failed(path: path, code: error.code)
         }
     }
 
@@ -123,7 +123,7 @@ private struct PathWalk {
         do throws(SystemError) {
             return try OutputFolder(name, in: folder.fd, follows: folder.isProcFS)
         } catch {
-            guard [ENOTDIR, ELOOP].contains(error.code) else { throw .system(path: path, code: error.code) }
+            guard [ENOTDIR, ELOOP].contains(error.code) else { throw .failed(path: path, code: error.code) }
             return nil
         }
     }
@@ -135,20 +135,20 @@ private struct PathWalk {
     ) throws(OutputFileError) -> (status: stat, link: String?)? {
         let fd = openat(folder.fd, name, openPath | O_NOFOLLOW | O_CLOEXEC)
         guard fd >= 0 else {
-            guard errno == ENOENT else { throw .system(path: path, code: errno) }
+            guard errno == ENOENT else { throw .failed(path: path, code: errno) }
             return nil
         }
         defer { close(fd) }
         var status = stat()
-        guard fstat(fd, &status) == 0 else { throw .system(path: path, code: errno) }
+        guard fstat(fd, &status) == 0 else { throw .failed(path: path, code: errno) }
         guard status.st_mode & S_IFMT == S_IFLNK else { return (status, nil) }
         var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
         let count = buffer.withUnsafeMutableBytes { bytes in
             bytes.withMemoryRebound(to: CChar.self) { readlinkat(fd, "", $0.baseAddress!, $0.count) }
         }
-        guard count > 0 else { throw .system(path: path, code: errno) }
+        guard count > 0 else { throw .failed(path: path, code: errno) }
         guard let text = String(validating: buffer[..<count], as: UTF8.self) else {
-            throw .system(path: path, code: EILSEQ)
+            throw .failed(path: path, code: EILSEQ)
         }
         return (status, text)
     }
@@ -191,7 +191,7 @@ private struct PathWalk {
     /// of such a link may be "pipe:[123]", or a path in another mount namespace, so only the kernel follows it.
     private func magicTarget(_ name: String, in folder: OutputFolder) throws(OutputFileError) -> OutputTarget {
         var status = stat()
-        guard fstatat(folder.fd, name, &status, 0) == 0 else { throw .system(path: path, code: errno) }
+        guard fstatat(folder.fd, name, &status, 0) == 0 else { throw .failed(path: path, code: errno) }
         guard status.st_mode & S_IFMT != S_IFREG else { throw .foreignDescriptor(path: path) }
         var place = OutputPlace(path: path, folder: folder, name: name, existing: status)
         place.isMagicLink = true

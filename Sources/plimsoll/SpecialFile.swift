@@ -12,7 +12,7 @@ struct SpecialFile {
     /// A pipe is not opened here: its reader would take the close for the end.
     func check() throws(OutputFileError) {
         guard faccessat(place.folder.fd, place.name, W_OK, AT_EACCESS) == 0 else {
-            throw .system(path: place.path, code: errno)
+            throw .failed(path: place.path, code: errno)
         }
     }
 
@@ -29,7 +29,7 @@ struct SpecialFile {
             } else if errno == EAGAIN {
                 try waitForSpace(fd, until: deadline)
             } else if errno != EINTR {
-                throw .system(path: place.path, code: errno)
+                throw .failed(path: place.path, code: errno)
             }
         }
     }
@@ -47,7 +47,7 @@ struct SpecialFile {
             }
             // A pipe that has no reader yet (fifo(7)).
             guard (errno == ENXIO && isPipe) || errno == EINTR else {
-                throw .system(path: place.path, code: errno)
+                throw .failed(path: place.path, code: errno)
             }
             guard monotonicSeconds() < deadline else { throw silence }
             usleep(20_000)

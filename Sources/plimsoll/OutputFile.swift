@@ -156,16 +156,17 @@ private struct Draft {
         var (name, fd) = ("", Int32(-1))
         for _ in 0..<8 {
             name = ".plimsoll-\(String(UInt64.random(in: .min ... .max), radix: 16))"
-            fd = openat(folder.fd, name, flags, place.existing == nil ? mode : 0o600)
+            fd = openat(folder.fd, name, flags, place.predecessor == nil ? mode : 0o600)
             if fd >= 0 || errno != EEXIST { break }
         }
         guard fd >= 0 else { throw SystemError() }
         (self.name, self.fd) = (name, fd)
-        guard let existing = place.existing else { return }
+        guard let existing = place.predecessor else { return }
         var new = stat()
         // The mode first: of a file that was given away it can no longer be set. Only the bits for reading, writing and
         // executing, as the kernel too removes the others when a file is written.
-        guard fstat(fd, &new) == 0, fchmod(fd, existing.st_mode & 0o777) == 0,
+        let kept = existing.st_mode & 0o777
+        guard fstat(fd, &new) == 0, new.st_mode & 0o777 == kept || fchmod(fd, kept) == 0,
             (new.st_uid, new.st_gid) == (existing.st_uid, existing.st_gid)
                 || fchown(fd, existing.st_uid, existing.st_gid) == 0
         else {

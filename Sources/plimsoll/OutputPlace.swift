@@ -25,8 +25,8 @@ final class OutputFolder {
     /// Any user may create a name here.
     var isOpenToAll: Bool { status.st_mode & S_IWOTH != 0 }
     var isProcFS: Bool { status.st_dev == SystemPath.procFSDevice }
-    /// Only its owner may remove a file here.
-    var isSticky: Bool { status.st_mode & S_ISVTX != 0 }
+    /// Any user may create a name here, and only the owner of a file may remove it (the sticky bit).
+    var isLikeTmp: Bool { isOpenToAll && status.st_mode & S_ISVTX != 0 }
 }
 
 struct SystemError: Error {
@@ -44,6 +44,9 @@ struct OutputPlace {
     let name: String
     /// What has the name now; nil if nothing has.
     let existing: stat?
+    /// The file whose mode and owner a new one takes over. In a folder such as /tmp another user may have given the name to a
+    /// file of ours that all may read, and a recording would become readable to all.
+    var predecessor: stat? { existing.flatMap { folder.isLikeTmp && $0.st_nlink > 1 ? nil : $0 } }
     /// The name is a link of procfs, which only the kernel can follow.
     var isMagicLink = false
 }
@@ -181,7 +184,7 @@ private struct PathWalk {
     /// In a folder such as /tmp anybody may have put a file or a pipe there, and would read what we write. The kernel has the
     /// same rule in fs.protected_regular and fs.protected_fifos, which many systems leave off.
     private func checkOwner(of place: OutputPlace) throws(OutputFileError) {
-        guard place.folder.isSticky, place.folder.isOpenToAll, let owner = place.existing?.st_uid else { return }
+        guard place.folder.isLikeTmp, let owner = place.existing?.st_uid else { return }
         guard [geteuid(), place.folder.status.st_uid].contains(owner) else {
             throw .foreignFile(path: path, owner: owner)
         }

@@ -96,6 +96,20 @@ struct PlantedOutputTests {
         #expect(folder.status("sticky/public.json").st_uid == 0)
     }
 
+    @Test(
+        "Whoever gives a name in such a folder to a file of ours neither changes it nor reads what we write",
+        arguments: Caller.possible)
+    func hardLinkedFile(_ caller: Caller) throws {
+        let folder = try OutputFolder(caller)
+        try folder.file("own/public.json", "public", mode: 0o644)
+        link(folder.path("own/public.json"), folder.path("sticky/x.json"))
+        #expect(try caller.capture(folder.path("sticky/x.json")).code == 0)
+        #expect(try folder.text("own/public.json") == "public")
+        #expect(folder.mode("own/public.json") == 0o644)
+        #expect(try folder.isRecording("sticky/x.json"))
+        #expect(folder.mode("sticky/x.json") == 0o600)
+    }
+
     @Test("A link of our own stays a link, and what it leads to is written", arguments: Caller.possible)
     func ownLinks(_ caller: Caller) throws {
         let folder = try OutputFolder(caller)

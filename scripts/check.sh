@@ -28,6 +28,11 @@ started=$(grep -rnE 'posix_spawn|fork\(\)|popen\(|system\(|Process\(\)' Sources 
 [ -z "$started" ] || fail "a source that starts a program:
 $started"
 
+# A program that people run takes no library from its own folder; the Makefile says why.
+searching=$(grep -nE '(SWIFT\)|"\$1"|swift) build ' Makefile .ci/run scripts/*.sh | grep -vE -- '--disable-local-rpath|\$\(LINK\)' || true)
+[ -z "$searching" ] || fail "a build with a RUNPATH:
+$searching"
+
 left=$(grep -rnE 'TODO|FIXME|XXX|fatalError\(|try!' Sources Simulator Benchmarks Fuzz Tests --include='*.swift' --include='*.c' --include='*.h' || true)
 [ -z "$left" ] || fail "left in the code:
 $left"

@@ -62,6 +62,34 @@ package enum FileReading {
         return bytes
     }
 
+    /// A file that the user named, which may also be a pipe or a terminal.
+    ///
+    /// - Throws: ETIMEDOUT if its end does not come within `seconds`.
+    package static func bytesOfUsersFile(
+        _ path: String, limit: Int, within seconds: Double
+    ) throws(FileError) -> [UInt8] {
+        let fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+        guard fd >= 0 else { throw FileError(path: path, code: errno) }
+        defer { close(fd) }
+        let end = ContinuousClock.now.advanced(by: .seconds(seconds))
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while bytes.count < limit {
+            // A pipe that nobody has written to yet has no end yet either; a regular file is always ready.
+            var waiting = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
+            let left = (end - ContinuousClock.now) / .milliseconds(1)
+            let ready = poll(&waiting, 1, Int32(max(0, min(left, 1e6)).rounded(.up)))
+            if ready < 0 && errno == EINTR { continue }
+            guard ready > 0 else { throw FileError(path: path, code: ETIMEDOUT) }
+            let count = read(fd, &buffer, buffer.count)
+            if count < 0 && [EINTR, EAGAIN].contains(errno) { continue }
+            guard count >= 0 else { throw FileError(path: path, code: errno) }
+            if count == 0 { break }
+            bytes.append(contentsOf: buffer[..<count])
+        }
+        return bytes
+    }
+
     static func isRegular(_ fd: Int32) -> Bool {
         var status = stat()
         return fstat(fd, &status) == 0 && status.st_mode & S_IFMT == S_IFREG

@@ -22,7 +22,11 @@ struct CaptureCommand: ParsableCommand {
         source.finish()
         do {
             let bytes = try Recording(observation, program: "plimsoll \(Plimsoll.version)").json()
-            if file == "-" { Output.write(bytes) } else { try OutputFile(file).write(bytes) }
+            if file == "-" {
+                Output.write(bytes)
+            } else {
+                try OutputFile(file, .recording).write(bytes, within: host.deviceTimeout())
+            }
         } catch let error as RecordingError {
             throw Failure.impossible(error)
         }

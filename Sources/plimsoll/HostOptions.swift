@@ -52,8 +52,9 @@ struct HostOptions: ParsableArguments {
     /// - Parameter limit: seconds that no source is waited for longer.
     func makeSource(within limit: Double? = nil) throws -> HostSource {
         if let replay {
-            do {
-                return .recording(try Recording.read(replay))
+            let seconds = try deviceTimeout()
+            do throws(RecordingError) {
+                return .recording(try Recording.read(replay, within: seconds))
             } catch {
                 throw Failure.impossible(error)
             }
@@ -70,17 +71,25 @@ struct HostOptions: ParsableArguments {
     }
 
     func plan() throws -> SamplingPlan {
-        var seconds = timeout
-        if seconds == nil, let text = environment("PLIMSOLL_TIMEOUT") {
-            guard let number = Double(text), number > 0, number <= 3600 else {
-                throw Failure.usage("PLIMSOLL_TIMEOUT is '\(text)', which is no number of seconds up to 3600")
-            }
-            seconds = number
-        }
+        let seconds = try askedTimeout()
         return SamplingPlan(
             procfs: procfs, sysfs: sysfs,
             nvmlLibrary: nvmlLibrary.flatMap { $0.isEmpty ? nil : $0 } ?? environment("PLIMSOLL_NVML_LIBRARY"),
-            deviceTimeout: seconds ?? 10, engineTimeout: seconds ?? 2)
+            deviceTimeout: seconds ?? Self.deviceTimeout, engineTimeout: seconds ?? 2)
+    }
+
+    private static let deviceTimeout = 10.0
+
+    /// How long a device may take to answer, and a pipe to be read.
+    func deviceTimeout() throws -> Double { try askedTimeout() ?? Self.deviceTimeout }
+
+    private func askedTimeout() throws -> Double? {
+        if let timeout { return timeout }
+        guard let text = environment("PLIMSOLL_TIMEOUT") else { return nil }
+        guard let number = Double(text), number > 0, number <= 3600 else {
+            throw Failure.usage("PLIMSOLL_TIMEOUT is '\(text)', which is no number of seconds up to 3600")
+        }
+        return number
     }
 
     private func engines(_ sampler: Sampler) throws -> EngineSelection {

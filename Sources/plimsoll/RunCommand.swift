@@ -62,7 +62,7 @@ struct RunCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        let files = report.map(OutputFile.init)
+        let files = report.map { OutputFile($0, .report) }
         let plan: SamplingPlan
         do {
             plan = try host.plan()
@@ -84,7 +84,7 @@ struct RunCommand: ParsableCommand {
         for file in files {
             do {
                 let text = file.path.hasSuffix(".svg") ? RunChart(report).svg : report.json.text(indented: true) + "\n"
-                try file.write(Array(text.utf8))
+                try file.write(Array(text.utf8), within: plan.deviceTimeout)
             } catch let failure as Failure {
                 Output.error(failure.message)
                 // A command that failed has the first word.

@@ -16,9 +16,10 @@ final class ProcessWatch: Sendable {
         var sample: UInt32 = 0
         var processes: [UInt32: Known] = [:]
         var limits: [LimitKey: KnownLimit] = [:]
-        /// Processes and users whose files have not answered yet.
+        /// Processes whose files have not answered.
         var hangingProcesses: Set<UInt32> = []
-        var hangingUsers: Set<UInt32> = []
+        /// Users who are being looked up, and since when.
+        var users: [UInt32: Double] = [:]
     }
 
     private struct Known {
@@ -107,7 +108,16 @@ final class ProcessWatch: Sendable {
         memory.withLock { if !$0.hangingProcesses.isEmpty { $0.hangingProcesses.remove(pid) } }
     }
 
-    /// - Returns: whether the user is to be looked up: nobody does so already.
-    func beginsLookingUp(_ user: UInt32) -> Bool { memory.withLock { $0.hangingUsers.insert(user).inserted } }
-    func endsLookingUp(_ user: UInt32) { memory.withLock { _ = $0.hangingUsers.remove(user) } }
+    /// - Returns: whether the user is to be looked up: not if that has hung for a while already.
+    func beginsLookingUp(_ user: UInt32) -> Bool {
+        let now = monotonicSeconds()
+        return memory.withLock { memory in
+            guard let since = memory.users[user] else {
+                memory.users[user] = now
+                return true
+            }
+            return now - since < 0.5
+        }
+    }
+    func endsLookingUp(_ user: UInt32) { memory.withLock { _ = $0.users.removeValue(forKey: user) } }
 }

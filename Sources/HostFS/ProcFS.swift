@@ -39,17 +39,20 @@ package struct ProcFS: Sendable {
     /// Inodes of the initial namespaces, fixed in the kernel since 3.8 (include/linux/proc_ns.h).
     private static let initialPIDNamespace: UInt64 = 0xEFFF_FFFC
     private static let initialCgroupNamespace: UInt64 = 0xEFFF_FFFB
+    private static let initialUserNamespace: UInt64 = 0xEFFF_FFFD
 
     /// - Throws: where there is no /proc under the root at all.
     package func view() throws(FileError) -> ProcessView {
         try FileReading.checkFolder(root)
         let namespace = FileReading.link("\(root)/self/ns/pid").flatMap(namespaceInode)
         let cgroup = FileReading.link("\(root)/self/ns/cgroup").flatMap(namespaceInode)
+        let user = FileReading.link("\(root)/self/ns/user").flatMap(namespaceInode)
         let inCgroupNamespace = cgroup.map { $0 != Self.initialCgroupNamespace } ?? false
         let mountinfo = inCgroupNamespace ? try? FileReading.text("\(root)/self/mountinfo") : nil
         return ProcessView(
             inInitialNamespace: namespace.map { $0 == Self.initialPIDNamespace }, procIsOwn: isOwn,
             hidesProcesses: hidesProcesses, inCgroupNamespace: inCgroupNamespace,
+            inUserNamespace: user.map { $0 != Self.initialUserNamespace },
             ownContainer: mountinfo.flatMap(ownContainer), ticksPerSecond: Self.ticksPerSecond,
             bootTime: (try? FileReading.text("\(root)/stat")).flatMap(HostFS.bootTime),
             isWSL: (try? FileReading.text("\(root)/version")).map(isWindowsKernel),

@@ -33,6 +33,12 @@ struct DockerEngineTests {
         #expect(engine.containers[0].name == name)
     }
 
+    @Test("Who runs an engine is known by the user that listens at its socket, Docker's and Podman's")
+    func owner() throws {
+        #expect(try ask(.answer("[]")).owner == getuid())
+        #expect(try ask(.answer("[]"), headers: "Libpod-Api-Version: 4.3.1").owner == getuid())
+    }
+
     @Test("Podman is known by its header")
     func podman() throws {
         let engine = try ask(.answer("[]"), headers: "Libpod-Api-Version: 4.3.1")

@@ -72,15 +72,10 @@ final class ProcessWatch {
         return process
     }
 
-    /// Of the containers that the processes of this sample are in, and of those that hold memory without them.
-    func ramLimits(charged: [ChargedCgroup]) -> [String: Reading<UInt64?>] {
+    /// - Parameter containers: those that hold memory, each with a text of /proc/PID/cgroup that names its cgroup.
+    func ramLimits(of containers: [(container: String, cgroup: String)]) -> [String: Reading<UInt64?>] {
         var told: [String: Reading<UInt64?>] = [:]
-        // As /proc/PID/cgroup would tell it on the one hierarchy that has this controller.
-        let others = charged.filter { !$0.current.isEmpty && $0.path != "/" }.map { "0::\($0.path)\n" }
-        for text in processes.compactMap(\.cgroup.value) + others {
-            guard let container = CgroupMembership(cgroup: text).innermost?.id,
-                told[container]?.value == nil
-            else { continue }
+        for (container, text) in containers where told[container]?.value == nil {
             if let kept = limits[container], now - kept.readAt < Self.freshness, kept.limit.value != nil {
                 told[container] = kept.limit
             } else {

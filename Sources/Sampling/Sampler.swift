@@ -78,7 +78,6 @@ package final class Sampler {
             observation.view = try currentView()
             observation.deviceMemory = observation.devices.isEmpty ? nil : cgroups.deviceMemory()
             observation.processes = watch.processes
-            observation.ramLimits = watch.ramLimits(charged: observation.deviceMemory ?? [])
             watch.endSample(completely: drivers.areComplete)
             if observation.devices.contains(where: { $0.sharesHostMemory == true || $0.driver != nil }) {
                 observation.hostMemory = proc.hostMemory()
@@ -95,6 +94,7 @@ package final class Sampler {
             observation.engines = answered.engines
             observation.sources += answered.reports
         }
+        observation.ramLimits = watch.ramLimits(of: observation.containerCgroups)
         return observation
     }
 

@@ -11,7 +11,8 @@ struct DockerEngineTests {
         let scratch = try Scratch()
         defer { scratch.remove() }
         let stub = try StubEngine(scratch.path("s"), behaviour, headers: headers)
-        return try DockerEngine(socket: stub.path).containers(within: 1)
+        // Without this the stub may end as soon as its path was read.
+        return try withExtendedLifetime(stub) { try DockerEngine(socket: stub.path).containers(within: 1) }
     }
 
     @Test("A container's own name is the one without a second slash; links have theirs beside it")

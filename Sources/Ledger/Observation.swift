@@ -341,8 +341,8 @@ package struct SourceReport: Codable, Sendable, Equatable {
     package var isAbsent: Bool?
 
     package var ok: Bool { error == nil }
-    /// Engines are named by their kind; the others are drivers and /proc.
-    package var isEngine: Bool { !isDriver && name != "proc" }
+    /// Engines are named by their kind, the second of a kind with its socket behind it.
+    package var isEngine: Bool { ["docker", "podman"].contains(name.prefix { $0 != ":" }) }
     package var isDriver: Bool { ["nvml", "drm"].contains(name) }
 
     package init(name: String, seconds: Double, error: String? = nil, isAbsent: Bool? = nil) {

@@ -39,6 +39,7 @@ package struct ProcFS: Sendable {
     /// Inodes of the initial namespaces, fixed in the kernel since 3.8 (include/linux/proc_ns.h).
     private static let initialPIDNamespace: UInt64 = 0xEFFF_FFFC
     private static let initialCgroupNamespace: UInt64 = 0xEFFF_FFFB
+    private static let initialUserNamespace: UInt64 = 0xEFFF_FFFD
 
     /// What the links of /proc tell of what can be seen here. The other parts are unknown until `viewParts` are read.
     ///
@@ -47,10 +48,11 @@ package struct ProcFS: Sendable {
         try FileReading.checkFolder(root)
         let namespace = FileReading.link("\(root)/self/ns/pid").flatMap(namespaceInode)
         let cgroup = FileReading.link("\(root)/self/ns/cgroup").flatMap(namespaceInode)
+        let user = FileReading.link("\(root)/self/ns/user").flatMap(namespaceInode)
         return ProcessView(
             inInitialNamespace: namespace.map { $0 == Self.initialPIDNamespace }, procIsOwn: isOwn, hidesProcesses: true,
             inCgroupNamespace: cgroup.map { $0 != Self.initialCgroupNamespace } ?? false,
-            ticksPerSecond: Self.ticksPerSecond)
+            inUserNamespace: user.map { $0 != Self.initialUserNamespace }, ticksPerSecond: Self.ticksPerSecond)
     }
 
     /// Reads a part of the view; what it returns notes the part.

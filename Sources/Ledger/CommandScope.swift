@@ -21,9 +21,8 @@ package struct CommandScope: Sendable {
     func isInContainer(_ process: ObservedProcess, _ view: ProcessView) -> Bool {
         guard let cgroup, let text = process.cgroup.value else { return false }
         if text == cgroup { return true }
-        let membership = CgroupMembership(cgroup: text)
-        if view.inCgroupNamespace { return membership.isBelowRoot }
-        guard let own = CgroupMembership(cgroup: cgroup).innermost?.id else { return false }
-        return membership.containers.contains { $0.id == own }
+        if view.inCgroupNamespace { return CgroupMembership(cgroup: text).isBelowRoot }
+        guard let own = CgroupMembership(cgroup: cgroup).innermost else { return false }
+        return CgroupMembership.isInside(own, cgroup: text)
     }
 }

@@ -21,12 +21,13 @@ extension Observation {
             // What a driver lists may be another process than the one that has this PID here.
             let isSame = held.first.map { $0.holder == .container || $0.holder == .host } ?? true
             let id = held.isEmpty ? place.container?.id : held[0].container
-            let container = id.flatMap { id in
+            var container = id.flatMap { id in
                 (snapshot.containers + snapshot.idleContainers).first { $0.id == id }
                     ?? Container(
                         id: id, runtime: place.container?.runtime ?? .unknown, known: false, parents: place.parents,
                         labels: [:], usage: [])
             }
+            if !place.isVerified { container?.verified = false }
             return Ownership(
                 process: isSame ? process : nil, pid: pid, holder: held.first?.holder ?? place.holder,
                 container: container, held: held

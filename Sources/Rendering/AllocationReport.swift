@@ -178,6 +178,6 @@ package struct AllocationReport {
 
     private func name(of process: GPUProcess, in snapshot: Snapshot) -> String? {
         guard let id = process.container else { return process.name }
-        return snapshot.containers.first { $0.id == id }?.name ?? shortID(id)
+        return snapshot.containers.first { $0.id == id }?.nameOrID ?? shortID(id)
     }
 }

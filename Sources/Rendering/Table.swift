@@ -68,7 +68,7 @@ package struct Table {
         var line = ""
         for (place, column) in kept.enumerated() {
             if place > 0 { line += String(repeating: " ", count: gap) }
-            let cell = cut(row[column], to: widths[column], on: page)
+            let cell = UnverifiedMark.cutCell(row[column], to: widths[column], on: page)
             let space = String(repeating: " ", count: max(0, widths[column] - Rendering.columns(cell)))
             line += columns[column].alignment == .left ? cell + space : space + cell
         }

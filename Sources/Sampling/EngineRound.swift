@@ -52,7 +52,7 @@ struct EngineRound {
         }
         if reports.isEmpty {
             let error = EngineError.none(lookedFor: selection.engines.map(\.socket))
-            reports = [SourceReport(name: "docker", seconds: 0, error: error.description)]
+            reports = [SourceReport(name: "docker", seconds: 0, error: error.description, isAbsent: true)]
         }
         return (engines, reports)
     }

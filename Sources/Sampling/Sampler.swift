@@ -50,8 +50,15 @@ package final class Sampler {
     private var sample: UInt32 = 0
     /// Every list of the last sample was read.
     private var wasComplete = true
+    /// RAM limits that this sample has read.
+    private var limits: [LimitKey: Reading<UInt64?>] = [:]
     /// The questions of the sample that was begun and not observed yet.
     private var round: Questions?
+
+    private struct LimitKey: Hashable {
+        var container: String
+        var cgroup: String
+    }
 
     private struct Questions {
         let began: Double
@@ -114,6 +121,12 @@ package final class Sampler {
             observation.engines = answered.engines
             observation.sources += answered.reports
         }
+        // Which claims to a container are believed is known when the engines have answered.
+        for (container, cgroup) in observation.containerCgroups where observation.ramLimits[container]?.value == nil {
+            let limit = limits[LimitKey(container: container, cgroup: cgroup)]
+            observation.ramLimits[container] = limit ?? observation.ramLimits[container]
+        }
+        limits = [:]
         return observation
     }
 
@@ -224,7 +237,7 @@ package final class Sampler {
         }
         noDeviceMemory = charges.cgroups == nil && charges.trouble == nil ? questions.began : nil
         observation.deviceMemory = charges.cgroups
-        note(limits, &observation)
+        note(limits)
         if let trouble = charges.trouble {
             observation.sources.append(SourceReport(name: "dmem", seconds: 0, error: trouble))
         }
@@ -236,7 +249,7 @@ package final class Sampler {
             switch host.answer(to: asked, until: max(questions.deadline, monotonicSeconds())) {
             case .processes(let processes, let limits):
                 for process in processes { found[process.pid] = process }
-                note(limits, &observation)
+                note(limits)
             case .failed(let why): if !troubles.contains(why) { troubles.append(why) }
             default: troubles.append(Self.misunderstood)
             }
@@ -246,9 +259,9 @@ package final class Sampler {
         observation.processes = found.values.sorted { $0.pid < $1.pid }
     }
 
-    private func note(_ limits: [RAMLimitReading], _ observation: inout Observation) {
-        for reading in limits where observation.ramLimits[reading.container]?.value == nil {
-            observation.ramLimits[reading.container] = reading.limit
+    private func note(_ readings: [RAMLimitReading]) {
+        for reading in readings {
+            limits[LimitKey(container: reading.container, cgroup: reading.cgroup)] = reading.limit
         }
     }
 

@@ -11,7 +11,8 @@ struct DockerEngineTests {
         let scratch = try Scratch()
         defer { scratch.remove() }
         let stub = try StubEngine(scratch.path("s"), behaviour, headers: headers)
-        return try DockerEngine(socket: stub.path).containers(within: 1)
+        // Without this the stub may end as soon as its path was read.
+        return try withExtendedLifetime(stub) { try DockerEngine(socket: stub.path).containers(within: 1) }
     }
 
     @Test("A container's own name is the one without a second slash; links have theirs beside it")
@@ -31,6 +32,12 @@ struct DockerEngineTests {
         let name = "aZ09_.-" + String(repeating: "x", count: 200)
         let engine = try ask(.answer(#"[{"Id": "aa", "Names": ["/\#(name)"]}]"#))
         #expect(engine.containers[0].name == name)
+    }
+
+    @Test("Who runs an engine is known by the user that listens at its socket, Docker's and Podman's")
+    func owner() throws {
+        #expect(try ask(.answer("[]")).owner == getuid())
+        #expect(try ask(.answer("[]"), headers: "Libpod-Api-Version: 4.3.1").owner == getuid())
     }
 
     @Test("Podman is known by its header")

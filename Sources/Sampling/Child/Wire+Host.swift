@@ -95,7 +95,7 @@ extension WireWriter {
     }
 
     private mutating func view(_ view: ProcessView) {
-        optional(view.inInitialNamespace) { $0.flag($1) }
+        for isTrue in [view.inInitialNamespace, view.inUserNamespace] { optional(isTrue) { $0.flag($1) } }
         for isTrue in [view.procIsOwn, view.hidesProcesses, view.inCgroupNamespace] { flag(isTrue) }
         optional(view.ownContainer) { $0.text($1) }
         number(view.ticksPerSecond)
@@ -243,9 +243,10 @@ extension WireReader {
 
     private mutating func view() throws(WireError) -> ProcessView {
         let inInitialNamespace = try optional { reader throws(WireError) in try reader.flag() }
+        let inUserNamespace = try optional { reader throws(WireError) in try reader.flag() }
         return ProcessView(
             inInitialNamespace: inInitialNamespace, procIsOwn: try flag(), hidesProcesses: try flag(),
-            inCgroupNamespace: try flag(), ownContainer: try optionalText(), ticksPerSecond: try number(),
+            inCgroupNamespace: try flag(), inUserNamespace: inUserNamespace, ownContainer: try optionalText(), ticksPerSecond: try number(),
             bootTime: try optional { reader throws(WireError) in try reader.number() },
             isWSL: try optional { reader throws(WireError) in try reader.flag() }, kernel: try optionalText())
     }

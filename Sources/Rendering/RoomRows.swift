@@ -33,7 +33,10 @@ package struct RoomRows {
     /// "GPU 0 has 4.48GiB free, and ollama holds 12.58GiB".
     package static func sentence(_ room: Room, in snapshot: Snapshot) -> String {
         let gpu = "GPU \(snapshot.devices[room.device].label)"
-        guard let free = room.free else { return "what is free on \(gpu) cannot be told" }
+        guard let free = room.free else {
+            let why = snapshot.devices[room.carrier].memory.unavailable.map { ": \($0)" } ?? ""
+            return "what is free on \(gpu) cannot be told\(why)"
+        }
         let holder =
             room.largest.map { largest in
                 let name = UnverifiedMark.behind(largest.name, unless: largest.verified)

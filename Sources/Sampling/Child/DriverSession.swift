@@ -274,7 +274,7 @@ private struct Round {
     var answer: DriverAnswer {
         let why = whyNot ?? silence
         guard let inventory else {
-            let devices = known?.gpus.map { $0.unread.unreadable(why: why) } ?? []
+            let devices = isAbsent ? [] : known?.gpus.map { $0.unread.unreadable(why: why) } ?? []
             return DriverAnswer(
                 devices: devices, clients: known?.withClients == true ? .unknown(why) : nil, error: why,
                 isAbsent: isAbsent, hasInventory: known != nil)

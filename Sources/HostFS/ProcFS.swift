@@ -46,6 +46,8 @@ package struct ProcFS: Sendable {
     /// - Throws: if there is no /proc under the root at all.
     package func view() throws(FileError) -> ProcessView {
         try FileReading.checkFolder(root)
+        // The folder is there and nothing is mounted on it. A captured tree has no such link either.
+        if root == "/proc", !FileReading.isLink("/proc/self") { throw FileError(path: "/proc/self", code: ENOENT) }
         let namespace = FileReading.link("\(root)/self/ns/pid").flatMap(namespaceInode)
         let cgroup = FileReading.link("\(root)/self/ns/cgroup").flatMap(namespaceInode)
         let user = FileReading.link("\(root)/self/ns/user").flatMap(namespaceInode)

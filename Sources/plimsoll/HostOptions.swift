@@ -71,11 +71,21 @@ struct HostOptions: ParsableArguments {
     }
 
     func plan() throws -> SamplingPlan {
+        try checkFileLimit()
         let seconds = try askedTimeout()
         return SamplingPlan(
             procfs: procfs, sysfs: sysfs,
             nvmlLibrary: nvmlLibrary.flatMap { $0.isEmpty ? nil : $0 } ?? environment("PLIMSOLL_NVML_LIBRARY"),
             deviceTimeout: seconds ?? Self.deviceTimeout, engineTimeout: seconds ?? 2)
+    }
+
+    /// With fewer, files that are there could not be opened, and would be told as absent.
+    private func checkFileLimit() throws {
+        let least: rlim_t = 16
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < least else { return }
+        throw Failure.impossible(
+            "at least \(least) files must be allowed, and the limit is \(limit.rlim_cur); raise it with `ulimit -n 1024`")
     }
 
     private static let deviceTimeout = 10.0

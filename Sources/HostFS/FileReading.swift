@@ -1,4 +1,5 @@
 import Glibc
+import Ledger
 
 /// A file that could not be read: which, and the error number.
 package struct FileError: Error, Equatable, CustomStringConvertible {
@@ -10,7 +11,7 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
         self.code = code
     }
 
-    package var description: String { "\(path): \(String(cString: strerror(code)))" }
+    package var description: String { "\(path.cleaned): \(String(cString: strerror(code)))" }
     /// There is no such file, or the process that it belongs to has ended (ESRCH, of an open /proc file).
     package var isAbsent: Bool { [ENOENT, ESRCH, ENOTDIR].contains(code) }
     package var isForbidden: Bool { [EACCES, EPERM].contains(code) }

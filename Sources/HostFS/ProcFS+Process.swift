@@ -113,7 +113,7 @@ enum UserNames {
             guard getpwuid_r(user, &record, room.baseAddress!, room.count, &result) == 0, result != nil,
                 let name = record.pw_name
             else { return String(user) }
-            return String(cString: name)
+            return String(cString: name).capped(at: TextLimit.userName)
         }
     }
 }

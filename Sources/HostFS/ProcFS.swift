@@ -53,7 +53,9 @@ package struct ProcFS: Sendable {
             ownContainer: mountinfo.flatMap(ownContainer), ticksPerSecond: Self.ticksPerSecond,
             bootTime: (try? FileReading.text("\(root)/stat")).flatMap(HostFS.bootTime),
             isWSL: (try? FileReading.text("\(root)/version")).map(isWindowsKernel),
-            kernel: (try? FileReading.text("\(root)/sys/kernel/osrelease")).map { String($0.prefix { !$0.isNewline }) })
+            kernel: (try? FileReading.text("\(root)/sys/kernel/osrelease")).map {
+                String($0.prefix { !$0.isNewline }).capped(at: TextLimit.deviceName)
+            })
     }
 
     /// The host's RAM; nil where it cannot be read.
@@ -76,6 +78,8 @@ package struct ProcFS: Sendable {
 
     /// The kernel module's release, "550.144.03".
     package func kernelDriverVersion(sysfs: String) -> String? {
-        (try? FileReading.text("\(sysfs)/module/nvidia/version")).map { String($0.prefix { !$0.isNewline }) }
+        (try? FileReading.text("\(sysfs)/module/nvidia/version")).map {
+            String($0.prefix { !$0.isNewline }).capped(at: TextLimit.deviceName)
+        }
     }
 }

@@ -23,18 +23,18 @@ package struct RoomRows {
 
     /// Why there is no device at all, or none of that name.
     package static func nowhere(_ wanted: String?, in snapshot: Snapshot) -> String {
-        let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].label }
+        let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].label.cleaned }
         let there =
             all.isEmpty
             ? "every GPU here is divided (MIG) and has no instance" : "there are \(all.joined(separator: ", "))"
-        return wanted.map { "there is no device \($0) to put a program on; \(there)" } ?? there
+        return wanted.map { "there is no device \($0.cleaned) to put a program on; \(there)" } ?? there
     }
 
     /// "GPU 0 has 4.48GiB free, and ollama holds 12.58GiB".
     package static func sentence(_ room: Room, in snapshot: Snapshot) -> String {
-        let gpu = "GPU \(snapshot.devices[room.device].label)"
+        let gpu = "GPU \(snapshot.devices[room.device].label.cleaned)"
         guard let free = room.free else { return "what is free on \(gpu) cannot be told" }
-        let holder = room.largest.map { ", and \($0.name) holds \(size($0.bytes))" } ?? ""
+        let holder = room.largest.map { ", and \($0.name.cleaned) holds \(size($0.bytes))" } ?? ""
         return "\(gpu) has \(size(free)) free\(holder)"
     }
 }

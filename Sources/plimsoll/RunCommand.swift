@@ -68,7 +68,7 @@ struct RunCommand: ParsableCommand {
             plan = try host.plan(asksEngines: false)
             for file in files { try file.check() }
         } catch let failure as Failure {
-            throw Failure(outcome: .ownFailure, message: failure.message)
+            throw failure.ending(with: .ownFailure)
         }
         let scope = WhereaboutsReader(procfs: plan.procfs, sysfs: plan.sysfs).scope(variable: environment(_:))
         let mask = Command.prepare()

@@ -175,6 +175,8 @@ package final class Sampler {
     /// One process, whether a driver lists it or not.
     package func process(_ pid: UInt32) -> ObservedProcess? { proc.process(pid) }
 
+    package func processes(_ pids: [UInt32]) -> [ObservedProcess] { pids.compactMap { process($0) } }
+
     /// Every process that has one of these PIDs in a namespace of its own, as `docker exec … ps` shows it.
     package func processes(withInsidePIDs pids: Set<UInt32>) -> [ObservedProcess] {
         let all = (try? proc.pids()) ?? []

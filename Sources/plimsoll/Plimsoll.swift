@@ -55,6 +55,7 @@ enum Main {
     }
 
     static func run(_ root: (some ParsableCommand).Type, _ arguments: [String]) {
+        let arguments = PIDList.joined(arguments)
         do {
             try refuseUnknownCommand(in: arguments.drop { $0 == "gpu" })
             var command = try root.parseAsRoot(arguments)

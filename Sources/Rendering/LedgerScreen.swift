@@ -13,11 +13,12 @@ package struct LedgerScreen {
 
     package func lines(on page: Page) -> [String] {
         var lines: [String] = []
+        let listed = Dictionary(grouping: snapshot.processes, by: \.device)
         for device in snapshot.devices.indices {
             if device > 0 { lines.append("") }
             lines += heading(snapshot.devices[device], on: page)
             lines += LoadBar(snapshot.devices[device], warn: warn).flatMap { $0.line(on: page) }.map { [$0] } ?? []
-            lines += LedgerRows(snapshot, device: device).table.lines(on: page).map {
+            lines += LedgerRows(snapshot, device: device, listed: listed[device] ?? []).table.lines(on: page).map {
                 cut($0, to: page.width ?? .max, on: page)
             }
         }

@@ -16,7 +16,9 @@ private func hostileHost(engine: StubEngine.Behaviour? = nil) throws -> RunningH
     let host = try HostTree()
     try host.process(4242, attack, cgroup: "0::/docker/\(id)")
     host.container(id, attack, "lab/" + attack, labels: ["team": attack])
-    host.card("RTX " + attack, uuid: "GPU-1", total: 24564, processes: [HostTree.listed(4242, 1024)])
+    host.card(
+        "RTX " + attack, uuid: "GPU-0f1e2d3c-4b5a-4978-8796-a5b4c3d2e1f0", total: 24564,
+        processes: [HostTree.listed(4242, 1024)])
     return try host.start(engine: engine)
 }
 
@@ -59,7 +61,7 @@ struct ForeignNameTests {
         ["ps"], ["ps", "--format", "json"], ["ps", "--format", "{{.Name}} {{.Container}}"], ["whose", "4242"],
         ["whose", "4242", "--format", "{{.Name}} {{.Container}} {{.Image}}"], ["fit", "8GiB"], ["fit", "1TiB"],
         ["fit", "8GiB", "--format", "{{.Name}}"], ["wait", "1TiB", "--for", "1"], ["check"],
-        ["check", "--format", "json"], ["capture", "-"],
+        ["check", "--format", "json"], ["capture", "-"], ["alloc", "40GiB", "--force"], ["alloc", "1GiB"],
     ]
 
     @Test("No name forges a line or steers a terminal, whatever prints it", arguments: users)
@@ -72,12 +74,32 @@ struct ForeignNameTests {
         }
     }
 
+    @Test("What holds too much is named on one line, and so is a container that only its cgroup names")
+    func cgroups() throws {
+        let host = try hostileHost()
+        let cuda = ["LD_LIBRARY_PATH": host.driver.libraries]
+        let oom = try host.plimsoll(["alloc", "40GiB", "--force"], environment: cuda).errors
+        expectClean(oom, "alloc")
+        #expect(oom.contains("  \(cleaned) holds 1GiB\n"), "\(oom)")
+        let tree = try HostTree()
+        try tree.process(5000, "x", cgroup: "0::/lxc.payload.b\u{9b}1m\u{202e}\u{e0041}c")
+        tree.card("c", uuid: "GPU-1", total: 100, processes: [HostTree.listed(5000, 60)])
+        let running = try tree.start()
+        for command in Self.commands {
+            let result = try running.plimsoll(command)
+            expectClean(result.output, "\(command)")
+            expectClean(result.errors, "\(command)")
+        }
+        let line = try running.plimsoll("stats", "--no-stream", "--format", "{{.ID}} {{json .ID}}").output
+        #expect(line == #"b?1m??c "b\u009b1m\u202e\udb40\udc41c""# + "\n")
+    }
+
     @Test("A recording of these names forges nothing when it is replayed")
     func replayed() throws {
         let host = try hostileHost()
         let file = host.tree.scratch.path("r.json")
         #expect(try host.plimsoll("capture", file).code == 0)
-        for command in Self.commands where !["check", "wait", "capture"].contains(command[0]) {
+        for command in Self.commands where !["alloc", "check", "wait", "capture"].contains(command[0]) {
             let result = try run(command + ["--replay", file])
             expectClean(result.output, "\(command)")
             expectClean(result.errors, "\(command)")
@@ -216,6 +238,31 @@ struct ForeignMessageTests {
         #expect(result.errors != "")
         expectClean(result.output, "\(arguments)")
         expectClean(result.errors, "\(arguments)")
+    }
+
+    @Test("A variable forges no message, nor does what stands before `docker gpu`")
+    func variables() throws {
+        let host = try hostileHost()
+        let names = [
+            "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "PLIMSOLL_TIMEOUT",
+            "PLIMSOLL_NVML_LIBRARY", "PLIMSOLL_PROCFS", "PLIMSOLL_SYSFS",
+        ]
+        for name in names {
+            for command in [["check"], ["check", "--format", "json"], ["ledger"], ["alloc", "1GiB"]] {
+                let result = try host.plimsoll(command, environment: [name: attack])
+                expectClean(result.output, "\(name) \(command)")
+                expectClean(result.errors, "\(name) \(command)")
+            }
+        }
+        let plugin = host.tree.scratch.path("docker-gpu")
+        try FileManager.default.createSymbolicLink(atPath: plugin, withDestinationPath: Build.plimsoll)
+        for arguments in [
+            ["-H", attack, "gpu"], ["--context", attack, "gpu"], ["gpu", attack], ["gpu", "ps", attack],
+        ] {
+            let result = try run(program: plugin, arguments, environment: host.environment)
+            #expect(result.errors != "")
+            expectClean(result.output + "\n" + result.errors, "\(arguments)")
+        }
     }
 
     @Test("A name that is not there is told on one line, and so is one that is asked for")

@@ -23,7 +23,7 @@ struct ManyAndLongTests {
         for command in commands {
             for columns in ["80", ""] {
                 let result = try running.plimsoll(command, environment: ["COLUMNS": columns])
-                #expect(result.seconds < 2, "\(command) took \(result.seconds) s")
+                #expect(result.seconds < 3, "\(command) took \(result.seconds) s")
                 #expect(result.output.utf8.count + result.errors.utf8.count < 32_768, "\(command)")
             }
         }
@@ -117,7 +117,7 @@ struct ManyAndLongTests {
         let running = try host.faults(["claims": count]).start()
         let result = try running.plimsoll("--format", "json", "--timeout", "2")
         #expect(result.code == 0)
-        #expect(result.seconds < 3)
+        #expect(result.seconds < 4)
         #expect(result.errors.contains("GPU 0: the driver lists \(count) processes, and no more than 16384 are taken"))
         let devices = try result.document()["devices"]
         #expect(devices[0]["ledger"]["goneBytes"].isNull)

@@ -62,6 +62,19 @@ struct TableTests {
     }
 }
 
+struct ParagraphTests {
+    @Test("A message that is broken into lines begins at the edge once, on every page", arguments: 1...60)
+    func indent(_ width: Int) {
+        let text = "a plimsoll: forged and " + String(repeating: "word ", count: 20)
+        let lines = paragraph(text, on: Page(width: width), indent: 2)
+        #expect(lines.allSatisfy { columns($0) <= width })
+        #expect(lines.count > 1 && !lines[0].hasPrefix(" "))
+        if width > 2 { #expect(lines.dropFirst().allSatisfy { $0.hasPrefix("  ") && !$0.hasPrefix("   ") }) }
+        let words = lines.joined(separator: " ").split(separator: " ")
+        if width > 12 { #expect(words == text.split(separator: " ")) }
+    }
+}
+
 struct JSONTests {
     @Test("Text is escaped, order is kept, and what is no number is null")
     func text() {

@@ -40,14 +40,16 @@ package enum CountLimit {
 extension EngineContainer {
     /// Without texts that are longer, and more labels, than engines have.
     package var bounded: EngineContainer {
-        let kept = labels.count > CountLimit.labels ? Array(labels.sorted { $0.key < $1.key }) : Array(labels)
-        return EngineContainer(
-            id: id.capped(at: TextLimit.containerID), name: name?.capped(at: TextLimit.containerName),
-            image: image?.capped(at: TextLimit.image),
-            labels: Dictionary(
-                kept.prefix(CountLimit.labels).map {
-                    ($0.key.capped(at: TextLimit.label), $0.value.capped(at: TextLimit.label))
-                }, uniquingKeysWith: { first, _ in first }))
+        var container = self
+        container.id = id.capped(at: TextLimit.containerID)
+        container.name = name?.capped(at: TextLimit.containerName)
+        container.image = image?.capped(at: TextLimit.image)
+        let kept = labels.count > CountLimit.labels ? labels.sorted { $0.key < $1.key } : Array(labels)
+        container.labels = Dictionary(
+            kept.prefix(CountLimit.labels).map {
+                ($0.key.capped(at: TextLimit.label), $0.value.capped(at: TextLimit.label))
+            }, uniquingKeysWith: { first, _ in first })
+        return container
     }
 }
 
@@ -111,9 +113,12 @@ extension ChargedCgroup {
         func short(_ table: [String: UInt64]) -> [String: UInt64] {
             table.filter { $0.key.utf8.count <= TextLimit.region }
         }
-        return ChargedCgroup(
-            path: path.capped(at: TextLimit.path), current: short(current), limits: short(limits),
-            capacity: capacity.map(short))
+        var cgroup = self
+        cgroup.path = path.capped(at: TextLimit.path)
+        cgroup.current = short(current)
+        cgroup.limits = short(limits)
+        cgroup.capacity = capacity.map(short)
+        return cgroup
     }
 }
 
@@ -138,23 +143,27 @@ extension Observation {
         copy.devices = devices.map(\.bounded)
         copy.processes = processes.map(\.bounded)
         copy.engines = engines.map { engine in
-            let containers = engine.containers.prefix(CountLimit.containers)
-            return ObservedEngine(runtime: engine.runtime, containers: containers.map(\.bounded))
+            var engine = engine
+            engine.containers = engine.containers.prefix(CountLimit.containers).map(\.bounded)
+            return engine
         }
         copy.ramLimits = Dictionary(
             ramLimits.map { ($0.key.capped(at: TextLimit.containerID), $0.value.bounded) },
             uniquingKeysWith: { first, _ in first })
-        copy.clients = clients?.bounded.map {
-            ClientList(clients: $0.clients.map(\.bounded), unreadable: $0.unreadable)
+        copy.clients = clients?.bounded.map { list in
+            var list = list
+            list.clients = list.clients.map(\.bounded)
+            return list
         }
         copy.deviceMemory = deviceMemory?.map(\.bounded)
         copy.sources = sources.map { source in
-            SourceReport(
-                name: source.name.capped(at: TextLimit.path).cleaned, seconds: source.seconds,
-                error: source.error.map { error in
-                    let lines = error.capped(at: TextLimit.message).split(whereSeparator: \.isNewline)
-                    return lines.map { String($0.drop { $0 == " " }) }.joined(separator: " ").cleaned
-                })
+            var source = source
+            source.name = source.name.capped(at: TextLimit.path).cleaned
+            source.error = source.error.map { error in
+                let lines = error.capped(at: TextLimit.message).split(whereSeparator: \.isNewline)
+                return lines.map { String($0.drop { $0 == " " }) }.joined(separator: " ").cleaned
+            }
+            return source
         }
         return copy
     }

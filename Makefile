@@ -14,6 +14,9 @@ endif
 endif
 PLUGINS ?= $(DESTDIR)$(PREFIX)/lib/docker/cli-plugins
 
+# Swift's package manager makes programs look for libraries in their own folder first (RUNPATH $ORIGIN), where anybody who can
+# write to that folder can put one. A manifest cannot turn that off; every build that is run does.
+LINK    := --disable-local-rpath
 RELEASE := .build/release/plimsoll
 SOURCES := Package.swift $(shell find Sources -type f)
 
@@ -21,9 +24,9 @@ SOURCES := Package.swift $(shell find Sources -type f)
 
 build: $(RELEASE)
 
-$(RELEASE): $(SOURCES)
+$(RELEASE): $(SOURCES) Makefile
 	@sh scripts/require-swift.sh "$(SWIFT)"
-	$(SWIFT) build -c release --product plimsoll
+	$(SWIFT) build $(LINK) -c release --product plimsoll
 	@touch $@
 
 # Real containers (or, without Docker, real processes) that hold memory of a simulated GPU.
@@ -35,8 +38,8 @@ demo:
 # Everything; the end-to-end tests where a Docker engine answers.
 test:
 	@sh scripts/require-swift.sh "$(SWIFT)"
-	$(SWIFT) build --build-tests
-	$(SWIFT) build --product generate-manual
+	$(SWIFT) build $(LINK) --build-tests
+	$(SWIFT) build $(LINK) --product generate-manual
 	$(SWIFT) test --skip-build
 
 # Plimsoll's times beside those of the least that such a program must do, on 40 containers; a Docker engine must answer.
@@ -53,7 +56,7 @@ check:
 # Ten million inputs that are almost right, into every parser: some minutes. FUZZ='--seed 2' and so on.
 fuzz:
 	@sh scripts/require-swift.sh "$(SWIFT)"
-	$(SWIFT) build -c release --product fuzz
+	$(SWIFT) build $(LINK) -c release --product fuzz
 	.build/release/fuzz $(FUZZ)
 
 install: build
@@ -76,8 +79,8 @@ image: dist
 
 # The manual page, from the program's own help.
 man:
-	$(SWIFT) build --product plimsoll
-	$(SWIFT) build --product generate-manual
+	$(SWIFT) build $(LINK) --product plimsoll
+	$(SWIFT) build $(LINK) --product generate-manual
 	sh scripts/manual.sh docs/man
 
 clean:

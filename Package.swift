@@ -50,22 +50,23 @@ let package = Package(
     targets: [
         // What the Swift runtime takes of glibc that is newer than 2.34, for the product alone.
         .target(name: "COlderGlibc", cSettings: strictC),
+        .target(name: "CProcess", cSettings: strictC),
         .target(name: "CNVML", cSettings: strictC),
         .target(name: "CCUDA", cSettings: strictC),
         .target(name: "CDRM", cSettings: strictC),
         .target(name: "Ledger", swiftSettings: strict),
-        .target(name: "HostFS", dependencies: ["Ledger"], swiftSettings: strict),
+        .target(name: "HostFS", dependencies: ["CProcess", "Ledger"], swiftSettings: strict),
         .target(name: "GPUDrivers", dependencies: ["CNVML", "CDRM", "HostFS", "Ledger"], swiftSettings: strict),
-        .target(name: "ContainerRuntimes", dependencies: ["Ledger"], swiftSettings: strict),
+        .target(name: "ContainerRuntimes", dependencies: ["HostFS", "Ledger"], swiftSettings: strict),
         .target(
-            name: "Sampling", dependencies: ["GPUDrivers", "ContainerRuntimes", "HostFS", "Ledger"],
+            name: "Sampling", dependencies: ["CProcess", "GPUDrivers", "ContainerRuntimes", "HostFS", "Ledger"],
             swiftSettings: strict),
-        .target(name: "Probe", dependencies: ["CCUDA", "Sampling", "HostFS", "Ledger"], swiftSettings: strict),
+        .target(name: "Probe", dependencies: ["CCUDA", "CProcess", "Sampling", "HostFS", "Ledger"], swiftSettings: strict),
         .target(name: "Rendering", dependencies: ["Ledger"], swiftSettings: strict),
         .executableTarget(
             name: "plimsoll",
             dependencies: [
-                "Probe", "Sampling", "Rendering", "HostFS", "Ledger", "COlderGlibc",
+                "CProcess", "Probe", "Sampling", "ContainerRuntimes", "Rendering", "HostFS", "Ledger", "COlderGlibc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict, linkerSettings: selfContained),

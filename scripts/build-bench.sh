@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 for product in plimsoll bench gpusimd gpusim-hold SimulatedNVML SimulatedCUDA; do
-    "$1" build --quiet -c release --product "$product"
+    "$1" build --disable-local-rpath --quiet -c release --product "$product"
 done
 # The package manager links Swift's runtime into C programs too, and a floor that loads it would be no floor. So these are
 # built by the toolchain's own C compiler.

@@ -34,6 +34,10 @@ within GLIBCXX 3.4.29
 within CXXABI 1.3.13
 within GCC 11
 
+# A library beside the program, or wherever else such a path leads, would be loaded in place of the system's.
+paths=$(objdump -p "$program" | awk '$1 == "RPATH" || $1 == "RUNPATH" { print $1, $2 }')
+[ -z "$paths" ] || fail "looks for libraries in folders of its own: $paths; build it with make"
+
 for library in $(objdump -p "$program" | awk '$1 == "NEEDED" { print $2 }'); do
     echo "  $library"
     case $library in

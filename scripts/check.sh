@@ -24,9 +24,14 @@ $formats"
 # No source starts another program: only this one, again, as a child that a vendor's library is kept in. And `run` starts what
 # it was given.
 started=$(grep -rnE 'posix_spawn|fork\(\)|popen\(|system\(|Process\(\)' Sources --include='*.swift' |
-    grep -vE '^Sources/(Sampling/Driver/OwnChild|Probe/Command)\.swift:' || true)
+    grep -vE '^Sources/(Sampling/Child/OwnChild|Probe/Command)\.swift:' || true)
 [ -z "$started" ] || fail "a source that starts a program:
 $started"
+
+# A program that people run takes no library from its own folder; the Makefile says why.
+searching=$(grep -nE '(SWIFT\)|"\$1"|swift) build ' Makefile .ci/run scripts/*.sh | grep -vE -- '--disable-local-rpath|\$\(LINK\)' || true)
+[ -z "$searching" ] || fail "a build with a RUNPATH:
+$searching"
 
 left=$(grep -rnE 'TODO|FIXME|XXX|fatalError\(|try!' Sources Simulator Benchmarks Fuzz Tests --include='*.swift' --include='*.c' --include='*.h' || true)
 [ -z "$left" ] || fail "left in the code:

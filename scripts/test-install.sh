@@ -85,6 +85,20 @@ COMP_WORDS=(plimsoll st) COMP_CWORD=1 COMP_LINE='plimsoll st' COMP_POINT=11
 _plimsoll plimsoll st plimsoll
 echo "completed: ${COMPREPLY[*]}"
 END
+# takes_no_library_beside: the loader refuses a file that is no library ("file too short"), if it looks at it.
+takes_no_library_beside() {
+    beside=$root$(inside sh -c 'dirname "$(readlink -f "$(command -v plimsoll)")"')
+    planted="libnvidia-ml.so.1 libcuda.so.1 libc.so.6 libm.so.6 libstdc++.so.6 libgcc_s.so.1"
+    for library in $planted; do
+        [ ! -e "$beside/$library" ] || fail "there is $beside/$library"
+        : >"$beside/$library"
+    done
+    # Without a driver the last two fail by themselves.
+    { inside plimsoll --version || true; inside plimsoll || true; inside plimsoll check || true; } >"$work/output" 2>&1
+    ! grep -F 'file too short' "$work/output" >&2 || fail "a library beside the program is loaded"
+    [ "$(sed 1q "$work/output")" = "$version" ] || { cat "$work/output" >&2; fail "plimsoll --version, with libraries beside it"; }
+    for library in $planted; do rm "$beside/$library"; done
+}
 # works: the installed program, its manual, and its completions where each shell looks for them.
 works() {
     [ "$(inside plimsoll --version)" = "$version" ] || fail "plimsoll --version"
@@ -92,6 +106,7 @@ works() {
     inside plimsoll >"$work/output" 2>"$work/errors" || code=$?
     [ "$code" -eq 2 ] && grep -q '^plimsoll: nvml: no NVIDIA driver library' "$work/errors" && [ ! -s "$work/output" ] ||
         { cat "$work/output" "$work/errors" >&2; fail "without a driver: exit code $code"; }
+    takes_no_library_beside
     holds 'The load line for GPU memory' inside man plimsoll
     holds 'The load line for GPU memory' inside man docker-gpu
     [ "$(inside bash /tmp/complete.bash)" = 'completed: stats' ] || fail "bash does not complete 'plimsoll st'"

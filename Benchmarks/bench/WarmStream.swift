@@ -19,8 +19,7 @@ final class WarmStream {
         self.host = host
         self.processes = processes
         let plan = SamplingPlan(
-            procfs: "/proc", sysfs: "/sys", nvmlLibrary: host.library, engines: nil, deviceTimeout: 10,
-            engineTimeout: 2)
+            procfs: "/proc", sysfs: "/sys", nvmlLibrary: host.library, deviceTimeout: 10, engineTimeout: 2)
         sampler = Sampler(plan, tell: { _ in })
     }
 

@@ -33,7 +33,7 @@ int open(const char *path, int flags, ...) {
     if (strncmp(path, "/dev/dri/", 9) != 0) return real(path, flags, mode);
     char described[4096];
     snprintf(described, sizeof described, "%s/%s", folder(), path + 9);
-    return real(described, O_RDONLY | (flags & O_CLOEXEC), 0);
+    return real(described, O_RDONLY | (flags & (O_CLOEXEC | O_NONBLOCK)), 0);
 }
 
 struct description {

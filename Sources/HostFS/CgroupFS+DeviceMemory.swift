@@ -1,42 +1,86 @@
+import Glibc
 import Ledger
 
+/// What the dmem controller has charged, as far as its cgroups could be walked.
+package struct DeviceMemoryCharges: Sendable, Equatable {
+    /// The whole machine and each container; nil if the kernel has no such controller.
+    package var cgroups: [ChargedCgroup]?
+    /// Why some containers are missing; nil if none are.
+    package var trouble: String?
+
+    package init(cgroups: [ChargedCgroup]?, trouble: String? = nil) {
+        self.cgroups = cgroups
+        self.trouble = trouble
+    }
+}
+
 extension CgroupFS {
-    /// What the dmem controller has charged to the whole machine and to each container; nil where the kernel has no such
-    /// controller.
+    /// Whoever may make cgroups can make very many: no host that is in order has as many, or as deep ones.
+    private static let mostFolders = 1 << 14
+    private static let deepest = 40
+    /// Seconds.
+    private static let longest = 1.0
+
+    /// What the dmem controller has charged to the whole machine and to each container.
     ///
     /// Containers are found by the names of their cgroups and not through processes: memory stays charged to a cgroup whose
-    /// processes may be hidden from us, or gone.
-    package func deviceMemory() -> [ChargedCgroup]? {
+    /// processes may be hidden from us, or gone. Level by level, so that a deep chain costs those beside it nothing.
+    package func deviceMemory() -> DeviceMemoryCharges {
         // Beside v1's hierarchies the unified one is a folder of its own.
         let top = [root, "\(root)/unified"].first { top in
             let controllers = (try? FileReading.text("\(top)/cgroup.controllers")) ?? ""
             return controllers.split(whereSeparator: \.isWhitespace).contains("dmem")
         }
-        guard let top else { return nil }
+        guard let top else { return DeviceMemoryCharges(cgroups: nil) }
         var whole = ChargedCgroup(path: "/", current: table("\(top)/dmem.current"))
         whole.capacity = table("\(top)/dmem.capacity")
         var found = [whole]
-        collect(in: top, under: "", limits: [:], into: &found)
-        return found
-    }
-
-    /// - Parameter limits: the least ones on the way down.
-    private func collect(
-        in root: String, under path: String, limits: [String: UInt64], into found: inout [ChargedCgroup]
-    ) {
-        // Deeper than any engine nests, and than a kernel's path goes.
-        guard path.utf8.count < 4096, found.count < 1 << 14 else { return }
-        for name in (try? FileReading.names(in: root + path, foldersOnly: true))?.sorted() ?? [] {
-            let path = "\(path)/\(name)"
-            let limits = limits.merging(table("\(root)\(path)/dmem.max")) { min($0, $1) }
-            if CgroupMembership.isContainer(path) {
-                let current = table("\(root)\(path)/dmem.current").filter { $0.value > 0 }
-                if !current.isEmpty || !limits.isEmpty {
-                    found.append(ChargedCgroup(path: path, current: current, limits: limits))
+        let end = ContinuousClock.now.advanced(by: .seconds(Self.longest))
+        var level = [Folder(path: "", limits: [:])]
+        var count = 0
+        for _ in 0..<Self.deepest {
+            var next: [Folder] = []
+            for folder in level {
+                for name in names(in: top + folder.path) {
+                    count += 1
+                    guard count <= Self.mostFolders, ContinuousClock.now < end else {
+                        return DeviceMemoryCharges(cgroups: found, trouble: Self.trouble(after: count - 1))
+                    }
+                    next.append(look(at: "\(folder.path)/\(name)", in: top, limits: folder.limits, &found))
                 }
             }
-            collect(in: root, under: path, limits: limits, into: &found)
+            if next.isEmpty { return DeviceMemoryCharges(cgroups: found) }
+            level = next
         }
+        return DeviceMemoryCharges(cgroups: found, trouble: Self.trouble(after: count))
+    }
+
+    private struct Folder {
+        var path: String
+        /// The least ones on the way down.
+        var limits: [String: UInt64]
+    }
+
+    private static func trouble(after count: Int) -> String {
+        "read \(count) cgroups and stopped: there are too many, or they are nested too deep; charges of the others are not known"
+    }
+
+    private func look(
+        at path: String, in top: String, limits: [String: UInt64], _ found: inout [ChargedCgroup]
+    ) -> Folder {
+        let limits = limits.merging(table("\(top)\(path)/dmem.max")) { min($0, $1) }
+        if CgroupMembership.isContainer(path) {
+            let current = table("\(top)\(path)/dmem.current").filter { $0.value > 0 }
+            if !current.isEmpty || !limits.isEmpty {
+                found.append(ChargedCgroup(path: path, current: current, limits: limits))
+            }
+        }
+        return Folder(path: path, limits: limits)
+    }
+
+    private func names(in folder: String) -> [String] {
+        let names = try? FileReading.names(in: folder, foldersOnly: true, most: Self.mostFolders + 1)
+        return names?.sorted() ?? []
     }
 
     private func table(_ path: String) -> [String: UInt64] { (try? FileReading.text(path)).map(dmemTable) ?? [:] }

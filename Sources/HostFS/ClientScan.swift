@@ -212,12 +212,16 @@ package final class ClientScan {
     }
 
     private func bytes(_ path: String, in folder: Int32) -> ArraySlice<UInt8>? {
-        let fd = openat(folder, path, O_RDONLY | O_CLOEXEC)
+        let fd = openat(folder, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard fd >= 0 else {
             if ![ENOENT, ESRCH].contains(errno) { isDenied = true }
             return nil
         }
         defer { close(fd) }
+        guard FileReading.isRegular(fd) else {
+            isDenied = true
+            return nil
+        }
         var have = 0
         while have < buffer.count {
             let count = buffer.withUnsafeMutableBytes { Glibc.read(fd, $0.baseAddress! + have, $0.count - have) }

@@ -5,7 +5,7 @@ package struct DeviceFile: ~Copyable {
     package let descriptor: Int32
 
     package init(_ path: String) throws(FileError) {
-        descriptor = open(path, O_RDWR | O_CLOEXEC)
+        descriptor = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else { throw FileError(path: path, code: errno) }
     }
 

@@ -11,13 +11,22 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
         self.code = code
     }
 
-    package var description: String { "\(path.cleaned): \(String(cString: strerror(code)))" }
+    /// The code of a pipe, a device or a socket in the place of a file: above every errno.
+    static let notRegular: Int32 = 4096
+
+    package var description: String {
+        let path = path.cleaned
+        return code == Self.notRegular ? "\(path): not a regular file" : "\(path): \(String(cString: strerror(code)))"
+    }
     /// There is no such file, or the process that it belongs to has ended (ESRCH, of an open /proc file).
     package var isAbsent: Bool { [ENOENT, ESRCH, ENOTDIR].contains(code) }
     package var isForbidden: Bool { [EACCES, EPERM].contains(code) }
 }
 
 /// Reads small kernel files. Sizes in /proc and /sys lie, so a file is read to its end, and no further than `limit` bytes.
+///
+/// A pipe in the place of a file is refused instead of waited for. A file system that hangs (FUSE, NFS) holds up the caller
+/// all the same: only the children of this program read files of the host.
 package enum FileReading {
     package static let limit = 1 << 20
 
@@ -39,9 +48,10 @@ package enum FileReading {
     private static func bytes(
         _ path: String, in folder: Int32, named name: String, limit: Int
     ) throws(FileError) -> [UInt8] {
-        let fd = openat(folder, path, O_RDONLY | O_CLOEXEC)
+        let fd = openat(folder, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard fd >= 0 else { throw FileError(path: name, code: errno) }
         defer { close(fd) }
+        guard isRegular(fd) else { throw FileError(path: name, code: FileError.notRegular) }
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
         while bytes.count < limit {
@@ -52,6 +62,39 @@ package enum FileReading {
             bytes.append(contentsOf: buffer[..<count])
         }
         return bytes
+    }
+
+    /// A file that the user named, which may also be a pipe or a terminal.
+    ///
+    /// - Throws: ETIMEDOUT if its end does not come within `seconds`.
+    package static func bytesOfUsersFile(
+        _ path: String, limit: Int, within seconds: Double
+    ) throws(FileError) -> [UInt8] {
+        let fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+        guard fd >= 0 else { throw FileError(path: path, code: errno) }
+        defer { close(fd) }
+        let end = ContinuousClock.now.advanced(by: .seconds(seconds))
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while bytes.count < limit {
+            // A pipe that nobody has written to yet has no end yet either; a regular file is always ready.
+            var waiting = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
+            let left = (end - ContinuousClock.now) / .milliseconds(1)
+            let ready = poll(&waiting, 1, Int32(max(0, min(left, 1e6)).rounded(.up)))
+            if ready < 0 && errno == EINTR { continue }
+            guard ready > 0 else { throw FileError(path: path, code: ETIMEDOUT) }
+            let count = read(fd, &buffer, buffer.count)
+            if count < 0 && [EINTR, EAGAIN].contains(errno) { continue }
+            guard count >= 0 else { throw FileError(path: path, code: errno) }
+            if count == 0 { break }
+            bytes.append(contentsOf: buffer[..<count])
+        }
+        return bytes
+    }
+
+    static func isRegular(_ fd: Int32) -> Bool {
+        var status = stat()
+        return fstat(fd, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
     package static func link(_ path: String) -> String? {
@@ -73,12 +116,16 @@ package enum FileReading {
         close(folder)
     }
 
-    /// - Parameter foldersOnly: of /sys and /proc, where each entry tells its kind.
-    static func names(in path: String, foldersOnly: Bool = false) throws(FileError) -> [String] {
+    /// - Parameters:
+    ///   - foldersOnly: of /sys and /proc, where each entry tells its kind.
+    ///   - most: how many names are read at most.
+    package static func names(
+        in path: String, foldersOnly: Bool = false, most: Int = .max
+    ) throws(FileError) -> [String] {
         guard let folder = opendir(path) else { throw FileError(path: path, code: errno) }
         defer { closedir(folder) }
         var names: [String] = []
-        while let entry = readdir(folder) {
+        while names.count < most, let entry = readdir(folder) {
             if foldersOnly, entry.pointee.d_type != UInt8(DT_DIR) { continue }
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }

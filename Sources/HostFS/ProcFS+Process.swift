@@ -3,7 +3,7 @@ import Ledger
 import Synchronization
 
 extension ProcFS {
-    /// What can be told of a process; nil where there is none, or none any more.
+    /// What can be told of a process; nil where there is none, or none any more. Its user is told by number.
     ///
     /// Its files are read through one open folder: a /proc/PID that is open belongs to that process alone and answers ESRCH
     /// when it has ended, so no answer can come from another process that got its PID meanwhile.
@@ -47,7 +47,7 @@ extension ProcFS {
         return ObservedProcess(
             pid: pid, startTick: stat.startTick, isDead: stat.isDead && living == nil, cgroup: cgroup,
             namespacePIDs: status?.namespacePIDs ?? [], name: stat.name,
-            user: status?.effectiveUser.map { isOwn ? UserNames.name($0) : String($0) })
+            user: status?.effectiveUser.map(String.init))
     }
 
     /// The same process a moment later: its name can have changed, and little else, while it lives. nil where it is another
@@ -70,8 +70,22 @@ extension ProcFS {
         }
     }
 
+    /// The parents of a process, nearest first, up to `last` or the first process.
+    package func ancestors(of pid: UInt32, upTo last: UInt32) -> [UInt32] {
+        // If one on the way ends while we climb, its children have got another parent: from the start again.
+        for _ in 0..<3 {
+            var chain: [UInt32] = []
+            while chain.count < 1000, let next = parent(of: chain.last ?? pid) {
+                if next == 0 { return chain }
+                chain.append(next)
+                if next == last || next == 1 { return chain }
+            }
+        }
+        return []
+    }
+
     /// nil for a process that is no more.
-    package func parent(of pid: UInt32) -> UInt32? {
+    private func parent(of pid: UInt32) -> UInt32? {
         (try? FileReading.text("\(root)/\(pid)/stat")).flatMap(ProcessStat.init)?.parent
     }
 
@@ -87,24 +101,25 @@ extension ProcFS {
 
 extension ObservedProcess {
     /// One that is there and does not tell who it is.
-    fileprivate static func unreadable(_ pid: UInt32, why: String) -> ObservedProcess {
+    package static func unreadable(_ pid: UInt32, why: String) -> ObservedProcess {
         ObservedProcess(pid: pid, startTick: 0, cgroup: .unknown(why))
     }
 }
 
-/// The host's names of users, each asked for once: a directory service may answer slowly.
-enum UserNames {
+/// The host's names of users, each asked for once: a directory service may answer slowly, or never.
+package enum UserNames {
     private static let known = Mutex<[UInt32: String]>([:])
 
-    /// The name, or the number where there is none.
-    static func name(_ user: UInt32) -> String {
-        if let name = known.withLock({ $0[user] }) { return name }
-        let name = lookUp(user)
+    /// nil for one that was not looked up yet.
+    package static func known(_ user: UInt32) -> String? { known.withLock { $0[user] } }
+
+    /// Looks the name up; the number stands for a user that has none.
+    package static func lookUp(_ user: UInt32) {
+        let name = name(of: user)
         known.withLock { $0[user] = name }
-        return name
     }
 
-    private static func lookUp(_ user: UInt32) -> String {
+    private static func name(of user: UInt32) -> String {
         var record = passwd()
         var result: UnsafeMutablePointer<passwd>?
         var buffer = [CChar](repeating: 0, count: 16384)

@@ -6,7 +6,7 @@ package struct ProcFS: Sendable {
     package let root: String
     /// `self` is a link to our PID as that /proc counts: another number there means another namespace's /proc. A tree of
     /// plain files has no such link and stands for the machine's own.
-    let isOwn: Bool
+    package let isOwn: Bool
 
     package init(root: String) {
         let root = root.count > 1 && root.hasSuffix("/") ? String(root.dropLast()) : root
@@ -39,23 +39,56 @@ package struct ProcFS: Sendable {
     /// Inodes of the initial namespaces, fixed in the kernel since 3.8 (include/linux/proc_ns.h).
     private static let initialPIDNamespace: UInt64 = 0xEFFF_FFFC
     private static let initialCgroupNamespace: UInt64 = 0xEFFF_FFFB
+    private static let initialUserNamespace: UInt64 = 0xEFFF_FFFD
 
-    /// - Throws: where there is no /proc under the root at all.
+    /// What the links of /proc tell of what can be seen here. The other parts are unknown until `viewParts` are read.
+    ///
+    /// - Throws: if there is no /proc under the root at all.
     package func view() throws(FileError) -> ProcessView {
         try FileReading.checkFolder(root)
         let namespace = FileReading.link("\(root)/self/ns/pid").flatMap(namespaceInode)
         let cgroup = FileReading.link("\(root)/self/ns/cgroup").flatMap(namespaceInode)
-        let inCgroupNamespace = cgroup.map { $0 != Self.initialCgroupNamespace } ?? false
-        let mountinfo = inCgroupNamespace ? try? FileReading.text("\(root)/self/mountinfo") : nil
+        let user = FileReading.link("\(root)/self/ns/user").flatMap(namespaceInode)
         return ProcessView(
             inInitialNamespace: namespace.map { $0 == Self.initialPIDNamespace }, procIsOwn: isOwn,
-            hidesProcesses: hidesProcesses, inCgroupNamespace: inCgroupNamespace,
-            ownContainer: mountinfo.flatMap(ownContainer), ticksPerSecond: Self.ticksPerSecond,
-            bootTime: (try? FileReading.text("\(root)/stat")).flatMap(HostFS.bootTime),
-            isWSL: (try? FileReading.text("\(root)/version")).map(isWindowsKernel),
-            kernel: (try? FileReading.text("\(root)/sys/kernel/osrelease")).map {
-                String($0.prefix { !$0.isNewline }).capped(at: TextLimit.deviceName)
-            })
+            hidesProcesses: true,
+            inCgroupNamespace: cgroup.map { $0 != Self.initialCgroupNamespace } ?? false,
+            inUserNamespace: user.map { $0 != Self.initialUserNamespace }, ticksPerSecond: Self.ticksPerSecond)
+    }
+
+    /// Reads a part of the view; what it returns notes the part.
+    package typealias ViewPart = @Sendable () -> @Sendable (inout ProcessView) -> Void
+
+    /// The parts that files tell, each a reading of its own: LXCFS serves some of them by FUSE and can hang.
+    package var viewParts: [ViewPart] {
+        [
+            { [self] in
+                let hides = hidesProcesses
+                return { $0.hidesProcesses = hides }
+            },
+            { [self] in
+                let boot = (try? FileReading.text("\(root)/stat")).flatMap(HostFS.bootTime)
+                return { $0.bootTime = boot }
+            },
+            { [self] in
+                let isWSL = (try? FileReading.text("\(root)/version")).map(isWindowsKernel)
+                return { $0.isWSL = isWSL }
+            },
+            { [self] in
+                let text = try? FileReading.text("\(root)/sys/kernel/osrelease")
+                let kernel = text.map { String($0.prefix { !$0.isNewline }).capped(at: TextLimit.deviceName) }
+                return { $0.kernel = kernel }
+            },
+            { [self] in
+                let container = ownContainer
+                return { if $0.inCgroupNamespace { $0.ownContainer = container } }
+            },
+        ]
+    }
+
+    /// The container that our own mounts tell.
+    var ownContainer: String? {
+        (try? FileReading.text("\(root)/self/mountinfo")).flatMap(HostFS.ownContainer)
     }
 
     /// The host's RAM; nil where it cannot be read.

@@ -1,14 +1,23 @@
+import CProcess
 import Glibc
 
 /// Places of this machine that no option moves: they are about the program itself, not about the host that it reads.
 package enum SystemPath {
-    /// The program that runs, also where its file has been replaced meanwhile.
-    package static let ownProgram = "/proc/self/exe"
+    /// The program that runs, also where its file has been replaced meanwhile; without a /proc, the path that it was started by.
+    package static let ownProgram: String = {
+        let own = "/proc/self/exe"
+        if exists(own) { return own }
+        return cprocess_started_path().map { String(cString: $0) } ?? own
+    }()
     package static let nothing = "/dev/null"
 
-    /// File descriptors of this process.
-    package static func openFiles() -> [Int32] {
-        ((try? FileReading.names(in: "/proc/self/fd")) ?? []).compactMap { Int32($0) }
+    /// Closes the files of this process with higher descriptors.
+    package static func closeFiles(above last: Int32) {
+        // Kernels before 5.9 lack the call.
+        if cprocess_close_above(last) == 0 { return }
+        for fd in ((try? FileReading.names(in: "/proc/self/fd")) ?? []).compactMap({ Int32($0) }) where fd > last {
+            close(fd)
+        }
     }
 
     /// Where a standard file is closed, the next file that is opened would take its place, and be written to.

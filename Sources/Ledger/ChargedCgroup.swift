@@ -23,6 +23,13 @@ package struct ChargedCgroup: Codable, Sendable, Equatable {
 extension Observation {
     /// What is charged on the machine as a whole.
     var chargedInAll: ChargedCgroup? { deviceMemory?.first { $0.path == "/" } }
+
+    /// The cgroups that have charges, and the containers that their paths name. The machine's root alone has a capacity: without
+    /// one, the paths begin at the root of our cgroup namespace.
+    var chargedMemberships: [(cgroup: ChargedCgroup, membership: CgroupMembership)] {
+        let isWhole = chargedInAll?.capacity?.isEmpty == false
+        return (deviceMemory ?? []).map { ($0, CgroupMembership(path: $0.path, isBelowRoot: !isWhole)) }
+    }
 }
 
 extension [String: UInt64] {

@@ -2,7 +2,7 @@
 package struct CommandScope: Sendable {
     /// Our own PID as /proc counts: everything below it is the command's, and what its parents left behind too, since the
     /// kernel hands that to us (prctl(2), PR_SET_CHILD_SUBREAPER).
-    private let ownPID: UInt32
+    let ownPID: UInt32
     /// Our cgroups, where we are in a container.
     private let cgroup: String?
 
@@ -14,31 +14,15 @@ package struct CommandScope: Sendable {
 
     package var isContainer: Bool { cgroup != nil }
 
-    /// - Parameter parent: of a process, as /proc tells it now; nil for one that is no more.
-    func holds(_ process: ObservedProcess, in view: ProcessView, parent: (UInt32) -> UInt32?) -> Bool {
-        isInContainer(process, view) || descends(process.pid, parent)
+    package init(_ place: Whereabouts, ownPID: UInt32) {
+        self.init(ownPID: ownPID, cgroup: place.kind == .container ? place.cgroup : nil)
     }
 
-    private func isInContainer(_ process: ObservedProcess, _ view: ProcessView) -> Bool {
+    func isInContainer(_ process: ObservedProcess, _ view: ProcessView) -> Bool {
         guard let cgroup, let text = process.cgroup.value else { return false }
         if text == cgroup { return true }
-        let membership = CgroupMembership(cgroup: text)
-        if view.inCgroupNamespace { return membership.isBelowRoot }
-        guard let own = CgroupMembership(cgroup: cgroup).innermost?.id else { return false }
-        return membership.containers.contains { $0.id == own }
-    }
-
-    private func descends(_ pid: UInt32, _ parent: (UInt32) -> UInt32?) -> Bool {
-        // Where one on the way ends while we climb, its children have got another parent: from the start again.
-        for _ in 0..<3 {
-            var current = pid
-            for _ in 0..<1000 {
-                guard let next = parent(current) else { break }
-                if next == ownPID { return true }
-                if next <= 1 { return false }
-                current = next
-            }
-        }
-        return false
+        if view.inCgroupNamespace { return CgroupMembership(cgroup: text).isBelowRoot }
+        guard let own = CgroupMembership(cgroup: cgroup).innermost else { return false }
+        return CgroupMembership.isInside(own, cgroup: text)
     }
 }

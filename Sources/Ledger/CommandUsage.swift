@@ -20,7 +20,8 @@ package struct CommandUsage: Sendable {
     package private(set) var trouble: String?
     package private(set) var failedReadings = 0
 
-    private let scope: CommandScope
+    /// Whose memory is the command's.
+    package var scope: CommandScope
     private var ours: [UInt32: ProcessKey] = [:]
     /// Those that are not the command's. Who is no descendant of ours never becomes one, but looking that up reads the files of
     /// a process's forebears one after the other, while they come and go: after a while it is looked up again.
@@ -29,6 +30,9 @@ package struct CommandUsage: Sendable {
     private static let freshness = 2.0
     /// What was there before the command began and counts all the same: a container's other processes.
     private var earlier: Set<ProcessKey> = []
+
+    /// The parents of processes as /proc tells them now, nearest first, as far up as a given one; none of one that is no more.
+    package typealias Ancestors = ([UInt32], _ upTo: UInt32) -> [UInt32: [UInt32]]
 
     package init(_ scope: CommandScope) {
         self.scope = scope
@@ -43,7 +47,7 @@ package struct CommandUsage: Sendable {
     package mutating func begin(_ observation: Observation) {
         let snapshot = Snapshot(observation)
         note(snapshot, isBefore: true)
-        find(in: snapshot, observation) { _ in nil }
+        find(in: snapshot, observation) { _, _ in [:] }
         foreign = []
         earlier = Set(ours.values)
         for told in told(by: snapshot) {
@@ -100,15 +104,14 @@ package struct CommandUsage: Sendable {
 
     /// - Parameters:
     ///   - time: seconds since the command began.
-    ///   - parent: of a process, as /proc tells it now.
-    package mutating func add(_ observation: Observation, at time: Double, parent: (UInt32) -> UInt32?) {
+    package mutating func add(_ observation: Observation, at time: Double, ancestors: Ancestors) {
         let snapshot = Snapshot(observation)
         note(snapshot)
         if time - foreignSince > Self.freshness {
             foreign = []
             foreignSince = time
         }
-        find(in: snapshot, observation, parent)
+        find(in: snapshot, observation, ancestors)
         var missing = Set(devices.indices)
         var isWhole = !snapshot.devices.isEmpty
         for told in told(by: snapshot) {
@@ -131,12 +134,13 @@ package struct CommandUsage: Sendable {
     }
 
     /// Which processes are the command's. One that was and is still listed is, also where /proc has forgotten it already.
-    private mutating func find(in snapshot: Snapshot, _ observation: Observation, _ parent: (UInt32) -> UInt32?) {
+    private mutating func find(in snapshot: Snapshot, _ observation: Observation, _ ancestors: Ancestors) {
         // Numbers of another namespace may be those of processes here all the same.
         guard observation.view.procIsOwn else { return }
         let meant = snapshot.processes.filter { observation.view.seen(on: snapshot.devices[$0.device].vendor) != .none }
         let listed = Set(meant.map(\.pid))
         var found: [UInt32: ProcessKey] = [:]
+        var unknown: [ProcessKey] = []
         let seen = Dictionary(observation.processes.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
         for pid in listed {
             guard let process = seen[pid] else {
@@ -147,12 +151,12 @@ package struct CommandUsage: Sendable {
             if ours[pid] == key {
                 found[pid] = key
             } else if !foreign.contains(key) {
-                if scope.holds(process, in: observation.view, parent: parent) {
-                    found[pid] = key
-                } else {
-                    foreign.insert(key)
-                }
+                if scope.isInContainer(process, observation.view) { found[pid] = key } else { unknown.append(key) }
             }
+        }
+        let chains = unknown.isEmpty ? [:] : ancestors(unknown.map(\.pid), scope.ownPID)
+        for key in unknown {
+            if chains[key.pid]?.contains(scope.ownPID) == true { found[key.pid] = key } else { foreign.insert(key) }
         }
         ours = found
     }
@@ -174,7 +178,7 @@ package struct CommandUsage: Sendable {
     ///   - time: when it ended, in seconds since it began.
     ///   - pid: the command's own.
     package mutating func end(
-        _ observation: Observation?, at time: Double, began: Int64, pid: UInt32, parent: (UInt32) -> UInt32?
+        _ observation: Observation?, at time: Double, began: Int64, pid: UInt32, ancestors: Ancestors
     ) {
         seconds = time
         for place in devices.indices {
@@ -183,7 +187,7 @@ package struct CommandUsage: Sendable {
         }
         guard let observation else { return }
         let snapshot = Snapshot(observation)
-        find(in: snapshot, observation, parent)
+        find(in: snapshot, observation, ancestors)
         // What the driver still lists of one that has ended does not run.
         let left = snapshot.processes.filter { process in
             process.holder != .gone && ours[process.pid].map { !earlier.contains($0) } == true

@@ -49,6 +49,8 @@ package struct ProcessView: Codable, Sendable, Equatable {
     package var hidesProcesses: Bool
     /// Our own cgroup paths are shown relative to a container's root: we stand inside a cgroup namespace.
     package var inCgroupNamespace: Bool
+    /// We run in a user namespace of our own, so that uids that we are told are not the machine's; nil if nothing tells.
+    package var inUserNamespace: Bool?
     /// The container that we run in ourselves, where its mounts tell.
     package var ownContainer: String?
     /// Unit of start times, `sysconf(_SC_CLK_TCK)`.
@@ -66,13 +68,15 @@ package struct ProcessView: Codable, Sendable, Equatable {
 
     package init(
         inInitialNamespace: Bool? = true, procIsOwn: Bool = true, hidesProcesses: Bool = false,
-        inCgroupNamespace: Bool = false, ownContainer: String? = nil, ticksPerSecond: Int64 = 100,
+        inCgroupNamespace: Bool = false, inUserNamespace: Bool? = nil, ownContainer: String? = nil,
+        ticksPerSecond: Int64 = 100,
         bootTime: Int64? = nil, nvidiaDriver: String? = nil, isWSL: Bool? = nil, kernel: String? = nil
     ) {
         self.inInitialNamespace = inInitialNamespace
         self.procIsOwn = procIsOwn
         self.hidesProcesses = hidesProcesses
         self.inCgroupNamespace = inCgroupNamespace
+        self.inUserNamespace = inUserNamespace
         self.ownContainer = ownContainer
         self.ticksPerSecond = ticksPerSecond
         self.bootTime = bootTime
@@ -295,10 +299,14 @@ package struct ObservedProcess: Codable, Sendable, Equatable {
 package struct ObservedEngine: Codable, Sendable, Equatable {
     package var runtime: Runtime
     package var containers: [EngineContainer]
+    /// The uid that listens at its socket (unix(7), SO_PEERCRED), as our user namespace has it; nil in recordings that do not
+    /// say.
+    package var owner: UInt32?
 
-    package init(runtime: Runtime, containers: [EngineContainer]) {
+    package init(runtime: Runtime, containers: [EngineContainer], owner: UInt32? = nil) {
         self.runtime = runtime
         self.containers = containers
+        self.owner = owner
     }
 }
 
@@ -329,15 +337,18 @@ package struct SourceReport: Codable, Sendable, Equatable {
     package var seconds: Double
     /// What went wrong and what to do, nil where nothing did.
     package var error: String?
+    /// The error is that there is no such source here, and nobody asked for one; nil if there is one.
+    package var isAbsent: Bool?
 
     package var ok: Bool { error == nil }
-    /// Engines are named by their kind; the others are drivers and /proc.
-    package var isEngine: Bool { !isDriver && name != "proc" }
+    /// Engines are named by their kind, the second of a kind with its socket behind it.
+    package var isEngine: Bool { ["docker", "podman"].contains(name.prefix { $0 != ":" }) }
     package var isDriver: Bool { ["nvml", "drm"].contains(name) }
 
-    package init(name: String, seconds: Double, error: String? = nil) {
+    package init(name: String, seconds: Double, error: String? = nil, isAbsent: Bool? = nil) {
         self.name = name
         self.seconds = seconds
         self.error = error
+        self.isAbsent = isAbsent
     }
 }

@@ -50,12 +50,13 @@ package struct Owners {
         // What a driver lists may be another process than the one that has this PID here.
         let isSame = held.first.map { $0.holder == .container || $0.holder == .host } ?? true
         let id = held.isEmpty ? place.container?.id : held[0].container
-        let container = id.map { id in
+        var container = id.map { id in
             containers[id]
                 ?? Container(
                     id: id, runtime: place.container?.runtime ?? .unknown, known: false, parents: place.parents,
                     labels: [:], usage: [])
         }
+        if !place.isVerified { container?.verified = false }
         return Ownership(
             process: isSame ? process : nil, pid: pid, holder: held.first?.holder ?? place.holder, container: container,
             held: held)

@@ -11,6 +11,8 @@ package struct Room: Sendable, Equatable {
     package struct Occupant: Sendable, Equatable {
         /// Of a container, or of a process that is in none.
         package var name: String
+        /// False if it is undecided whether the container's memory is its own.
+        package var verified = true
         package var bytes: Bytes
     }
 }
@@ -40,7 +42,8 @@ extension Snapshot {
     private func largest(on device: Int, _ outside: [GPUProcess]) -> Room.Occupant? {
         let inContainers = containers.compactMap { container in
             container.usage.first { $0.device == device }?.bytes.map { bytes in
-                Room.Occupant(name: container.name ?? String(container.id.prefix(12)), bytes: bytes)
+                Room.Occupant(
+                    name: container.name ?? String(container.id.prefix(12)), verified: container.verified, bytes: bytes)
             }
         }
         let others = outside.compactMap { process in

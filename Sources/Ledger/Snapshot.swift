@@ -81,6 +81,8 @@ package struct Container: Sendable, Equatable {
     package var runtime: Runtime
     /// An engine that answered runs it.
     package var known: Bool
+    /// False if it is undecided whether what it holds is its own: a cgroup claims to be this container, and nothing confirms it.
+    package var verified = true
     /// Ids of the containers around it, outermost first.
     package var parents: [String]
     package var labels: [String: String]

@@ -20,6 +20,8 @@ package struct Whereabouts: Sendable, Equatable {
     package var ramLimit: Reading<UInt64?>
     /// CPUs; a value of nil is "no limit".
     package var cpuLimit: Reading<Double?>
+    /// Text of our own /proc/self/cgroup; nil if it could not be read.
+    package var cgroup: String?
 
     package struct Variable: Sendable, Equatable {
         package var name: String

@@ -30,10 +30,11 @@ package final class Allocation {
     ///   - library: the CUDA driver's; nil for the system's.
     ///   - timeout: seconds that a step may take.
     package init(library: String?, timeout: Double) throws(AllocationError) {
-        guard let child = OwnChild.start([AllocationChild.name, library ?? LoaderChild.libraries[1]]) else {
-            throw .failed("the process that allocates could not be started: \(String(cString: strerror(errno)))")
+        do throws(ChildStartError) {
+            child = try OwnChild.start([AllocationChild.name, library ?? LoaderChild.libraries[1]], holds: true)
+        } catch {
+            throw .failed("the process that allocates could not be started: \(error)")
         }
-        self.child = child
         lines = ChildLines(child)
         self.timeout = timeout
     }
@@ -96,10 +97,7 @@ package final class Allocation {
     }
 
     /// Ends the child, and with it everything that it holds. Waits for that a moment; a driver may take longer.
-    package func end() { ending() }
-
-    /// The same, for whom a signal interrupts.
-    package var ending: @Sendable () -> Void { { [child] in child.kill(waiting: 1) } }
+    package func end() { child.kill(waiting: 1) }
 
     /// Waits, and throws where the child ends meanwhile: what it held is free then.
     package func hold(seconds: Double) throws(AllocationError) {

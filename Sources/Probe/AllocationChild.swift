@@ -3,6 +3,7 @@ import Dispatch
 import Glibc
 import HostFS
 import Sampling
+import Synchronization
 
 /// This program as a child that allocates on a GPU: words on a line in, words on a line out. It ends with its channel, and
 /// all that it held goes with it.
@@ -11,11 +12,15 @@ package enum AllocationChild {
 
     /// Serves where this program was started as the child, and does not return then.
     package static func serveIfAsked() {
-        guard CommandLine.arguments.first == name, CommandLine.arguments.count == 2 else { return }
+        guard ProgramArguments.all.first == name, ProgramArguments.all.count == 2 else { return }
         OwnChild.settle(as: name)
-        let worker = Worker(library: CommandLine.arguments[1])
+        let worker = Worker(library: ProgramArguments.all[1])
         // A call may take long. The main thread only listens, so that the end of the parent ends the child all the same.
-        let queue = DispatchQueue(label: "plimsoll.cuda")
+        let code = startThread { worker.serve() }
+        if code != 0 {
+            tell("error 0 \(noThread(code))")
+            _exit(0)
+        }
         var pending: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
         while true {
@@ -26,9 +31,14 @@ package enum AllocationChild {
             while let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
                 let line = String(decoding: pending[..<end], as: UTF8.self)
                 pending.removeFirst(end + 1)
-                queue.async { worker.answer(line) }
+                worker.take(line)
             }
         }
+    }
+
+    fileprivate static func tell(_ line: String) {
+        let told = line + "\n"
+        _ = write(OwnChild.channel, told, told.utf8.count)
     }
 }
 
@@ -36,26 +46,40 @@ package enum AllocationChild {
 private final class Worker: @unchecked Sendable {
     private let library: String
     private var driver: CUDADriver?
-    /// It is current on a thread, and a queue has another one now and then.
     private var context: ccuda_context?
     /// By the digits of their UUIDs.
     private var devices: [String: Int32] = [:]
     private var held: [UInt64] = []
 
+    private let lines = Mutex<[String]>([])
+    private let arrived = DispatchSemaphore(value: 0)
+
     init(library: String) {
         self.library = library
     }
 
-    func answer(_ line: String) {
+    func take(_ line: String) {
+        lines.withLock { $0.append(line) }
+        arrived.signal()
+    }
+
+    /// All calls are made on this one thread: a context is current on a thread.
+    func serve() {
+        while true {
+            arrived.wait()
+            if let line = lines.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { answer(line) }
+        }
+    }
+
+    private func answer(_ line: String) {
         let words = line.split(separator: " ").map(String.init)
-        var told: String
+        let told: String
         do throws(CUDAError) {
             told = try serve(words)
         } catch {
             told = "error \(error.code) \(error.description.replacing("\n", with: " "))"
         }
-        told += "\n"
-        _ = write(OwnChild.channel, told, told.utf8.count)
+        AllocationChild.tell(told)
     }
 
     private func serve(_ words: [String]) throws(CUDAError) -> String {

@@ -1,3 +1,4 @@
+import CProcess
 import Glibc
 import HostFS
 import Sampling
@@ -9,6 +10,8 @@ package enum CommandError: Error, CustomStringConvertible {
     case noInterpreter(String)
     case notExecutable(String, code: Int32)
     case notStarted(String, code: Int32)
+    /// Its memory cannot be watched, and why.
+    case notWatched(String)
     /// A signal came before there was a command that it could have been for.
     case interrupted(signal: Int32)
 
@@ -19,6 +22,7 @@ package enum CommandError: Error, CustomStringConvertible {
             "'\(name)' cannot be executed: the interpreter or loader that it names is not there"
         case .notExecutable(let name, let code): "'\(name)' cannot be executed: \(String(cString: strerror(code)))"
         case .notStarted(let name, let code): "'\(name)' could not be started: \(String(cString: strerror(code)))"
+        case .notWatched(let why): "the command's memory cannot be watched: \(why)"
         case .interrupted(let signal): "\(String(cString: strsignal(signal))) before the command began"
         }
     }
@@ -27,7 +31,7 @@ package enum CommandError: Error, CustomStringConvertible {
         switch self {
         case .notFound, .noInterpreter: 127
         case .notExecutable: 126
-        case .notStarted: 125
+        case .notStarted, .notWatched: 125
         case .interrupted(let signal): 128 + signal
         }
     }
@@ -62,7 +66,7 @@ package struct Command {
         var held = awaited
         var before = sigset_t()
         pthread_sigmask(SIG_BLOCK, &held, &before)
-        adoptOrphans()
+        _ = cprocess_adopt_orphans()
         return before
     }
 
@@ -112,14 +116,6 @@ package struct Command {
         return (Int32(1)...64).first { number in
             sigismember(&pending, number) == 1 && sigismember(&passed, number) == 1 && !harmless.contains(number)
         }
-    }
-
-    /// Swift does not import prctl(2), which takes a variable number of arguments; five words are passed as its are.
-    private static func adoptOrphans() {
-        let setChildSubreaper: Int32 = 36  // linux/prctl.h
-        guard let symbol = dlsym(nil, "prctl") else { return }
-        let prctl = unsafeBitCast(symbol, to: (@convention(c) (Int32, UInt, UInt, UInt, UInt) -> Int32).self)
-        _ = prctl(setChildSubreaper, 1, 0, 0, 0)
     }
 
     // MARK: Start

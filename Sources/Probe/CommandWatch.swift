@@ -14,6 +14,8 @@ package final class CommandWatch: Sendable {
         package var began: Int64
         /// The driver's last answer was not waited for any longer.
         package var isCutShort = false
+        /// The command ran in a container.
+        package var isContainer: Bool { usage.scope.isContainer }
     }
 
     private struct State {
@@ -38,19 +40,21 @@ package final class CommandWatch: Sendable {
     private let hasEnded = DispatchSemaphore(value: 0)
     private let isFinished = DispatchSemaphore(value: 0)
 
-    /// Begins with a reading of the time before the command.
+    /// Begins with a reading, which is of the time before the command if it is done by then.
     ///
     /// - Parameters:
     ///   - plan: engines are not needed.
     ///   - interval: seconds from one reading to the next.
-    ///   - scope: whose memory is the command's.
-    package init(_ plan: SamplingPlan, interval: Double, scope: CommandScope) {
-        state = Mutex(State(usage: CommandUsage(scope)))
+    /// - Throws: if no thread can be started.
+    package init(_ plan: SamplingPlan, interval: Double) throws(CommandError) {
+        state = Mutex(State(usage: CommandUsage(CommandScope(ownPID: UInt32(getpid()), cgroup: nil))))
         self.interval = interval
-        DispatchQueue(label: "plimsoll.watch").async { [self] in watch(plan) }
+        let code = startThread { [self] in watch(plan) }
+        if code != 0 { throw .notWatched(noThread(code)) }
     }
 
-    /// What a device has in use before the command is told by a reading; one that takes long is not waited for.
+    /// What is held before the command is told by a reading that is done in this time; what takes longer is not waited for, and
+    /// what was held before is unknown then.
     package func waitUntilReady(seconds: Double) {
         _ = isReady.wait(timeout: .now() + seconds)
     }
@@ -79,7 +83,7 @@ package final class CommandWatch: Sendable {
         let isWhole = isFinished.wait(timeout: .now() + seconds) == .success
         return state.withLock { state in
             if !isWhole {
-                state.usage.end(nil, at: ended - began.clock, began: began.time, pid: began.pid) { _ in nil }
+                state.usage.end(nil, at: ended - began.clock, began: began.time, pid: began.pid) { _, _ in [:] }
             }
             return Findings(usage: state.usage, began: began.time, isCutShort: !isWhole)
         }
@@ -92,8 +96,13 @@ package final class CommandWatch: Sendable {
         plan.standsBack = true
         // What would be told meanwhile would stand in the middle of the command's own output.
         let sampler = Sampler(plan, tell: { _ in })
+        sampler.begin()
+        let scope = CommandScope(sampler.whereabouts(), ownPID: UInt32(getpid()))
         let before = sampler.observe()
-        state.withLock { state in if state.began == nil { state.usage.begin(before) } }
+        state.withLock { state in
+            state.usage.scope = scope
+            if state.began == nil { state.usage.begin(before) }
+        }
         isReady.signal()
         hasBegun.wait()
         guard let began = state.withLock({ $0.began }) else {
@@ -108,7 +117,7 @@ package final class CommandWatch: Sendable {
             let isOver = state.withLock { state in
                 // What was read around its end may be from after it.
                 guard state.ended == nil else { return true }
-                state.usage.add(observation, at: now - began.clock, parent: sampler.parent(of:))
+                state.usage.add(observation, at: now - began.clock, ancestors: sampler.ancestors(of:upTo:))
                 return false
             }
             if isOver { break }
@@ -119,7 +128,8 @@ package final class CommandWatch: Sendable {
         state.withLock { state in
             let ended = state.ended ?? monotonicSeconds()
             state.usage.end(
-                last, at: ended - began.clock, began: began.time, pid: began.pid, parent: sampler.parent(of:))
+                last, at: ended - began.clock, began: began.time, pid: began.pid, ancestors: sampler.ancestors(of:upTo:)
+            )
         }
         sampler.finish()
         isFinished.signal()

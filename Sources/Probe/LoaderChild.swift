@@ -12,9 +12,9 @@ package enum LoaderChild {
 
     /// Serves where this program was started as the child, and does not return then.
     package static func serveIfAsked() {
-        guard CommandLine.arguments.first == name else { return }
+        guard ProgramArguments.all.first == name else { return }
         OwnChild.settle(as: name)
-        for library in CommandLine.arguments.dropFirst() {
+        for library in ProgramArguments.all.dropFirst() {
             // Told before the next one is loaded, which may crash.
             let told = load(library) + "\n"
             _ = write(OwnChild.channel, told, told.utf8.count)
@@ -34,16 +34,43 @@ package enum LoaderChild {
     /// - Parameters:
     ///   - paths: another file for a library's name.
     ///   - seconds: how long they may take to load, all together.
-    package static func ask(paths: [String: String], within seconds: Double) -> [DriverLibrary] {
-        guard let child = OwnChild.start([name] + libraries.map { paths[$0] ?? $0 }) else { return [] }
+    package static func start(paths: [String: String], within seconds: Double) -> Loading {
+        Loading([name] + libraries.map { paths[$0] ?? $0 }, within: seconds)
+    }
+}
+
+/// Libraries that a child loads.
+package struct Loading {
+    private let child: Result<OwnChild, ChildStartError>
+    private let seconds: Double
+    private let deadline: Double
+
+    fileprivate init(_ words: [String], within seconds: Double) {
+        self.seconds = seconds
+        deadline = monotonicSeconds() + seconds
+        do throws(ChildStartError) {
+            child = .success(try OwnChild.start(words))
+        } catch {
+            child = .failure(error)
+        }
+    }
+
+    /// Waits for the libraries until the deadline.
+    package func libraries() -> [DriverLibrary] {
+        let child: OwnChild
+        switch self.child {
+        case .success(let started): child = started
+        case .failure(let error):
+            let why = "the process that loads it could not be started: \(error)"
+            return LoaderChild.libraries.map { DriverLibrary(name: $0, file: .unknown(why)) }
+        }
         defer {
-            child.kill(waiting: 0.1)
+            child.kill()
             close(child.channel)
         }
         var lines = ChildLines(child)
-        let deadline = monotonicSeconds() + seconds
         var missing: DriverLibrary?
-        return libraries.map { library in
+        return LoaderChild.libraries.map { library in
             // The first that does not answer is the one that keeps the others from it.
             if let missing {
                 return DriverLibrary(name: library, file: .unknown("not tried, because of \(missing.name)"))

@@ -152,7 +152,7 @@ package struct AllocationReport {
     package func outOfMemory(_ now: Snapshot, holding pid: UInt32) -> String {
         let place = now.devices.firstIndex { $0.reference == device.reference }
         let others = now.processes.filter { $0.device == place && $0.pid != pid }
-        let names = Dictionary(now.containers.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
+        let names = Dictionary(now.containers.map { ($0.id, $0.nameOrID) }, uniquingKeysWith: { first, _ in first })
         let holders = Dictionary(grouping: others) { $0.container ?? "PID \($0.pid)" }.map { key, processes in
             (bytes: processes.bytes, name: name(of: processes[0], names) ?? key)
         }
@@ -177,8 +177,8 @@ package struct AllocationReport {
         }
     }
 
-    private func name(of process: GPUProcess, _ names: [String: String?]) -> String? {
+    private func name(of process: GPUProcess, _ names: [String: String]) -> String? {
         guard let id = process.container else { return process.name }
-        return (names[id] ?? nil) ?? shortID(id)
+        return names[id] ?? shortID(id)
     }
 }

@@ -62,6 +62,7 @@ extension Container {
                         ])
                     })
             ),
+            ("verified", .bool(verified)),
         ])
     }
 }

@@ -58,7 +58,7 @@ struct LedgerRows {
         snapshot.containers.flatMap { container in
             container.usage.filter { $0.device == device }.map { usage in
                 Row(
-                    bytes: usage.bytes, complete: usage.complete, name: container.name ?? unknown,
+                    bytes: usage.bytes, complete: usage.complete, name: container.shownName,
                     image: container.image ?? unknown, id: shortID(container.id), processes: names(usage.pids),
                     order: container.id)
             }

@@ -31,9 +31,8 @@ package struct LedgerScreen {
         snapshot.containers.flatMap { container in
             container.usage.compactMap { usage in
                 usage.limit.map { limit in
-                    let name = container.name ?? shortID(container.id)
                     let gpu = snapshot.devices[usage.device].label
-                    return "\(name) may have no more than \(size(limit)) of GPU \(gpu) (dmem.max)"
+                    return "\(container.nameOrID) may have no more than \(size(limit)) of GPU \(gpu) (dmem.max)"
                 }
             }
         }
@@ -135,6 +134,9 @@ package func legend(for text: String, on page: Page) -> [String] {
     var lines: [String] = []
     if words.contains(Substring(unknown)) { lines.append("--  unknown") }
     if words.contains(where: { $0.hasSuffix("B+") }) { lines.append("+  at least: the driver does not tell all of it") }
+    for mark in [UnverifiedMark.long, UnverifiedMark.short] where words.contains(Substring(mark)) {
+        lines.append("\(mark)  a cgroup claims to be this container, and nothing confirms it")
+    }
     if words.contains("(gone)") { lines.append("(gone)  the driver lists it, and there is no such process any more") }
     if words.contains("(hidden)") {
         lines.append("(hidden)  the driver lists it, and from here it cannot be looked up")

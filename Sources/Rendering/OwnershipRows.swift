@@ -16,7 +16,7 @@ package enum OwnershipRows {
                 ("GPU", devices.isEmpty ? unknown : devices.joined(separator: ",")),
                 ("GPUMem", sum(bytes, complete: held.count == owner.held.count)),
                 ("ContainerID", owner.container.map { shortID($0.id) } ?? elsewhere),
-                ("Container", owner.container.map { $0.name ?? unknown } ?? elsewhere),
+                ("Container", owner.container?.shownName ?? elsewhere),
                 ("Image", owner.container.map { $0.image ?? unknown } ?? elsewhere),
                 ("Name", owner.process?.name ?? unknown),
             ], numbers: [("GPUMemBytes", bytes)], labels: [:])

@@ -13,7 +13,7 @@ package enum ProcessRows {
                     ("PID", String(process.pid)), ("User", process.user ?? unknown), ("Type", process.typeList),
                     ("GPU", device.label), ("UUID", device.uuid ?? unknown), ("GPUMem", size(process.bytes)),
                     ("ContainerID", process.container.map { truncates ? shortID($0) : $0 } ?? process.elsewhere),
-                    ("Container", process.container.map { containers[$0]?.name ?? unknown } ?? process.elsewhere),
+                    ("Container", process.container.map { containers[$0]?.shownName ?? unknown } ?? process.elsewhere),
                     ("Name", process.name ?? unknown),
                 ] + command, numbers: [("GPUMemBytes", process.bytes)], labels: [:])
         }

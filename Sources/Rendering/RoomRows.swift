@@ -34,7 +34,11 @@ package struct RoomRows {
     package static func sentence(_ room: Room, in snapshot: Snapshot) -> String {
         let gpu = "GPU \(snapshot.devices[room.device].label.cleaned)"
         guard let free = room.free else { return "what is free on \(gpu) cannot be told" }
-        let holder = room.largest.map { ", and \($0.name.cleaned) holds \(size($0.bytes))" } ?? ""
+        let holder =
+            room.largest.map { largest in
+                let name = UnverifiedMark.behind(largest.name.cleaned, unless: largest.verified)
+                return ", and \(name) holds \(size(largest.bytes))"
+            } ?? ""
         return "\(gpu) has \(size(free)) free\(holder)"
     }
 }

@@ -37,7 +37,7 @@ package struct StatsRows {
         let total = device?.memory.total
         return Row(
             fields: [
-                ("ID", truncates ? shortID(container.id) : container.id), ("Name", container.name ?? unknown),
+                ("ID", truncates ? shortID(container.id) : container.id), ("Name", container.shownName),
                 ("Image", container.image ?? unknown), ("Runtime", container.runtime.rawValue),
                 ("GPU", device?.label ?? unknown), ("UUID", device?.uuid ?? unknown),
                 ("GPUMem", sum(bytes, complete: usage?.complete ?? true)), ("GPUTotal", size(total)),

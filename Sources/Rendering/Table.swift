@@ -81,7 +81,7 @@ package struct Table {
         var blanks = 0
         for (place, column) in kept.enumerated() {
             if place > 0 { blanks += gap }
-            let cell = cut(row[column], to: widths[column], on: page)
+            let cell = UnverifiedMark.cutCell(row[column], to: widths[column], on: page)
             let space = max(0, widths[column] - Rendering.columns(cell))
             let isLeft = columns[column].alignment == .left
             if !isLeft { blanks += space }

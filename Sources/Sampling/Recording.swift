@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import HostFS
 import Ledger
 
@@ -23,12 +24,13 @@ package struct Recording: Codable {
         var plimsollRecording: Int
     }
 
-    package static func read(_ path: String) throws(RecordingError) -> Observation {
+    /// - Parameter seconds: how long a pipe may take to bring the recording.
+    package static func read(_ path: String, within seconds: Double) throws(RecordingError) -> Observation {
         let bytes: [UInt8]
         do throws(FileError) {
-            bytes = try FileReading.bytes(path, limit: limit)
+            bytes = try FileReading.bytesOfUsersFile(path, limit: limit, within: seconds)
         } catch {
-            throw .unreadable(error)
+            throw error.code == ETIMEDOUT ? .silent(path: path, seconds: seconds) : .unreadable(error)
         }
         return try decode(bytes, path: path)
     }
@@ -65,6 +67,8 @@ package struct Recording: Codable {
 
 package enum RecordingError: Error, CustomStringConvertible {
     case unreadable(FileError)
+    /// A pipe that did not bring it in time.
+    case silent(path: String, seconds: Double)
     case unwritable
     case notARecording(path: String)
     case otherVersion(path: String, version: Int)
@@ -76,6 +80,7 @@ package enum RecordingError: Error, CustomStringConvertible {
     private var sentence: String {
         switch self {
         case .unreadable(let error): error.description
+        case .silent(let path, let seconds): "\(path) did not bring a recording within \(seconds.plain) s"
         case .unwritable: "what was read cannot be written as JSON"
         case .notARecording(let path): "\(path) is no recording of `plimsoll capture`"
         case .otherVersion(let path, let version):

@@ -10,8 +10,6 @@ package struct SamplingPlan: Sendable {
     package var sysfs: String
     /// nil for the system's.
     package var nvmlLibrary: String?
-    /// nil to ask none.
-    package var engines: EngineSelection?
     /// Seconds for a device.
     package var deviceTimeout: Double
     /// Seconds for an engine.
@@ -23,78 +21,113 @@ package struct SamplingPlan: Sendable {
     package static let behind: Int32 = 10
 
     package init(
-        procfs: String, sysfs: String, nvmlLibrary: String?, engines: EngineSelection?, deviceTimeout: Double,
-        engineTimeout: Double
+        procfs: String, sysfs: String, nvmlLibrary: String?, deviceTimeout: Double, engineTimeout: Double
     ) {
         self.procfs = procfs
         self.sysfs = sysfs
         self.nvmlLibrary = nvmlLibrary
-        self.engines = engines
         self.deviceTimeout = deviceTimeout
         self.engineTimeout = engineTimeout
     }
 }
 
-/// Asks all sources, and keeps between samples what makes the next one cheaper and truer: the driver's session, and what is
-/// known of processes. Used by one thread.
+/// Asks all sources, and keeps between samples what makes the next one cheaper and truer. It reads no file itself: drivers and
+/// files can hang, so children of this program ask them. Used by one thread.
 package final class Sampler {
     private let plan: SamplingPlan
-    private let proc: ProcFS
-    private let cgroups: CgroupFS
+    /// Which engines to ask; nil to ask none.
+    package var engines: EngineSelection?
     private let nvidia: DriverSession
-    private let kernel: DriverSession
-    private let watch: ProcessWatch
+    private let host: DriverSession
     private var absence: (answer: DriverAnswer, since: Double)?
-    private var gpus: (known: [KernelGPU], readAt: Double)?
+    /// When there were last no GPUs of the kernel's drivers, in seconds of the monotonic clock.
+    private var noKernelGPUs: Double?
     private var view: (view: ProcessView, readAt: Double)?
+    /// Some device uses the host's memory.
+    private var sharesHostMemory = true
+    /// When the kernel was last seen to have no dmem controller.
+    private var noDeviceMemory: Double?
+    private var sample: UInt32 = 0
+    /// Every list of the last sample was read.
+    private var wasComplete = true
+    /// RAM limits that this sample has read.
+    private var limits: [LimitKey: Reading<UInt64?>] = [:]
+    /// The questions of the sample that was begun and not observed yet.
+    private var round: Questions?
+
+    private struct LimitKey: Hashable {
+        var container: String
+        var cgroup: String
+    }
+
+    private struct Questions {
+        let began: Double
+        /// In seconds of the monotonic clock.
+        let deadline: Double
+        var asksNVIDIA = true
+        var asksKernel = true
+        var surroundings: UInt32?
+        var deviceMemory: UInt32?
+        var processes: [UInt32?] = []
+        var engines: EngineRound?
+    }
 
     /// - Parameter tell: is handed what a person should know while they wait: that the driver is slow, or asked anew.
     package init(_ plan: SamplingPlan, tell: @escaping (String) -> Void) {
         self.plan = plan
-        proc = ProcFS(root: plan.procfs)
-        cgroups = CgroupFS(sysfs: plan.sysfs)
-        watch = ProcessWatch(proc, cgroups)
         nvidia = DriverSession(.nvidia, plan, tell: tell)
-        kernel = DriverSession(.kernel, plan, tell: tell)
+        host = DriverSession(.host, plan, tell: tell)
     }
 
-    /// Ends the drivers' children. Where one hangs, it ends by itself when it can, after us.
+    /// Ends the children, and does not wait for their ends.
     package func finish() {
         nvidia.end()
-        kernel.end()
+        host.end()
     }
 
-    /// Blocks for the longest time of the plan at most, that of an engine or that of a device, and as long as the system's
-    /// user database takes.
+    // MARK: A sample
+
+    /// Asks, and does not wait: what happens until `observe` goes on beside it.
+    package func begin(withAccounts: Bool = false) {
+        let now = monotonicSeconds()
+        var questions = Questions(began: now, deadline: now + plan.deviceTimeout)
+        sample &+= 1
+        func isFresh(_ time: Double?) -> Bool { time.map { now - $0 < ProcessWatch.freshness } ?? false }
+        // Look again for what was absent only after a while.
+        questions.asksNVIDIA =
+            noKernelGPUs != nil || !(absence.map { now - $0.since < 6 * ProcessWatch.freshness } ?? false)
+        questions.asksKernel = !isFresh(noKernelGPUs)
+        func look(_ devices: [ObservedDevice]) { lookUp(Self.pids(listedBy: devices), &questions) }
+        if questions.asksNVIDIA { nvidia.ask(withAccounts: withAccounts, look) }
+        if questions.asksKernel { host.ask(look) } else { host.prepare() }
+        if sharesHostMemory || !isFresh(view?.readAt) {
+            questions.surroundings = host.send(.surroundings, until: questions.deadline)
+        }
+        if !isFresh(noDeviceMemory) { questions.deviceMemory = host.send(.deviceMemory, until: questions.deadline) }
+        round = questions
+    }
+
+    /// Blocks for the longest time of the plan at most, that of an engine or that of a device.
     ///
     /// - Parameter withAccounts: the driver's accounts of processes too, where it keeps them.
     package func observe(withAccounts: Bool = false) -> Observation {
-        let engines = plan.engines.map { EngineRound($0, within: plan.engineTimeout) }
+        if round == nil { begin(withAccounts: withAccounts) }
+        var questions = round!
+        round = nil
+        questions.engines = engines.map { EngineRound($0, within: plan.engineTimeout) }
         var observation = Observation(time: wallClock(), host: hostName(), view: ProcessView())
-
-        let drivers = askDrivers(withAccounts, into: &observation)
-        var clock = Stopwatch()
-        do throws(FileError) {
-            observation.view = try currentView()
-            observation.deviceMemory = observation.devices.isEmpty ? nil : cgroups.deviceMemory()
-            observation.processes = watch.processes
-            observation.ramLimits = watch.ramLimits(charged: observation.deviceMemory ?? [])
-            watch.endSample(completely: drivers.areComplete)
-            if observation.devices.contains(where: { $0.sharesHostMemory == true || $0.driver != nil }) {
-                observation.hostMemory = proc.hostMemory()
-            }
-            observation.sources.append(SourceReport(name: "proc", seconds: drivers.looking + clock.lap()))
-        } catch {
-            observation.view.hidesProcesses = true
-            observation.sources.append(SourceReport(name: "proc", seconds: clock.lap(), error: error.description))
-        }
-        observation.view.nvidiaDriver = drivers.versions.driver
-        observation.view.cudaVersion = drivers.versions.cuda
-
-        if let answered = engines?.wait() {
+        let drivers = collectDrivers(&questions, into: &observation)
+        readHost(questions, drivers, into: &observation)
+        if let answered = questions.engines?.wait() {
             observation.engines = answered.engines
             observation.sources += answered.reports
         }
+        // Which claims to a container are believed is known when the engines have answered.
+        for (container, cgroup) in observation.containerCgroups where observation.ramLimits[container]?.value == nil {
+            let limit = limits[LimitKey(container: container, cgroup: cgroup)]
+            observation.ramLimits[container] = limit ?? observation.ramLimits[container]
+        }
+        limits = [:]
         return observation
     }
 
@@ -102,93 +135,188 @@ package final class Sampler {
         var versions: DriverVersions
         /// Every list was read.
         var areComplete: Bool
-        /// Seconds that processes were looked up meanwhile.
-        var looking = 0.0
     }
 
-    /// Both at once, each through its child. Processes are looked up as soon as a driver lists them.
-    private func askDrivers(_ withAccounts: Bool, into observation: inout Observation) -> DriversReport {
-        watch.beginSample()
-        var looking = 0.0
-        func look(_ devices: [ObservedDevice]) {
-            var clock = Stopwatch()
-            watch.look(up: devices)
-            looking += clock.lap()
-        }
-        let known = kernelGPUs()
+    /// NVIDIA's driver and the kernel's, each through its child. Processes are looked up as soon as a driver lists them.
+    private func collectDrivers(_ questions: inout Questions, into observation: inout Observation) -> DriversReport {
         var clock = Stopwatch()
-        if !known.isEmpty { kernel.ask(known: known, look) }
-        let answer = askNVIDIA(withAccounts, besides: !known.isEmpty, look)
-        observation.devices = answer.devices
-        let isMissed = !answer.isAbsent || known.isEmpty || plan.nvmlLibrary != nil
-        if isMissed {
-            observation.sources.append(
-                SourceReport(name: "nvml", seconds: max(0, clock.lap() - looking), error: answer.error))
+        var added = questions
+        func look(_ devices: [ObservedDevice]) { lookUp(Self.pids(listedBy: devices), &added) }
+        let answer = questions.asksNVIDIA ? nvidia.collect(look) : absence?.answer ?? DriverAnswer()
+        if questions.asksNVIDIA { absence = answer.isAbsent ? (answer, questions.began) : nil }
+        let nvidiaSeconds = clock.lap()
+        let kernel = questions.asksKernel ? host.collect(look) : DriverAnswer(hasInventory: true)
+        if questions.asksKernel {
+            let hasNone = kernel.hasInventory && kernel.devices.isEmpty && kernel.error == nil
+            noKernelGPUs = hasNone ? questions.began : nil
         }
-        var report = DriversReport(versions: answer.versions, areComplete: answer.error == nil || !isMissed)
-        if !known.isEmpty {
-            let before = looking
-            let answer = kernel.collect(look)
-            let clients = answer.clients?.value?.clients ?? []
-            watch.look(up: clients)
-            observation.clients = answer.clients
-            observation.devices += answer.devices.filter { KernelGPU.isShown($0, clients) }
+        let clients = kernel.clients?.value?.clients ?? []
+        if !clients.isEmpty { lookUp(Set(clients.map(\.pid)), &added) }
+        questions = added
+        observation.devices = answer.devices + kernel.devices.filter { KernelGPU.isShown($0, clients) }
+        observation.clients = kernel.clients
+        let isMissed = !answer.isAbsent || noKernelGPUs != nil || plan.nvmlLibrary != nil
+        if isMissed {
+            observation.sources.append(SourceReport(name: "nvml", seconds: nvidiaSeconds, error: answer.error))
+        }
+        if noKernelGPUs == nil {
             observation.sources.append(
                 SourceReport(
-                    name: "drm", seconds: max(0, clock.lap() - (looking - before)),
-                    error: answer.error ?? answer.clients?.value?.complaint))
-            if answer.error != nil { report.areComplete = false }
+                    name: "drm", seconds: clock.lap(), error: kernel.error ?? kernel.clients?.value?.complaint))
         }
-        report.looking = looking
-        return report
+        return DriversReport(
+            versions: answer.versions, areComplete: (answer.error == nil || !isMissed) && kernel.error == nil)
     }
 
-    /// Where other GPUs are there and NVIDIA's driver is not, it is looked for now and then alone: a child is started for that.
-    private func askNVIDIA(_ withAccounts: Bool, besides others: Bool, _ look: ([ObservedDevice]) -> Void)
-        -> DriverAnswer
-    {
-        let now = monotonicSeconds()
-        if others, let absence, now - absence.since < 6 * ProcessWatch.freshness { return absence.answer }
-        nvidia.ask(withAccounts: withAccounts, look)
-        let answer = nvidia.collect(look)
-        absence = answer.isAbsent ? (answer, now) : nil
-        return answer
+    private static func pids(listedBy devices: [ObservedDevice]) -> Set<UInt32> {
+        var listed: Set<UInt32> = []
+        for device in devices {
+            for list in [device.compute, device.graphics, device.mps] {
+                for process in list.processes { listed.insert(process.pid) }
+            }
+        }
+        return listed
     }
 
-    /// They come and go with a cable at most.
-    private func kernelGPUs() -> [KernelGPU] {
-        let now = monotonicSeconds()
-        if let gpus, now - gpus.readAt < ProcessWatch.freshness { return gpus.known }
-        let found = DRMDriver(sysfs: plan.sysfs).gpus
-        gpus = (found, now)
-        return found
+    /// One that several GPUs list is looked up after each of them: it may have ended between them, and its PID been given
+    /// to another.
+    private func lookUp(_ pids: Set<UInt32>, _ questions: inout Questions) {
+        for pids in Self.parts(of: pids.sorted()) {
+            questions.processes.append(
+                host.send(
+                    .processes(pids, sample: sample, forgets: wasComplete),
+                    until: max(questions.deadline, monotonicSeconds() + 0.1)))
+        }
     }
 
-    /// It changes when somebody mounts /proc anew, and hardly ever.
-    private func currentView() throws(FileError) -> ProcessView {
-        if let view, monotonicSeconds() - view.readAt < ProcessWatch.freshness { return view.view }
-        let read = try proc.view()
-        view = (read, monotonicSeconds())
-        return read
+    /// What a child takes in one question.
+    private static func parts(of pids: [UInt32]) -> [[UInt32]] {
+        let most = 100_000
+        return stride(from: 0, to: pids.count, by: most).map { Array(pids[$0..<min($0 + most, pids.count)]) }
     }
 
-    /// One process, whether a driver lists it or not.
-    package func process(_ pid: UInt32) -> ObservedProcess? { proc.process(pid) }
+    // MARK: The host
 
-    package func processes(_ pids: [UInt32]) -> [ObservedProcess] { pids.compactMap { process($0) } }
+    private func readHost(_ questions: Questions, _ drivers: DriversReport, into observation: inout Observation) {
+        var clock = Stopwatch()
+        var troubles: [String] = []
+        observation.view = currentView(questions, &observation, &troubles)
+        if let asked = questions.deviceMemory { noteDeviceMemory(asked, questions, &observation) }
+        noteProcesses(questions, &observation, &troubles)
+        wasComplete = drivers.areComplete && troubles.isEmpty
+        sharesHostMemory = observation.devices.contains { $0.sharesHostMemory == true || $0.driver != nil }
+        if !sharesHostMemory { observation.hostMemory = nil }
+        if observation.devices.isEmpty { observation.deviceMemory = nil }
+        observation.view.nvidiaDriver = drivers.versions.driver
+        observation.view.cudaVersion = drivers.versions.cuda
+        let error = troubles.isEmpty ? nil : troubles.joined(separator: "; ")
+        observation.sources.append(SourceReport(name: "proc", seconds: clock.lap(), error: error))
+    }
+
+    /// It changes if somebody mounts /proc anew, and hardly ever.
+    private func currentView(
+        _ questions: Questions, _ observation: inout Observation, _ troubles: inout [String]
+    ) -> ProcessView {
+        guard questions.surroundings != nil || view == nil else { return view!.view }
+        switch host.answer(to: questions.surroundings, until: questions.deadline) {
+        case .surroundings(.known(let told), let memory):
+            observation.hostMemory = memory
+            view = (told, questions.began)
+            return told
+        case .surroundings(.unknown(let why), _), .failed(let why): troubles.append(why)
+        default: troubles.append(Self.misunderstood)
+        }
+        if let view { return view.view }
+        return ProcessView(hidesProcesses: true)
+    }
+
+    private static let misunderstood = "the process that reads the host's files answered another question"
+
+    private func noteDeviceMemory(_ asked: UInt32, _ questions: Questions, _ observation: inout Observation) {
+        guard case .deviceMemory(let charges, let limits) = host.answer(to: asked, until: questions.deadline) else {
+            return
+        }
+        noDeviceMemory = charges.cgroups == nil && charges.trouble == nil ? questions.began : nil
+        observation.deviceMemory = charges.cgroups
+        note(limits)
+        if let trouble = charges.trouble {
+            observation.sources.append(SourceReport(name: "dmem", seconds: 0, error: trouble))
+        }
+    }
+
+    private func noteProcesses(_ questions: Questions, _ observation: inout Observation, _ troubles: inout [String]) {
+        var found: [UInt32: ObservedProcess] = [:]
+        for asked in questions.processes {
+            switch host.answer(to: asked, until: max(questions.deadline, monotonicSeconds())) {
+            case .processes(let processes, let limits):
+                for process in processes { found[process.pid] = process }
+                note(limits)
+            case .failed(let why): if !troubles.contains(why) { troubles.append(why) }
+            default: troubles.append(Self.misunderstood)
+            }
+        }
+        // A process that could not be looked up is hidden, and not gone.
+        if !troubles.isEmpty { observation.view.hidesProcesses = true }
+        observation.processes = found.values.sorted { $0.pid < $1.pid }
+    }
+
+    private func note(_ readings: [RAMLimitReading]) {
+        for reading in readings {
+            limits[LimitKey(container: reading.container, cgroup: reading.cgroup)] = reading.limit
+        }
+    }
+
+    // MARK: Questions of commands
+
+    private func ask(_ question: HostQuestion) -> HostAnswer {
+        if !host.hasChild { host.prepare() }
+        let deadline = monotonicSeconds() + plan.deviceTimeout
+        return host.answer(to: host.send(question, until: deadline), until: deadline)
+    }
+
+    /// Processes by PID, whether a driver lists them or not: those that are there.
+    package func processes(_ pids: [UInt32]) -> [ObservedProcess] {
+        Self.parts(of: pids).flatMap { pids -> [ObservedProcess] in
+            guard case .processes(let found, _) = ask(.processes(pids, sample: sample, forgets: false)) else {
+                return pids.map { .unreadable($0, why: HostReader.silence) }
+            }
+            return found
+        }
+    }
 
     /// Every process that has one of these PIDs in a namespace of its own, as `docker exec … ps` shows it.
     package func processes(withInsidePIDs pids: Set<UInt32>) -> [ObservedProcess] {
-        let all = (try? proc.pids()) ?? []
-        return all.compactMap(proc.process).filter { !pids.isDisjoint(with: $0.namespacePIDs.dropFirst()) }
+        Self.parts(of: pids.sorted()).flatMap { pids -> [ObservedProcess] in
+            if case .processes(let found, _) = ask(.insidePIDs(pids)) { found } else { [] }
+        }
     }
 
-    /// The parent of a process; nil for one that is no more.
-    package func parent(of pid: UInt32) -> UInt32? { proc.parent(of: pid) }
+    /// The parents of each process, nearest first, as far up as `last`; none of one that is no more.
+    package func ancestors(of pids: [UInt32], upTo last: UInt32) -> [UInt32: [UInt32]] {
+        guard !pids.isEmpty, case .ancestors(let chains) = ask(.ancestors(pids, upTo: last)) else { return [:] }
+        return chains
+    }
 
-    /// The command line of a process that was observed, if it still is that one.
-    package func commandLine(of process: ObservedProcess) -> String? {
-        proc.commandLine(of: process.pid, startedAt: process.startTick)
+    /// The command lines of processes that were observed, if they are still those, by PID.
+    package func commandLines(of processes: [ObservedProcess]) -> [UInt32: String] {
+        let keys = processes.map { HostQuestion.ProcessKey(pid: $0.pid, startTick: $0.startTick) }
+        if case .commandLines(let lines) = ask(.commandLines(keys)) { return lines }
+        return [:]
+    }
+
+    /// Where this program runs. The device files with these minor numbers are opened.
+    package func whereabouts(minors: [UInt32] = []) -> Whereabouts {
+        if case .whereabouts(let place) = ask(.whereabouts(minors: minors)) { return place }
+        return WhereaboutsReader.unread(minors: minors, why: HostReader.silence)
+    }
+
+    /// The Docker client's current context; nil if its files do not answer within the time of an engine.
+    package func dockerContext(_ environment: [String: String]) -> DockerContext? {
+        if round == nil { begin() }
+        let deadline = monotonicSeconds() + plan.engineTimeout
+        let asked = host.send(.dockerContext(environment), until: deadline)
+        if case .dockerContext(let context) = host.answer(to: asked, until: deadline) { return context }
+        return nil
     }
 }
 

@@ -3,6 +3,7 @@ import Glibc
 import Ledger
 import Probe
 import Rendering
+import Sampling
 
 struct AllocCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -53,7 +54,7 @@ struct AllocCommand: ParsableCommand {
         }
         guard (1...4096).contains(count) else { throw ValidationError("--count is a number from 1 to 4096.") }
         // What begins with a dash is taken for an option, and dropped.
-        if size == nil, let below = CommandLine.arguments.first(where: { $0.wholeMatch(of: /-[0-9].*/) != nil }) {
+        if size == nil, let below = ProgramArguments.all.first(where: { $0.wholeMatch(of: /-[0-9].*/) != nil }) {
             throw ValidationError("'\(below)' is below 0. An amount is like 8GiB, a shape like 1000x1000.")
         }
         guard largest != (size != nil) else { throw ValidationError("Either SIZE or --max.") }
@@ -71,7 +72,7 @@ struct AllocCommand: ParsableCommand {
             source.finish()
             before.outcome.exit()
         }
-        let timeout = try host.plan(asksEngines: false).deviceTimeout
+        let timeout = try host.plan().deviceTimeout
         let allocation: Allocation
         do throws(AllocationError) {
             allocation = try Allocation(library: cudaLibrary, timeout: timeout)
@@ -82,7 +83,6 @@ struct AllocCommand: ParsableCommand {
             allocation.end()
             source.finish()
         }
-        Signals.beforeEnd.withLock { $0 = allocation.ending }
         var report = AllocationReport(try room(in: before, for: allocation), before, asked: request)
         try refuse(report)
         do throws(AllocationError) {

@@ -17,10 +17,16 @@ struct CaptureCommand: ParsableCommand {
     var file: String
 
     mutating func run() throws {
-        let observation = try host.makeSource().observe()
+        let source = try host.makeSource()
+        let observation = source.observe()
+        source.finish()
         do {
             let bytes = try Recording(observation, program: "plimsoll \(Plimsoll.version)").json()
-            if file == "-" { Output.write(bytes) } else { try OutputFile(file).write(bytes) }
+            if file == "-" {
+                Output.write(bytes)
+            } else {
+                try OutputFile(file, .recording).write(bytes, within: host.deviceTimeout())
+            }
         } catch let error as RecordingError {
             throw Failure.impossible(error)
         }

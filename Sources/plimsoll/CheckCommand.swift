@@ -38,20 +38,19 @@ struct CheckCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        let plan = try host.plan(asksEngines: false)
+        let plan = try host.plan()
         let sampler = Sampler(plan, tell: { Output.error($0) })
-        let observation = sampler.observe()
-        sampler.finish()
-        let snapshot = Snapshot(observation)
+        sampler.begin()
         let paths = plan.nvmlLibrary.map { [LoaderChild.libraries[0]: $0] } ?? [:]
-        let libraries = LoaderChild.ask(paths: paths, within: plan.deviceTimeout)
-        // One that is empty chooses too: no device.
-        let place = WhereaboutsReader(procfs: plan.procfs, sysfs: plan.sysfs)
-            .read(
-                variable: variable(_:), libraries: libraries,
-                // One that did not answer would hold us up for ever.
-                minors: snapshot.devices.filter { $0.memory.total != nil || $0.ledger.containers != nil }
-                    .flatMap(\.renderMinors))
+        // Beside the sample, so that a driver that hangs costs its deadline once.
+        let loading = LoaderChild.start(paths: paths, within: plan.deviceTimeout)
+        let observation = sampler.observe()
+        let snapshot = Snapshot(observation)
+        // The device file of one that did not answer would only hang too.
+        let answering = snapshot.devices.filter { $0.memory.total != nil || $0.ledger.containers != nil }
+        var place = sampler.whereabouts(minors: answering.flatMap(\.renderMinors))
+        sampler.finish()
+        place.libraries = loading.libraries()
         let report = CheckReport(
             snapshot, place, observation.view, requiring: require,
             of: requireMemory.map { ($0.bytes, $0.description) })

@@ -52,8 +52,9 @@ struct HostOptions: ParsableArguments {
     /// - Parameter limit: seconds that no source is waited for longer.
     func makeSource(within limit: Double? = nil) throws -> HostSource {
         if let replay {
-            do {
-                return .recording(try Recording.read(replay))
+            let seconds = try deviceTimeout()
+            do throws(RecordingError) {
+                return .recording(try Recording.read(replay, within: seconds))
             } catch {
                 throw Failure.impossible(error)
             }
@@ -63,29 +64,44 @@ struct HostOptions: ParsableArguments {
             plan.deviceTimeout = min(plan.deviceTimeout, limit)
             plan.engineTimeout = min(plan.engineTimeout, limit)
         }
-        return .host(Sampler(plan, tell: { Output.error($0) }))
+        let sampler = Sampler(plan, tell: { Output.error($0) })
+        sampler.begin()
+        sampler.engines = try engines(sampler)
+        return .host(sampler)
     }
 
-    /// - Parameter asksEngines: false where no container's name is told: no engine has to be there then, or to be understood.
-    func plan(asksEngines: Bool = true) throws -> SamplingPlan {
-        var seconds = timeout
-        if seconds == nil, let text = environment("PLIMSOLL_TIMEOUT") {
-            guard let number = Double(text), number > 0, number <= 3600 else {
-                throw Failure.usage("PLIMSOLL_TIMEOUT is '\(text)', which is no number of seconds up to 3600")
-            }
-            seconds = number
-        }
+    func plan() throws -> SamplingPlan {
+        let seconds = try askedTimeout()
         return SamplingPlan(
             procfs: procfs, sysfs: sysfs,
             nvmlLibrary: nvmlLibrary.flatMap { $0.isEmpty ? nil : $0 } ?? environment("PLIMSOLL_NVML_LIBRARY"),
-            engines: asksEngines ? try engines() : nil, deviceTimeout: seconds ?? 10, engineTimeout: seconds ?? 2)
+            deviceTimeout: seconds ?? Self.deviceTimeout, engineTimeout: seconds ?? 2)
     }
 
-    private func engines() throws -> EngineSelection {
-        let names = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "HOME", "XDG_RUNTIME_DIR"]
-        do {
+    private static let deviceTimeout = 10.0
+
+    /// How long a device may take to answer, and a pipe to be read.
+    func deviceTimeout() throws -> Double { try askedTimeout() ?? Self.deviceTimeout }
+
+    private func askedTimeout() throws -> Double? {
+        if let timeout { return timeout }
+        guard let text = environment("PLIMSOLL_TIMEOUT") else { return nil }
+        guard let number = Double(text), number > 0, number <= 3600 else {
+            throw Failure.usage("PLIMSOLL_TIMEOUT is '\(text)', which is no number of seconds up to 3600")
+        }
+        return number
+    }
+
+    private func engines(_ sampler: Sampler) throws -> EngineSelection {
+        func variables(_ names: [String]) -> [String: String] { names.reduce(into: [:]) { $0[$1] = environment($1) } }
+        do throws(EngineError) {
             return try EngineSelection(
-                hosts: dockerHost, environment: names.reduce(into: [:]) { $0[$1] = environment($1) })
+                hosts: dockerHost, environment: variables(["DOCKER_HOST", "XDG_RUNTIME_DIR"])
+            ) {
+                if let context = sampler.dockerContext(variables(DockerContext.variables)) { return context }
+                Output.error("Docker's configuration did not answer in time; looking for engines in the usual places")
+                return .usual
+            }
         } catch {
             throw Failure.impossible(error)
         }

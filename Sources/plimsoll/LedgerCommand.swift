@@ -28,7 +28,9 @@ struct LedgerCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        let snapshot = Snapshot(try host.makeSource().observe())
+        let source = try host.makeSource()
+        let snapshot = Snapshot(source.observe())
+        source.finish()
         switch format {
         case .json: Output.write(snapshot.json.text(indented: true) + "\n")
         case .table:

@@ -1,5 +1,6 @@
 import Glibc
 import Ledger
+import Sampling
 
 /// How the program ends: the exit codes, all of them here.
 struct Outcome: RawRepresentable, Equatable {
@@ -14,8 +15,10 @@ struct Outcome: RawRepresentable, Equatable {
     static let usage = Outcome(rawValue: 64)
     static let interrupted = Outcome(rawValue: 130)
 
-    /// At once: a thread that hangs in a driver is not waited for.
+    /// At once: a child that hangs in a driver is not waited for. One that ends is: under a first process that reaps nobody it
+    /// would stay as a zombie.
     func exit() -> Never {
+        OwnChild.endAll(within: 0.1)
         _exit(rawValue)
     }
 }

@@ -1,3 +1,4 @@
+import CProcess
 import Glibc
 import Ledger
 import Rendering
@@ -48,7 +49,7 @@ enum Output {
     /// All at once: one write for each would take longer than finding them.
     static func errors(_ messages: [String], prefixed: Bool = true) {
         if messages.isEmpty { return }
-        if isMidLine { overwrite("") }
+        if isMidLine.load(ordering: .relaxed) { overwrite("") }
         let text = messages.map { (prefixed ? "plimsoll: " : "") + onItsOwn($0) + "\n" }.joined()
         _ = put(Array(text.utf8), to: STDERR_FILENO)
     }
@@ -70,14 +71,14 @@ enum Output {
     }
 
     /// Whether the cursor stands behind a line that is to be written over.
-    private static let midLine = Atomic(false)
-    static var isMidLine: Bool { midLine.load(ordering: .relaxed) }
+    private static let isMidLine = Atomic(false)
 
     /// A line on a terminal at standard error, in place of the one before; empty to be rid of it.
     static func overwrite(_ message: String) {
         let width = Screen.errorColumns ?? 80
         let line = cut(shown(message, on: Page()), to: width - 1, on: Page())
-        midLine.store(!line.isEmpty, ordering: .relaxed)
+        isMidLine.store(!line.isEmpty, ordering: .relaxed)
+        cprocess_set_mid_line(!line.isEmpty)
         _ = put(Array("\r\u{1B}[K\(line)".utf8), to: STDERR_FILENO)
     }
 

@@ -34,9 +34,10 @@ enum Main {
         DriverChild.serveIfAsked()
         LoaderChild.serveIfAsked()
         AllocationChild.serveIfAsked()
-        if readsHost(CommandLine.arguments) { DriverChild.startEarly() }
+        Signals.prepare()
         Signals.ignoreClosedPipes()
-        let arguments = CommandLine.arguments
+        let arguments = ProgramArguments.all
+        if readsHost(arguments) { DriverChild.startEarly() }
         let name = arguments.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
         if name == DockerPlugin.executable || arguments.dropFirst().first == DockerPlugin.metadataCommand {
             DockerPlugin.main(Array(arguments.dropFirst()))
@@ -59,12 +60,10 @@ enum Main {
         do {
             try refuseUnknownCommand(in: arguments.drop { $0 == "gpu" })
             var command = try root.parseAsRoot(arguments)
-            // Those of a command that we run are not ours to act on.
-            if !(command is RunCommand) { Signals.prepare() }
+            if !(command is RunCommand) { Signals.release() }
             try command.run()
         } catch let failure as Failure {
             Output.error(failure.message)
-            DriverChild.endEarly()
             failure.outcome.exit()
         } catch {
             // Help and wrong usage: ArgumentParser knows which stream and which code.
@@ -74,7 +73,6 @@ enum Main {
             } else {
                 Output.error(UsageMessage.text(for: error, of: root, arguments), prefixed: false)
             }
-            DriverChild.endEarly()
             Outcome(rawValue: code).exit()
         }
     }

@@ -43,6 +43,6 @@ struct PsCommand: ParsableCommand {
     /// By PID; a recording holds none.
     private func commandLines(_ source: HostSource, _ observation: Observation) -> [UInt32: String] {
         guard case .host(let sampler) = source else { return [:] }
-        return observation.processes.reduce(into: [:]) { $0[$1.pid] = sampler.commandLine(of: $1) }
+        return sampler.commandLines(of: observation.processes)
     }
 }

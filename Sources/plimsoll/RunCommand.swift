@@ -62,39 +62,29 @@ struct RunCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        let files = report.map(OutputFile.init)
+        let files = report.map { OutputFile($0, .report) }
         let plan: SamplingPlan
         do {
-            plan = try host.plan(asksEngines: false)
+            plan = try host.plan()
             for file in files { try file.check() }
         } catch let failure as Failure {
             throw failure.ending(with: .ownFailure)
         }
-        let scope = WhereaboutsReader(procfs: plan.procfs, sysfs: plan.sysfs).scope(variable: environment(_:))
         let mask = Command.prepare()
-        let watch = CommandWatch(plan, interval: interval.seconds, scope: scope)
-        // Its first reading is of the time before; a GPU that has to wake takes longer than anybody should wait here.
-        watch.waitUntilReady(seconds: 1)
-        let running: Command
-        do throws(CommandError) {
-            running = try Command(command, mask: mask, restored: Signals.replaced)
-        } catch {
-            watch.cancel()
-            throw Failure(outcome: Outcome(rawValue: error.exitCode), message: error.description)
-        }
+        let (watch, running) = try start(plan, mask)
         let beginning = watch.begin(running)
         let end = running.wait()
         Command.finish(mask)
-        let findings = watch.end(beginning, within: 2)
+        let findings = watch.end(beginning, within: min(2, plan.deviceTimeout + 0.5))
         let report = RunReport(
             program: command[0].split(separator: "/").last.map(String.init) ?? command[0], end, findings,
-            interval: interval.seconds, isContainer: scope.isContainer)
+            interval: interval.seconds, isContainer: findings.isContainer)
         if !quiet { Output.remark(report.lines(on: Screen.errorPage)) }
         var code = end.exitCode
         for file in files {
             do {
                 let text = file.path.hasSuffix(".svg") ? RunChart(report).svg : report.json.text(indented: true) + "\n"
-                try file.write(Array(text.utf8))
+                try file.write(Array(text.utf8), within: plan.deviceTimeout)
             } catch let failure as Failure {
                 Output.error(failure.message)
                 // A command that failed has the first word.
@@ -102,6 +92,22 @@ struct RunCommand: ParsableCommand {
             }
         }
         Outcome(rawValue: code).exit()
+    }
+}
+
+extension RunCommand {
+    private func start(_ plan: SamplingPlan, _ mask: sigset_t) throws -> (CommandWatch, Command) {
+        var watch: CommandWatch?
+        do throws(CommandError) {
+            let watching = try CommandWatch(plan, interval: interval.seconds)
+            watch = watching
+            // Its first reading is of the time before. What hangs, and a GPU that has to wake, are not waited for.
+            watching.waitUntilReady(seconds: 0.1)
+            return (watching, try Command(command, mask: mask, restored: Signals.replaced))
+        } catch {
+            watch?.cancel()
+            throw Failure(outcome: Outcome(rawValue: error.exitCode), message: error.description)
+        }
     }
 }
 

@@ -11,7 +11,8 @@ struct DockerEngineTests {
         let scratch = try Scratch()
         defer { scratch.remove() }
         let stub = try StubEngine(scratch.path("s"), behaviour, headers: headers)
-        return try DockerEngine(socket: stub.path).containers(within: 1)
+        // Without this the stub may end as soon as its path was read.
+        return try withExtendedLifetime(stub) { try DockerEngine(socket: stub.path).containers(within: 1) }
     }
 
     @Test("A container's own name is the one without a second slash; links have theirs beside it")
@@ -58,6 +59,12 @@ struct DockerEngineTests {
             #expect(error.description.unicodeScalars.allSatisfy { !$0.isUnsafe }, "\(error)")
             #expect(error.description.contains("a?plimsoll: forged?1m?"))
         }
+    }
+
+    @Test("Who runs an engine is known by the user that listens at its socket, Docker's and Podman's")
+    func owner() throws {
+        #expect(try ask(.answer("[]")).owner == getuid())
+        #expect(try ask(.answer("[]"), headers: "Libpod-Api-Version: 4.3.1").owner == getuid())
     }
 
     @Test("Podman is known by its header")
@@ -139,7 +146,7 @@ struct DockerEngineTests {
 
 struct EngineSelectionTests {
     private func selection(_ hosts: [String] = [], _ environment: [String: String]) throws -> EngineSelection {
-        try EngineSelection(hosts: hosts, environment: environment)
+        try EngineSelection(hosts: hosts, environment: environment) { DockerContext.current(environment) }
     }
 
     @Test("Named engines come first, then DOCKER_HOST, then the current context, then the usual sockets")

@@ -24,21 +24,17 @@ struct CommandUsageTests {
     }
 
     /// 20 to 29 are the command's, by a process that the driver does not know.
-    private func parent(of pid: UInt32) -> UInt32? {
-        switch pid {
-        case 20...29: 15
-        case 15: Self.own
-        default: 1
-        }
+    private func ancestors(of pids: [UInt32], upTo last: UInt32) -> [UInt32: [UInt32]] {
+        pids.reduce(into: [:]) { $0[$1] = 20...29 ~= $1 ? [15, Self.own] : [1] }
     }
 
     private func usage(of readings: [Observation], ending last: Observation? = nil) -> CommandUsage {
         var usage = CommandUsage(CommandScope(ownPID: Self.own, cgroup: nil))
         usage.begin(observation([(90, 1, 500)], used: 500))
         for (place, reading) in readings.enumerated() {
-            usage.add(reading, at: Double(place), parent: parent(of:))
+            usage.add(reading, at: Double(place), ancestors: ancestors(of:upTo:))
         }
-        usage.end(last, at: Double(readings.count), began: Self.began, pid: 15, parent: parent(of:))
+        usage.end(last, at: Double(readings.count), began: Self.began, pid: 15, ancestors: ancestors(of:upTo:))
         return usage
     }
 
@@ -54,9 +50,9 @@ struct CommandUsageTests {
     func reusedPID() {
         var usage = CommandUsage(CommandScope(ownPID: Self.own, cgroup: nil))
         usage.begin(observation([]))
-        usage.add(observation([(20, 5, 100)]), at: 0, parent: parent(of:))
-        usage.add(observation([(20, 99, 7000)]), at: 1) { _ in 1 }
-        usage.end(observation([(20, 99, 7000)]), at: 2, began: Self.began, pid: 15) { _ in 1 }
+        usage.add(observation([(20, 5, 100)]), at: 0, ancestors: ancestors(of:upTo:))
+        usage.add(observation([(20, 99, 7000)]), at: 1) { _, _ in [:] }
+        usage.end(observation([(20, 99, 7000)]), at: 2, began: Self.began, pid: 15) { _, _ in [:] }
         #expect(usage.devices[0].peak == 100)
         #expect(usage.remaining == nil)
     }
@@ -64,8 +60,8 @@ struct CommandUsageTests {
     @Test("One that was orphaned and is listed still is the command's as long as it is the same process")
     func orphaned() {
         var usage = CommandUsage(CommandScope(ownPID: Self.own, cgroup: nil))
-        usage.add(observation([(20, 5, 100)]), at: 0, parent: parent(of:))
-        usage.add(observation([(20, 5, 300)]), at: 1) { _ in 1 }
+        usage.add(observation([(20, 5, 100)]), at: 0, ancestors: ancestors(of:upTo:))
+        usage.add(observation([(20, 5, 300)]), at: 1) { _, _ in [:] }
         #expect(usage.devices[0].peak == 300)
     }
 
@@ -123,10 +119,10 @@ struct CommandUsageTests {
     func silence() {
         var usage = CommandUsage(CommandScope(ownPID: Self.own, cgroup: nil))
         usage.begin(observation([]))
-        usage.add(observation([(20, 5, 1000)]), at: 0, parent: parent(of:))
-        usage.add(Observation(time: 0, host: "h", view: ProcessView()), at: 1, parent: parent(of:))
-        usage.add(observation([]), at: 9, parent: parent(of:))
-        usage.end(observation([]), at: 10, began: Self.began, pid: 15, parent: parent(of:))
+        usage.add(observation([(20, 5, 1000)]), at: 0, ancestors: ancestors(of:upTo:))
+        usage.add(Observation(time: 0, host: "h", view: ProcessView()), at: 1, ancestors: ancestors(of:upTo:))
+        usage.add(observation([]), at: 9, ancestors: ancestors(of:upTo:))
+        usage.end(observation([]), at: 10, began: Self.began, pid: 15, ancestors: ancestors(of:upTo:))
         #expect(usage.devices[0].series.mean == 500, "a second of 1000 and one of 0")
         #expect(!usage.isComplete)
     }
@@ -154,8 +150,8 @@ struct CommandUsageTests {
         let view = ProcessView(inInitialNamespace: false, nvidiaDriver: "525.60.13")
         var usage = CommandUsage(CommandScope(ownPID: Self.own, cgroup: nil))
         // Without a reading of the time before there is nothing to compare with.
-        usage.add(observation([(20, 5, 4000)], used: 900, view: view), at: 0, parent: parent(of:))
-        usage.end(nil, at: 1, began: Self.began, pid: 15) { _ in nil }
+        usage.add(observation([(20, 5, 4000)], used: 900, view: view), at: 0, ancestors: ancestors(of:upTo:))
+        usage.end(nil, at: 1, began: Self.began, pid: 15) { _, _ in [:] }
         #expect(usage.devices[0].measure == nil)
         #expect(usage.devices[0].peak == nil)
         #expect(usage.devices[0].series.mean == nil)
@@ -168,8 +164,8 @@ struct CommandUsageTests {
         var usage = CommandUsage(CommandScope(ownPID: Self.own, cgroup: "0::/"))
         let before = observation([(90, 1, 500)])
         usage.begin(before)
-        usage.add(observation([(90, 1, 500), (20, 5, 100)]), at: 0, parent: parent(of:))
-        usage.end(before, at: 1, began: Self.began, pid: 15, parent: parent(of:))
+        usage.add(observation([(90, 1, 500), (20, 5, 100)]), at: 0, ancestors: ancestors(of:upTo:))
+        usage.end(before, at: 1, began: Self.began, pid: 15, ancestors: ancestors(of:upTo:))
         #expect(usage.devices[0].peak == 600)
         #expect(usage.devices[0].heldBefore == 500)
         #expect(usage.remaining == nil)

@@ -152,11 +152,12 @@ struct KernelDriverTests {
         #expect(table.ofDevice(at: "0000:03:00.0") == 7)
         #expect(table.ofDevice(at: "10000:03:00.0") == 5)
         let root: [String: UInt64] = ["drm/0000:03:00.0/vram0": 2, "drm/0000:03:00.0/vram1": 2]
-        let charges = Charges(
-            [
-                ChargedCgroup(path: "/", current: root),
-                ChargedCgroup(path: "/docker/\(Self.id)", current: root, limits: ["drm/0000:03:00.0/vram0": 9]),
-            ], on: [(0, "0000:03:00.0")])
+        var charged = observation(ProcessView())
+        charged.deviceMemory = [
+            ChargedCgroup(path: "/", current: root),
+            ChargedCgroup(path: "/docker/\(Self.id)", current: root, limits: ["drm/0000:03:00.0/vram0": 9]),
+        ]
+        let charges = Charges(charged, ClaimedContainers(charged, of: []), on: [(0, "0000:03:00.0")])
         #expect(charges.limits.isEmpty)
         #expect(charges.bytes.values.first == 4)
     }

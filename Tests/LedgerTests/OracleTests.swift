@@ -26,6 +26,9 @@ struct OracleTests {
     enum Truth {
         case container(Int)
         case host, absent, reused, zombie, forbidden
+        /// A process of the host, and one of a container, whose cgroup is named like another container's.
+        case impostor(of: Int)
+        case insider(Int, impostorOf: Int)
     }
 
     struct Made {
@@ -38,16 +41,20 @@ struct OracleTests {
         var dice = Dice(state: seed)
         let asked: Int64 = 5000
         let hides = dice.one(in: 8)
+        // A container has one cgroup.
+        let paths = containers.map { path($0, &dice) }
         var truth: [UInt32: Truth] = [:]
         var processes: [ObservedProcess] = []
         for pid in UInt32(1)...UInt32(Int.random(in: 1...25, using: &dice)) {
             let what: Truth =
-                switch Int.random(in: 0..<10, using: &dice) {
+                switch Int.random(in: 0..<12, using: &dice) {
                 case 0...4: .container(Int.random(in: 0..<6, using: &dice))
                 case 5: .host
                 case 6: .absent
                 case 7: .reused
                 case 8: .zombie
+                case 9: .impostor(of: Int.random(in: 0..<6, using: &dice))
+                case 10: .insider(Int.random(in: 0..<6, using: &dice), impostorOf: Int.random(in: 0..<6, using: &dice))
                 default: .forbidden
                 }
             truth[pid] = what
@@ -55,12 +62,16 @@ struct OracleTests {
                 pid: pid, startTick: Int64.random(in: 0...asked, using: &dice),
                 cgroup: .known("0::/system.slice/x.service"))
             switch what {
-            case .container(let index): process.cgroup = .known(path(containers[index], &dice))
+            case .container(let index): process.cgroup = .known(paths[index])
+            case .impostor(let index):
+                process.cgroup = .known("0::/user.slice/user-7.slice/user@7.service/docker-\(containers[index]).scope")
+            case .insider(let outer, let index):
+                process.cgroup = .known(paths[outer].replacingFirstLine { "\($0)/docker-\(containers[index]).scope" })
             case .host: break
             case .absent: continue
             case .reused:
                 process.startTick = asked + 1 + Int64.random(in: 0...100, using: &dice)
-                process.cgroup = .known(path(containers[0], &dice))
+                process.cgroup = .known(paths[0])
             case .zombie:
                 process.isDead = true
                 process.cgroup = .known("4:memory:/\n0::/")
@@ -72,8 +83,11 @@ struct OracleTests {
             device($0, Array(truth.keys.sorted()), asked, &dice)
         }
         let view = ProcessView(hidesProcesses: hides)
+        let engine = ObservedEngine(
+            runtime: .docker, containers: containers.map { EngineContainer(id: $0, name: nil, image: nil) }, owner: 0)
         return Made(
-            observation: Observation(time: 0, host: "h", view: view, devices: devices, processes: processes),
+            observation: Observation(
+                time: 0, host: "h", view: view, devices: devices, processes: processes, engines: [engine]),
             truth: truth, sees: !hides)
     }
 
@@ -134,8 +148,8 @@ struct OracleTests {
                 let amounts = told.compactMap(\.bytes).filter { $0 <= 1 << 48 }
                 let holder: String =
                     switch made.truth[pid]! {
-                    case .container(let index): containers[index]
-                    case .host: "host"
+                    case .container(let index), .insider(let index, _): containers[index]
+                    case .host, .impostor: "host"
                     case .absent: made.sees ? "gone" : "hidden"
                     case .reused, .zombie: "gone"
                     case .forbidden: "hidden"
@@ -170,5 +184,12 @@ struct OracleTests {
             }
         }
         return found
+    }
+}
+
+extension String {
+    fileprivate func replacingFirstLine(_ change: (Substring) -> String) -> String {
+        let lines = split(separator: "\n", maxSplits: 1)
+        return ([change(lines[0])] + lines.dropFirst().map(String.init)).joined(separator: "\n")
     }
 }

@@ -55,6 +55,16 @@ struct TableTests {
         #expect(ContinuousClock.now - start < .seconds(1))
     }
 
+    @Test("The mark of an unverified container stays where its name is cut", arguments: 12...40)
+    func mark(_ width: Int) {
+        let marked = Table(
+            [.init("NAME", shortest: 6, importance: 2), .init("MEM", .right, importance: 1)],
+            rows: [["a-rather-long-name (unverified)", "5GiB"]])
+        let line = marked.lines(on: Page(width: width))[1]
+        #expect(line.contains(width < 28 ? "… (?) " : "name \(width < 37 ? "(?)" : "(unverified)") "))
+        #expect(columns(line) <= width)
+    }
+
     @Test("A long cell is cut before a column goes")
     func cuts() {
         #expect(table.lines(on: Page(width: 30))[1] == "6525e65814a9  a-rather…   5GiB")

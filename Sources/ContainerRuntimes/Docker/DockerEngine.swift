@@ -16,14 +16,16 @@ package struct DockerEngine: Sendable, Equatable {
         let answer = try client.get("/containers/json")
         // Podman names itself in every answer (containers/podman, pkg/api/server: Libpod-API-Version).
         guard answer.headers["libpod-api-version"] != nil else {
-            return ObservedEngine(runtime: .docker, containers: try list(answer).map(\.container))
+            return ObservedEngine(
+                runtime: .docker, containers: try list(answer).map(\.container), owner: answer.owner)
         }
         // Its short list lacks what is paused or being stopped, which Docker's has, and which holds memory all the same;
         // and its filter by status takes no "stopping" (both seen with Podman 4.3.1).
         let all = try list(try client.get("/containers/json?all=true"))
         let alive: Set = ["running", "paused", "stopping"]
         return ObservedEngine(
-            runtime: .podman, containers: all.filter { alive.contains($0.State ?? "") }.map(\.container))
+            runtime: .podman, containers: all.filter { alive.contains($0.State ?? "") }.map(\.container),
+            owner: answer.owner)
     }
 
     /// The same of an answer that comes from no socket, headers and all: what is tried with hostile ones.

@@ -21,13 +21,27 @@ struct UnixHTTP {
         /// Names in lower case.
         var headers: [Substring: Substring]
         var body: ArraySlice<UInt8>
+        /// The uid of the process that listens at the socket; nil if the kernel does not tell.
+        var owner: UInt32?
     }
 
     func get(_ target: String) throws(EngineError) -> Response {
         let fd = try connect()
         defer { close(fd) }
         try send("GET \(target) HTTP/1.0\r\nHost: docker\r\nAccept: application/json\r\n\r\n", to: fd)
-        return try response(try receive(from: fd))
+        var response = try response(try receive(from: fd))
+        response.owner = Self.owner(of: fd)
+        return response
+    }
+
+    /// The credentials are those of the process that called listen(2), whoever answers now (unix(7), SO_PEERCRED).
+    private static func owner(of fd: Int32) -> UInt32? {
+        // struct ucred, which Swift's Glibc has not: pid, uid and gid.
+        var credentials: [UInt32] = [0, 0, 0]
+        var size = socklen_t(MemoryLayout<UInt32>.stride * credentials.count)
+        let expected = size
+        guard getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0, size == expected else { return nil }
+        return credentials[1] == .max ? nil : credentials[1]
     }
 
     private func connect() throws(EngineError) -> Int32 {

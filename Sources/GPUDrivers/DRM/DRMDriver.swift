@@ -31,6 +31,17 @@ package struct DRMDriver: Sendable {
     }
 }
 
+extension ObservedDevice {
+    /// The same device, which does not answer.
+    package func unreadable(why: String) -> ObservedDevice {
+        var device = self
+        device.memory = .unknown(why)
+        device.utilizationPercent = .unknown(why)
+        device.compute = .failed(why)
+        return device
+    }
+}
+
 /// A GPU of a kernel driver, before anything was asked of it.
 package struct KernelGPU: Sendable {
     package var vendor: Vendor
@@ -108,23 +119,17 @@ package struct KernelGPU: Sendable {
         }
     }
 
-    /// What is known without asking.
-    var unread: ObservedDevice {
+    /// Known by its place on the bus: its number changes when another card is plugged in.
+    package var key: String { "\(vendor.rawValue):\(id)" }
+
+    /// What is known without asking it anything.
+    package var unread: ObservedDevice {
         var unread = ObservedDevice(
             index: index, vendor: vendor, uuid: uuid, name: name, pci: pci, memory: .unknown("it was not asked"),
             driver: device?.driver ?? "amdgpu", minors: device?.nodes.map(\.minor) ?? nodes.compactMap(\.renderMinor),
             utilizationPercent: .unknown("the kernel's driver does not tell it in /sys"), compute: .absent)
         unread.isDivided = nodes.count > 1 ? true : nil
         return unread
-    }
-
-    /// One that does not answer.
-    package func unreadable(why: String) -> ObservedDevice {
-        var device = unread
-        device.memory = .unknown(why)
-        device.utilizationPercent = .unknown(why)
-        device.compute = .failed(why)
-        return device
     }
 
     /// As ROCm names it (ROCR-Runtime, "GPU-" and unique_id in 16 digits); a GPU that has no such number by where it sits.

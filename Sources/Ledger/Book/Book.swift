@@ -83,14 +83,16 @@ struct Book {
         }
         entries = entriesOn.flatMap(\.self)
         charges = Charges(
-            observation.deviceMemory,
+            observation, lookup.claimed,
             on: devices.enumerated().compactMap { place, device in
                 guard let pci = device.pci, !sharing[place], instances[place] == nil, parents[place] == nil else {
                     return nil
                 }
                 return (place, pci)
             })
-        known = observation.engines.reduce(into: [:]) { known, engine in
+        // If several know an id, root's is believed: nobody else can run a container for root.
+        let rootsFirst = observation.engines.filter { $0.owner == 0 } + observation.engines.filter { $0.owner != 0 }
+        known = rootsFirst.reduce(into: [:]) { known, engine in
             for container in engine.containers where known[container.id] == nil {
                 known[container.id] = (engine.runtime, container)
             }

@@ -10,18 +10,21 @@ struct Charges {
     /// More than 0.
     private(set) var bytes: [Key: Bytes] = [:]
     private(set) var limits: [Key: Bytes] = [:]
-    /// By id: the container itself, and the ids of those around it.
-    private(set) var containers: [String: (container: CgroupContainer, parents: [String])] = [:]
+    /// By id: the container itself, the ids of those around it, and whether that is not undecided.
+    private(set) var containers: [String: (container: CgroupContainer, parents: [String], isVerified: Bool)] = [:]
 
     /// - Parameter places: devices whose own memory the controller can count, with the PCI address of each. Of a divided GPU
     ///   it counts the whole, and of one that uses the host's memory, what the firmware set aside for it alone.
-    init(_ cgroups: [ChargedCgroup]?, on places: [(place: Int, pci: String)]) {
-        let whole = cgroups?.first { $0.path == "/" }
-        for cgroup in cgroups ?? [] {
-            let chain = ContainerPath.containers(of: cgroup.path[...])
-            guard let container = chain.last, container.path == cgroup.path else { continue }
-            let parents = chain.dropLast().map(\.id)
-            containers[container.id] = (container, parents)
+    init(_ observation: Observation, _ claimed: ClaimedContainers, on places: [(place: Int, pci: String)]) {
+        let whole = observation.chargedInAll
+        for (cgroup, membership) in observation.chargedMemberships {
+            let believed = claimed.believed(membership)
+            // A cgroup that claims falsely to be a container's is no more than a folder: its charge stays in that of the
+            // container around it, and without one no container has it.
+            guard let container = believed.innermost, container.path == cgroup.path else { continue }
+            let parents = believed.parents
+            let isVerified = believed.isVerified && containers[container.id]?.isVerified ?? true
+            containers[container.id] = (container, parents, isVerified)
             for (device, pci) in places {
                 let key = Key(container: container.id, device: device)
                 // A device of several regions is limited where each of them is.

@@ -4,6 +4,8 @@ struct ProcessPlace {
     var container: CgroupContainer?
     /// Ids of the containers around it, outermost first.
     var parents: [String] = []
+    /// That it is in the container and its parents is not undecided.
+    var isVerified = true
     var process: ObservedProcess?
 
     static let gone = ProcessPlace(holder: .gone)
@@ -15,11 +17,13 @@ struct ProcessLookup {
     private let view: ProcessView
     private let processes: [UInt32: ObservedProcess]
     private let memberships: [UInt32: CgroupMembership]
+    let claimed: ClaimedContainers
 
     init(_ observation: Observation) {
         view = observation.view
         processes = Dictionary(observation.processes.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
         memberships = processes.compactMapValues { $0.cgroup.value.map(CgroupMembership.init(cgroup:)) }
+        claimed = ClaimedContainers(observation, of: memberships.values)
     }
 
     /// Of a PID in a driver's list.
@@ -42,9 +46,11 @@ struct ProcessLookup {
         guard let membership = memberships[pid] else {
             return ProcessPlace(holder: .hidden, process: process)
         }
-        if let container = membership.innermost {
-            let parents = membership.containers.dropLast().map(\.id)
-            return ProcessPlace(holder: .container, container: container, parents: parents, process: process)
+        let believed = claimed.believed(membership)
+        if let container = believed.innermost {
+            return ProcessPlace(
+                holder: .container, container: container, parents: believed.parents, isVerified: believed.isVerified,
+                process: process)
         }
         // A zombie keeps its path on cgroup v2 and has moved to the root on v1: without a container it is nobody's.
         if process.isDead { return ProcessPlace(holder: .gone, process: process) }

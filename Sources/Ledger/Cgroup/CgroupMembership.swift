@@ -18,6 +18,9 @@ package struct CgroupContainer: Sendable, Equatable {
     package var hierarchy: String
     /// The path down to the container's own component, as the line has it.
     package var path: String
+    /// The uid N of the `user@N.service` that the path goes through: below it that user can make any folder. nil if there is
+    /// none, or if it is itself inside a container, whose own user manager it then is.
+    package var userManager: UInt32?
 }
 
 extension CgroupMembership {
@@ -25,17 +28,31 @@ extension CgroupMembership {
     ///   the first two colons only, because a path may hold more (`kubepods.slice:cri-containerd:ID`).
     package init(cgroup text: String) { self = KnownTexts[text].membership }
 
-    /// Where each hierarchy has the cgroup of `container`.
+    /// Where each hierarchy has the cgroup of `container`: the outermost, because folders inside it can have any name.
     package static func places(of container: String, cgroup text: String) -> [CgroupContainer] {
-        KnownTexts[text].lines.compactMap { line in line.containers.last { $0.id == container } }
+        KnownTexts[text].lines.compactMap { line in line.containers.first { $0.id == container } }
+    }
+
+    /// Whether some hierarchy has the process in this very cgroup. A cgroup of the same name elsewhere is another one.
+    static func isInside(_ container: CgroupContainer, cgroup text: String) -> Bool {
+        KnownTexts[text].lines.contains { $0.containers.contains(container) }
+    }
+
+    /// - Parameter path: of a cgroup in the unified hierarchy.
+    init(path: String, isBelowRoot: Bool) {
+        containers = ContainerPath.containers(of: path[...])
+        self.isBelowRoot = isBelowRoot
     }
 
     fileprivate init(_ lines: [CgroupLine]) {
         // Hierarchies can disagree: an old runc leaves the unified one alone, and a service manager may move a process in
-        // one and not in another. The longest chain knows most; on equal terms the unified hierarchy comes first, then
-        // systemd's, then the controllers that every runtime joins.
-        let longest = lines.map(\.containers.count).max() ?? 0
-        let best = lines.filter { $0.containers.count == longest }.min { $0.preference < $1.preference }
+        // one and not in another. A user may move own processes below the own user manager, on v1 in one hierarchy alone:
+        // what stands elsewhere is better. The longest chain knows most; on equal terms the unified hierarchy comes first,
+        // then systemd's, then the controllers that every runtime joins.
+        let fixed = lines.filter { $0.containers.first.map { $0.userManager == nil } ?? false }
+        let candidates = fixed.isEmpty ? lines : fixed
+        let longest = candidates.map(\.containers.count).max() ?? 0
+        let best = candidates.filter { $0.containers.count == longest }.min { $0.preference < $1.preference }
         containers = best?.containers ?? []
         isBelowRoot = !lines.contains { $0.path.utf8.starts(with: "/..".utf8) }
     }

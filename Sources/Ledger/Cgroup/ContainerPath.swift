@@ -21,9 +21,12 @@ enum ContainerPath {
         var found: [CgroupContainer] = []
         var walked = ""
         var parent: Substring = ""
+        var userManager: UInt32?
         let components = path.utf8.split(separator: UInt8(ascii: "/")).map { Substring($0) }
         for (index, component) in components.enumerated() {
             walked += "/" + component
+            // The outermost: whoever may make folders below it may name one like another user's manager.
+            if found.isEmpty, userManager == nil { userManager = uid(ofUserManager: component) }
             let next = index + 1 < components.count ? components[index + 1] : ""
             let place = Place(
                 component: component, parent: parent, next: next, first: components[0], isNested: !found.isEmpty)
@@ -32,7 +35,8 @@ enum ContainerPath {
             case .monitor: return found
             case .other: continue
             case .container(let id, let runtime):
-                found.append(CgroupContainer(id: id, runtime: runtime, hierarchy: "", path: walked))
+                found.append(
+                    CgroupContainer(id: id, runtime: runtime, hierarchy: "", path: walked, userManager: userManager))
             }
         }
         return found
@@ -161,7 +165,13 @@ extension Substring {
     fileprivate func hasSuffix(_ suffix: String) -> Bool { utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) }
 }
 
-private func isHex(_ text: Substring, _ length: ClosedRange<Int>) -> Bool {
+/// systemd's manager of a user, `user@1000.service`.
+private func uid(ofUserManager component: Substring) -> UInt32? {
+    guard component.hasPrefix("user@"), component.hasSuffix(".service") else { return nil }
+    return UInt32(component.dropFirst("user@".count).dropLast(".service".count))
+}
+
+func isHex(_ text: Substring, _ length: ClosedRange<Int>) -> Bool {
     length.contains(text.utf8.count) && text.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
 }
 

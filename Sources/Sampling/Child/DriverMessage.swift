@@ -3,31 +3,38 @@ import Ledger
 /// What the driver's child says, in frames: a length of four bytes, then the message. Both ends are the same program, so the
 /// layout is nobody else's business; it is bytes and no JSON because a stream sends it every second.
 enum DriverMessage: Equatable {
-    /// The driver answered, with so many GPUs. Those that `hang` still owe an answer from an earlier sample.
-    /// The last number stands for the clients, where there are any to be told.
-    case opened(sample: UInt32, DriverVersions, gpus: Int, withClients: Bool, hang: [Int])
-    /// A GPU and its instances, and the seconds that it took to wake where it slept.
-    case gpu(sample: UInt32, Int, [ObservedDevice], waking: Double?)
+    /// The driver answered: which GPUs there are. Those that `hang` still owe an answer from an earlier sample.
+    case opened(sample: UInt32, DriverVersions, Inventory, hang: [String])
+    /// A GPU, by its key, and its instances; and the seconds that it took to wake if it slept.
+    case gpu(sample: UInt32, String, [ObservedDevice], waking: Double?)
     /// Who has files of DRM devices open.
     case clients(sample: UInt32, Reading<ClientList>)
     /// There is no session with the driver, and why: there is none on this machine, or it is not well. The child ends.
     case failed(sample: UInt32, why: String, isAbsent: Bool)
+    /// To a question.
+    case answer(UInt32, HostAnswer)
+
+    /// Stands for the clients where keys of GPUs do.
+    static let clientsKey = "clients"
 
     var frame: [UInt8] {
         var writer = WireWriter()
         switch self {
-        case .opened(let sample, let versions, let gpus, let withClients, let hang):
+        case .opened(let sample, let versions, let inventory, let hang):
             writer.number(UInt8(0))
             writer.number(sample)
             writer.optional(versions.driver) { $0.text($1) }
             writer.optional(versions.cuda) { $0.number($1) }
-            writer.number(UInt32(gpus))
-            writer.number(UInt8(withClients ? 1 : 0))
-            writer.list(hang) { $0.number(UInt32($1)) }
+            writer.list(inventory.gpus) { writer, gpu in
+                writer.text(gpu.key)
+                writer.device(gpu.unread)
+            }
+            writer.flag(inventory.withClients)
+            writer.list(hang) { $0.text($1) }
         case .gpu(let sample, let gpu, let devices, let waking):
             writer.number(UInt8(1))
             writer.number(sample)
-            writer.number(UInt32(gpu))
+            writer.text(gpu)
             writer.list(devices) { $0.device($1) }
             writer.optional(waking) { $0.number($1.bitPattern) }
         case .failed(let sample, let why, let isAbsent):
@@ -39,6 +46,10 @@ enum DriverMessage: Equatable {
             writer.number(UInt8(3))
             writer.number(sample)
             writer.reading(clients) { $0.clients($1) }
+        case .answer(let number, let answer):
+            writer.number(UInt8(4))
+            writer.number(number)
+            writer.answer(answer)
         }
         return writer.framed
     }
@@ -54,30 +65,50 @@ enum DriverMessage: Equatable {
                 let versions = DriverVersions(
                     driver: try reader.optional { reader throws(WireError) in try reader.text() },
                     cuda: try reader.optional { reader throws(WireError) in try reader.number() })
-                let gpus: UInt32 = try reader.number()
-                guard gpus <= 1024 else { return nil }
+                let gpus = try reader.list { reader throws(WireError) in
+                    Inventory.GPU(key: try reader.text(), unread: try reader.device())
+                }
+                guard gpus.count <= Inventory.most else { return nil }
+                let inventory = Inventory(gpus: gpus, withClients: try reader.flag())
                 self = .opened(
-                    sample: sample, versions, gpus: Int(gpus), withClients: try reader.number() as UInt8 == 1,
-                    hang: try reader.list { reader throws(WireError) in Int(try reader.number() as UInt32) })
+                    sample: sample, versions, inventory,
+                    hang: try reader.list { reader throws(WireError) in try reader.text() })
             case 1:
-                let gpu: UInt32 = try reader.number()
+                let gpu = try reader.text()
                 let devices = try reader.list { reader throws(WireError) in try reader.device() }
                 let waking = try reader.optional { reader throws(WireError) in
                     Double(bitPattern: try reader.number())
                 }
-                self = .gpu(sample: sample, Int(gpu), devices, waking: waking)
+                self = .gpu(sample: sample, gpu, devices, waking: waking)
             case 2:
                 self = .failed(
                     sample: sample, why: try reader.text(), isAbsent: try reader.number() as UInt8 == 1)
             case 3:
                 self = .clients(
                     sample: sample, try reader.reading { reader throws(WireError) in try reader.clients() })
+            case 4: self = .answer(sample, try reader.answer())
             default: return nil
             }
         } catch {
             return nil
         }
     }
+}
+
+/// The GPUs that a driver has, as stored values. Each is known by a key that stays its own when others come and go.
+struct Inventory: Equatable {
+    struct GPU: Equatable {
+        var key: String
+        /// What is known of it without asking it anything.
+        var unread: ObservedDevice
+    }
+
+    var gpus: [GPU] = []
+    /// The open files of processes tell who has these devices' memory.
+    var withClients = false
+
+    /// No machine has as many.
+    static let most = 1024
 }
 
 /// What the driver says of itself.

@@ -1,4 +1,5 @@
 import Glibc
+import HostFS
 import Synchronization
 
 /// This program as the driver's child: it calls the vendor's library, and nobody else does.
@@ -11,13 +12,14 @@ package enum DriverChild {
 
     /// Serves where this program was started as the child, and does not return then. To be called before anything else.
     package static func serveIfAsked() {
-        guard CommandLine.arguments.first == name else { return }
+        guard ProgramArguments.all.first == name else { return }
         serve()
     }
 
     private static func serve() -> Never {
         OwnChild.settle(as: name)
         guard let question = DriverQuestion(payload: frame()) else { _exit(0) }
+        SystemPath.nameOwnProcess(question.role.processName)
         DriverServer(question).serve()
     }
 
@@ -41,54 +43,49 @@ package enum DriverChild {
         return bytes
     }
 
-    private static let early = Mutex<OwnChild?>(nil)
+    private static let early = Mutex<[OwnChild]>([])
 
-    /// Forks the first child while the program is still alone in its process: that takes a fifth of what starting it anew does
-    /// and goes on beside reading the arguments. One that nobody comes to ask ends with its parent.
+    /// Forks the first children while the program is still alone in its process: that takes a fifth of what starting them anew
+    /// does and goes on beside reading the arguments. One that nobody comes to ask ends with its parent.
     package static func startEarly() {
-        let child = OwnChild.fork { serve() }
-        early.withLock { $0 = child }
-    }
-
-    /// The early one is NVIDIA's: nobody knows yet, when it is forked, where to look for others.
-    static func start(_ drivers: Drivers) -> OwnChild? {
-        (drivers == .nvidia ? takeEarly() : nil) ?? OwnChild.start([name])
-    }
-
-    private static func takeEarly() -> OwnChild? {
-        early.withLock { child in
-            defer { child = nil }
-            return child
+        for _ in 0..<2 {
+            guard let child = OwnChild.fork({ serve() }) else { return }
+            early.withLock { $0.append(child) }
         }
     }
 
-    /// Nobody comes to ask. Under a first process that reaps nobody it would stay as a zombie.
-    package static func endEarly() { takeEarly()?.kill(waiting: 0.1) }
+    static func start() throws(ChildStartError) -> OwnChild {
+        if let child = early.withLock({ $0.popLast() }) { return child }
+        return try OwnChild.start([name])
+    }
 }
 
-/// Whom a child asks: each of them can hang, and none is to hold up the other.
-enum Drivers: UInt8 {
-    /// NVIDIA's, through its library.
+/// What a child does. Each of these can hang, and none is to hold up the other.
+enum ChildRole: UInt8 {
+    /// Asks NVIDIA's driver through its library.
     case nvidia
-    /// Those of the kernel, through /sys, the devices and the descriptors of processes.
-    case kernel
+    /// Reads the host's files, and asks the drivers of the kernel through /sys, the devices and the descriptors of processes.
+    case host
+
+    /// For whoever reads `ps`.
+    var processName: String { self == .nvidia ? DriverChild.name : "plimsoll-host" }
 }
 
-/// The first thing that the child is told: what to ask, and under which roots to look.
+/// The first thing that the child is told: what to do, and under which roots to look.
 struct DriverQuestion {
-    var drivers: Drivers
+    var role: ChildRole
     var library: String?
     var procfs: String
     var sysfs: String
 
-    init(_ drivers: Drivers, _ plan: SamplingPlan) {
-        self.drivers = drivers
+    init(_ role: ChildRole, _ plan: SamplingPlan) {
+        self.role = role
         (library, procfs, sysfs) = (plan.nvmlLibrary, plan.procfs, plan.sysfs)
     }
 
     var frame: [UInt8] {
         var writer = WireWriter()
-        writer.number(drivers.rawValue)
+        writer.number(role.rawValue)
         writer.optional(library) { $0.text($1) }
         writer.text(procfs)
         writer.text(sysfs)
@@ -98,8 +95,8 @@ struct DriverQuestion {
     init?(payload: ArraySlice<UInt8>) {
         var reader = WireReader(payload)
         do throws(WireError) {
-            guard let drivers = Drivers(rawValue: try reader.number()) else { return nil }
-            self.drivers = drivers
+            guard let role = ChildRole(rawValue: try reader.number()) else { return nil }
+            self.role = role
             library = try reader.optional { reader throws(WireError) in try reader.text() }
             procfs = try reader.text()
             sysfs = try reader.text()
@@ -109,28 +106,39 @@ struct DriverQuestion {
     }
 }
 
-/// What is asked each time.
-struct DriverRequest {
-    var sample: UInt32
-    /// The accounts of processes are asked for too.
-    var withAccounts = false
+/// What is asked of a child.
+enum ChildRequest: Equatable {
+    /// Every GPU. `withAccounts`: the accounts of processes too.
+    case sample(UInt32, withAccounts: Bool)
+    /// Something about the host's files. `deadline` is in seconds of the monotonic clock, which all processes share.
+    case question(UInt32, HostQuestion, deadline: Double)
 
     var frame: [UInt8] {
         var writer = WireWriter()
-        writer.number(sample)
-        writer.number(UInt8(withAccounts ? 1 : 0))
+        switch self {
+        case .sample(let sample, let withAccounts):
+            writer.flag(false)
+            writer.number(sample)
+            writer.flag(withAccounts)
+        case .question(let number, let question, let deadline):
+            writer.flag(true)
+            writer.number(number)
+            writer.number(deadline.bitPattern)
+            writer.question(question)
+        }
         return writer.framed
-    }
-
-    init(sample: UInt32, withAccounts: Bool = false) {
-        (self.sample, self.withAccounts) = (sample, withAccounts)
     }
 
     init?(payload: ArraySlice<UInt8>) {
         var reader = WireReader(payload)
         do throws(WireError) {
-            sample = try reader.number()
-            withAccounts = try reader.number() as UInt8 == 1
+            if try reader.flag() {
+                let number: UInt32 = try reader.number()
+                let deadline = Double(bitPattern: try reader.number())
+                self = .question(number, try reader.question(), deadline: deadline)
+            } else {
+                self = .sample(try reader.number(), withAccounts: try reader.flag())
+            }
         } catch {
             return nil
         }

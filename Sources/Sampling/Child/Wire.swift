@@ -23,6 +23,8 @@ struct WireWriter {
         bytes.append(contentsOf: text.utf8)
     }
 
+    mutating func flag(_ isTrue: Bool) { number(UInt8(isTrue ? 1 : 0)) }
+
     mutating func optional<Value>(_ value: Value?, _ write: (inout WireWriter, Value) -> Void) {
         number(UInt8(value == nil ? 0 : 1))
         if let value { write(&self, value) }
@@ -59,6 +61,8 @@ struct WireReader {
         return String(decoding: rest.prefix(count), as: UTF8.self)
     }
 
+    mutating func flag() throws(WireError) -> Bool { try number() as UInt8 == 1 }
+
     mutating func optional<Value>(
         _ read: (inout WireReader) throws(WireError) -> Value
     ) throws(WireError) -> Value? {
@@ -72,7 +76,7 @@ struct WireReader {
         // An element has a byte at least.
         guard count <= rest.count else { throw WireError() }
         var values: [Value] = []
-        values.reserveCapacity(count)
+        values.reserveCapacity(min(count, 4096))
         for _ in 0..<count { values.append(try read(&self)) }
         return values
     }

@@ -1,3 +1,4 @@
+import CProcess
 import Glibc
 import HostFS
 import Synchronization
@@ -18,9 +19,11 @@ package struct OwnChild: Sendable {
     /// another's from then on, is sent no signal.
     private static let fates = Mutex<[pid_t: Fate]>([:])
 
-    private init(pid: pid_t, channel: Int32) {
+    /// - Parameter holds: what it holds must be free when this program has ended.
+    private init(pid: pid_t, channel: Int32, holds: Bool = false) {
         (self.pid, self.channel) = (pid, channel)
         Self.fates.withLock { $0[pid] = .runs }
+        cprocess_add_child(pid, holds)
     }
 
     package struct End {
@@ -35,14 +38,24 @@ package struct OwnChild: Sendable {
     package var end: End? {
         Self.fates.withLock { fates in
             if case .ended(let status) = fates[pid] { return End(status: status) }
+            guard Self.hasEnded(P_PID, id_t(pid)) != 0 else { return nil }
+            cprocess_remove_child(pid)
             var status: Int32 = 0
             let reaped = waitpid(pid, &status, WNOHANG)
-            guard reaped != 0 else { return nil }
             // -1: whoever started us has the kernel reap children.
             let known = reaped == pid ? status : nil
             fates[pid] = .ended(known)
             return End(status: known)
         }
+    }
+
+    /// Looks without reaping, so that until then the PID can be no other's.
+    ///
+    /// - Returns: the PID of one that has ended; 0 if there is none, -1 if there are no such children.
+    private static func hasEnded(_ kind: idtype_t, _ id: id_t) -> pid_t {
+        var info = siginfo_t()
+        guard waitid(kind, id, &info, WEXITED | WNOHANG | WNOWAIT) == 0 else { return -1 }
+        return info._sifields._sigchld.si_pid
     }
 
     package func kill() {
@@ -63,50 +76,63 @@ package struct OwnChild: Sendable {
         while true {
             if let end { return end }
             guard monotonicSeconds() < deadline else { return nil }
-            usleep(200)
+            usleep(50)
         }
     }
+
+    /// Kills every child that still runs, and waits for their ends: under a first process that reaps nobody they would stay as
+    /// zombies. One that sleeps in the kernel stays until the kernel lets it go.
+    package static func endAll(within seconds: Double) {
+        let running = fates.withLock { fates in
+            fates.compactMap { pid, fate in if case .runs = fate { pid } else { nil } }
+        }
+        let children = running.map { OwnChild(ended: $0) }
+        for child in children { child.kill() }
+        let deadline = monotonicSeconds() + seconds
+        for child in children { _ = child.end(within: max(0, deadline - monotonicSeconds())) }
+    }
+
+    private init(ended pid: pid_t) { (self.pid, channel) = (pid, -1) }
 
     /// Takes leave of any child of this process that has ended, one of these or not; nil where there is none.
     package static func reapAny() -> (pid: pid_t, status: Int32)? {
         fates.withLock { fates in
+            let ended = hasEnded(P_ALL, 0)
+            guard ended > 0 else { return nil }
+            cprocess_remove_child(ended)
             var status: Int32 = 0
-            let pid = waitpid(-1, &status, WNOHANG)
+            let pid = waitpid(ended, &status, WNOHANG)
             guard pid > 0 else { return nil }
             if case .runs = fates[pid] { fates[pid] = .ended(status) }
             return (pid, status)
         }
     }
 
-    /// - Parameter words: the name that the child is told apart by, and its arguments.
-    /// - Returns: nil where it could not be started, with errno.
-    package static func start(_ words: [String]) -> OwnChild? {
+    /// - Parameters:
+    ///   - words: the name that the child is told apart by, and its arguments.
+    ///   - holds: what it holds must be free when this program has ended.
+    package static func start(_ words: [String], holds: Bool = false) throws(ChildStartError) -> OwnChild {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
-            return nil
+            throw ChildStartError(code: errno)
         }
         defer { close(ends[1]) }
         var pid: pid_t = 0
         let code = spawn(words, channel: ends[1], &pid)
         guard code == 0 else {
             close(ends[0])
-            errno = code
-            return nil
+            throw ChildStartError(code: code)
         }
-        return OwnChild(pid: pid, channel: ends[0])
+        return OwnChild(pid: pid, channel: ends[0], holds: holds)
     }
 
-    /// A copy of this process, which must have no other thread yet.
-    ///
-    /// Swift hides fork(2) because a program with threads must not go on after it; this is called before there are any.
+    /// A copy of this process, which must have no other thread yet; nil if there can be none.
     static func fork(_ serve: () -> Never) -> OwnChild? {
-        guard let symbol = dlsym(nil, "fork") else { return nil }
-        let fork = unsafeBitCast(symbol, to: (@convention(c) () -> pid_t).self)
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
             return nil
         }
-        let pid = fork()
+        let pid = cprocess_fork()
         if pid == 0 {
             let nothing = open(SystemPath.nothing, O_RDWR)
             for fd in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] { dup2(nothing, fd) }
@@ -139,14 +165,33 @@ package struct OwnChild: Sendable {
     package static func settle(as name: String) {
         SystemPath.nameOwnProcess(name)
         // What we were started with and know nothing of, such as a pipe of a shell's, must not stay open in a child that hangs.
-        for fd in SystemPath.openFiles() where fd > channel { close(fd) }
+        SystemPath.closeFiles(above: channel)
         // The parent handles these, and its end ends the channel.
         for number in [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM] {
             signal(number, SIG_IGN)
         }
+        // A child that was forked begins with every signal held back.
+        var none = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, nil)
         // A library that crashes in each of a stream's children must not fill the disk with core files.
-        var none = rlimit(rlim_cur: 0, rlim_max: 0)
-        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+        var noCore = rlimit(rlim_cur: 0, rlim_max: 0)
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &noCore)
+    }
+}
+
+/// Why no child could be started.
+package struct ChildStartError: Error, CustomStringConvertible {
+    package var code: Int32
+
+    package var description: String {
+        let hint =
+            switch code {
+            case EAGAIN: "; raise the limit of processes (ulimit -u, or pids.max of the cgroup)"
+            case EMFILE: "; raise the limit of open files (ulimit -n)"
+            default: ""
+            }
+        return String(cString: strerror(code)) + hint
     }
 }
 

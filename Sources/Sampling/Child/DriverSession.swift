@@ -3,7 +3,7 @@ import Ledger
 
 /// What the driver said in one sample.
 struct DriverAnswer {
-    /// By GPU, in the order of their indices.
+    /// In the order of the driver's inventory.
     var devices: [ObservedDevice] = []
     var versions = DriverVersions()
     /// Who has the devices' files open, or why that is not known; nil where nobody was asked.
@@ -12,11 +12,14 @@ struct DriverAnswer {
     var error: String?
     /// The driver is not on this machine.
     var isAbsent = false
+    /// The driver said which GPUs there are, now or earlier.
+    var hasInventory = false
 }
 
-/// Drivers that are asked through a child, all GPUs at once and under one deadline. Used by one thread.
+/// A child that is asked: all GPUs of a driver at once and under one deadline, and questions about the host's files. Used by
+/// one thread.
 final class DriverSession {
-    private let drivers: Drivers
+    private let role: ChildRole
     private let plan: SamplingPlan
     private let tell: (String) -> Void
     private var child: DriverProcess?
@@ -39,11 +42,16 @@ final class DriverSession {
     private static let grace = 0.25
 
     /// Of the sample that was asked for and not collected yet.
-    private var round = Round(silence: "", known: [])
+    private var round = Round(silence: "", known: nil)
     private var askedAt = 0.0
+    /// Which GPUs there were when the driver last said so.
+    private var inventory: Inventory?
+    /// Of questions; answers that nobody waited for are dropped with the next sample.
+    private var answers: [UInt32: HostAnswer] = [:]
+    private var asked: UInt32 = 0
 
-    init(_ drivers: Drivers, _ plan: SamplingPlan, tell: @escaping (String) -> Void) {
-        self.drivers = drivers
+    init(_ role: ChildRole, _ plan: SamplingPlan, tell: @escaping (String) -> Void) {
+        self.role = role
         self.plan = plan
         self.tell = tell
     }
@@ -56,11 +64,11 @@ final class DriverSession {
     /// - Parameters:
     ///   - withAccounts: the driver's accounts of processes are asked for too.
     ///   - look: is handed each GPU with its instances as soon as it has answered.
-    ///   - known: the GPUs that are there all the same where the driver does not answer.
-    func ask(withAccounts: Bool = false, known: [KernelGPU] = [], _ look: ([ObservedDevice]) -> Void) {
+    func ask(withAccounts: Bool = false, _ look: ([ObservedDevice]) -> Void) {
         sample &+= 1
-        round = Round(silence: silence, known: known)
+        round = Round(silence: silence, known: inventory)
         askedAt = monotonicSeconds()
+        answers = [:]
         attempt { () throws(DriverProcessError) in
             if let why = try prepareChild() { round.whyNot = why } else { try ask(withAccounts, look) }
         }
@@ -78,9 +86,49 @@ final class DriverSession {
             try step()
         } catch {
             leaveChild()
-            lastError = error.description
-            round.whyNot = error.description
+            lastError = error.description(role)
+            round.whyNot = error.description(role)
         }
+    }
+
+    // MARK: Questions
+
+    /// Asks something beside the GPUs, and does not wait. For a child that was asked for a sample.
+    ///
+    /// - Returns: the question's number; nil if there is no child to be asked.
+    func send(_ question: HostQuestion, until deadline: Double) -> UInt32? {
+        guard let child else { return nil }
+        asked &+= 1
+        attempt { () throws(DriverProcessError) in
+            try child.ask(.question(asked, question, deadline: deadline), until: deadline)
+        }
+        return self.child == nil ? nil : asked
+    }
+
+    /// Waits for the answer to a question.
+    func answer(to question: UInt32?, until deadline: Double, _ look: ([ObservedDevice]) -> Void = { _ in })
+        -> HostAnswer
+    {
+        guard let question else { return .failed(round.whyNot ?? lastError ?? silence) }
+        // The child answers at the deadline at the latest, with what it has.
+        let last = deadline + Self.grace
+        while answers[question] == nil, let child {
+            var isLate = false
+            attempt { () throws(DriverProcessError) in
+                if let message = try child.message(until: last) { note(message, look) } else { isLate = true }
+            }
+            if isLate { break }
+        }
+        return answers.removeValue(forKey: question) ?? .failed(child == nil ? round.whyNot ?? silence : silence)
+    }
+
+    var hasChild: Bool { child != nil }
+
+    /// Starts the child if there is none, for questions alone.
+    func prepare() {
+        round = Round(silence: silence, known: inventory)
+        answers = [:]
+        attempt { () throws(DriverProcessError) in if let why = try prepareChild() { round.whyNot = why } }
     }
 
     /// - Returns: why there is no child to be asked.
@@ -110,13 +158,13 @@ final class DriverSession {
         startedAt = now
         hangsSince = nil
         owesOpening = false
-        child = try DriverProcess(drivers, plan)
+        child = try DriverProcess(role, plan)
         return nil
     }
 
-    /// Ends the child and waits a moment for that: under a first process that reaps nobody it would stay as a zombie.
+    /// Kills the child; whoever ends this program waits for the child's end (`OwnChild.endAll`).
     func end() {
-        child?.end(within: 0.1)
+        child?.abandon()
         child = nil
     }
 
@@ -129,10 +177,10 @@ final class DriverSession {
     }
 
     private func ask(_ withAccounts: Bool, _ look: ([ObservedDevice]) -> Void) throws(DriverProcessError) {
-        // What hung when it was asked last has had its time and is only looked at.
+        // If the last request is still outstanding, only drain replies.
         while let child, owesOpening, let late = try child.message(until: askedAt) { note(late, look) }
         guard let child, !owesOpening else { return }
-        try child.ask(DriverRequest(sample: sample, withAccounts: withAccounts))
+        try child.ask(.sample(sample, withAccounts: withAccounts), until: askedAt + plan.deviceTimeout)
         owesOpening = true
         round.isAsked = true
     }
@@ -150,7 +198,7 @@ final class DriverSession {
             } else {
                 hasToldSlowness = true
                 tell(
-                    hasAnswered || drivers == .kernel
+                    hasAnswered || role == .host
                         ? "waiting for the driver"
                         : "waiting for the driver; without persistence mode a GPU takes seconds to wake")
             }
@@ -159,10 +207,11 @@ final class DriverSession {
 
     private func note(_ message: DriverMessage, _ look: ([ObservedDevice]) -> Void) {
         switch message {
-        case .opened(let sample, let versions, let gpus, let withClients, let hang):
+        case .opened(let sample, let versions, let inventory, let hang):
             owesOpening = false
+            self.inventory = inventory
             guard sample == self.sample else { return }
-            round.open(versions, gpus: gpus, withClients: withClients, hang: hang)
+            round.open(versions, inventory, hang: hang)
         case .gpu(let sample, let gpu, let devices, let waking):
             // An answer to an earlier question is of another moment than the rest.
             guard sample == self.sample else { return }
@@ -179,6 +228,7 @@ final class DriverSession {
             lastError = nil
             round.whyNot = why
             round.isAbsent = isAbsent
+        case .answer(let question, let answer): answers[question] = answer
         }
     }
 
@@ -190,61 +240,56 @@ final class DriverSession {
 /// The answers of one sample as they come.
 private struct Round {
     let silence: String
-    private let known: [KernelGPU]
+    /// Which GPUs there were earlier.
+    private let known: Inventory?
     var isAsked = false
     var whyNot: String?
     var isAbsent = false
-    var answered: [Int: [ObservedDevice]] = [:]
+    /// By the keys of GPUs.
+    var answered: [String: [ObservedDevice]] = [:]
     var clients: Reading<ClientList>?
     private var versions = DriverVersions()
-    private var gpus: Int?
-    private var withClients = false
-    private var hang: Set<Int> = []
+    private var inventory: Inventory?
+    private var hang: Set<String> = []
 
-    init(silence: String, known: [KernelGPU]) {
+    init(silence: String, known: Inventory?) {
         self.silence = silence
         self.known = known
     }
 
-    mutating func open(_ versions: DriverVersions, gpus: Int, withClients: Bool, hang: [Int]) {
+    mutating func open(_ versions: DriverVersions, _ inventory: Inventory, hang: [String]) {
         self.versions = versions
-        self.gpus = gpus
-        self.withClients = withClients
-        self.hang = Set(hang.filter { $0 < gpus || $0 == gpus && withClients })
+        self.inventory = inventory
+        self.hang = Set(hang)
     }
 
     /// Nothing is to be waited for any more.
     var isSettled: Bool {
         if whyNot != nil { return true }
-        guard let gpus else { return false }
-        return answered.count + (clients == nil ? 0 : 1) + hang.count >= gpus + (withClients ? 1 : 0)
+        guard let inventory else { return false }
+        return inventory.gpus.allSatisfy { answered[$0.key] != nil || hang.contains($0.key) }
+            && (!inventory.withClients || clients != nil || hang.contains(DriverMessage.clientsKey))
     }
 
     var isComplete: Bool { whyNot != nil || isSettled && hang.isEmpty }
 
     var answer: DriverAnswer {
         let why = whyNot ?? silence
-        guard let gpus else {
+        guard let inventory else {
+            let devices = known?.gpus.map { $0.unread.unreadable(why: why) } ?? []
             return DriverAnswer(
-                devices: known.map { $0.unreadable(why: why) }, clients: known.isEmpty ? nil : .unknown(why),
-                error: why,
-                isAbsent: isAbsent)
+                devices: devices, clients: known?.withClients == true ? .unknown(why) : nil, error: why,
+                isAbsent: isAbsent, hasInventory: known != nil)
         }
-        let devices = (0..<gpus).flatMap { gpu in
-            answered[gpu]
-                ?? [
-                    known.indices.contains(gpu)
-                        ? known[gpu].unreadable(why: why) : .unreadable(index: String(gpu), why: why)
-                ]
-        }
-        let clients = withClients ? clients ?? .unknown(why) : nil
+        let devices = inventory.gpus.flatMap { answered[$0.key] ?? [$0.unread.unreadable(why: why)] }
+        let clients = inventory.withClients ? clients ?? .unknown(why) : nil
         // What befell them all is told once.
-        let answering = answered.sorted { $0.key < $1.key }.flatMap(\.value)
+        let answering = inventory.gpus.compactMap { answered[$0.key] }.flatMap(\.self)
         var troubles = whyNot.map { [$0] + answering.compactMap(\.trouble) } ?? devices.compactMap(\.trouble)
         if whyNot == nil, let why = clients?.reason { troubles.append("the open files of processes: \(why)") }
         return DriverAnswer(
             devices: devices, versions: versions, clients: clients,
-            error: troubles.isEmpty ? nil : troubles.joined(separator: "; "))
+            error: troubles.isEmpty ? nil : troubles.joined(separator: "; "), hasInventory: true)
     }
 }
 

@@ -1,0 +1,169 @@
+/// The containers that a cgroup path names, after its claims were judged.
+struct BelievedContainers: Sendable, Equatable {
+    /// Outermost first; empty if the host holds what is there.
+    var containers: [CgroupContainer] = []
+    /// None of the claims is undecided.
+    var isVerified = true
+
+    var innermost: CgroupContainer? { containers.last }
+    /// Ids of the containers around the innermost one, outermost first.
+    var parents: [String] { containers.dropLast().map(\.id) }
+}
+
+/// Judges which containers a cgroup path names truly.
+///
+/// A cgroup's name is a claim only. Below `user@N.service` user N makes folders, and inside a container the container's
+/// root can; both can name one like somebody else's container. Everywhere else only the machine's root makes them.
+///
+/// | a claim in such a place | is |
+/// |---|---|
+/// | an engine knows its id and that of a container around it | false |
+/// | its id also has a place that cannot be claimed | false |
+/// | only engines that others than N run know its id, below `user@N.service` | false |
+/// | only engines that N runs know its id, and no container is around it | true |
+/// | engines know its id, and none of that holds | undecided |
+/// | no engine knows its id, and one did not answer, or others claim it elsewhere | undecided |
+/// | no engine knows its id | true: Docker in Docker, engines that are not asked |
+struct ClaimedContainers {
+    private let view: ProcessView
+    private let engines: [Engine]
+    /// An engine that should have answered did not: it may know an id that the others do not.
+    private let isEngineMissing: Bool
+    /// Ids in places that nobody but the machine's root can claim.
+    private var fixed: Set<Substring> = []
+    /// Ids below the user manager of the one user whose engine knows them.
+    private var confirmed: Set<Substring> = []
+    /// Where else each id is claimed.
+    private var origins: [Substring: Set<Origin>] = [:]
+
+    private struct Engine {
+        var ids: Set<Substring>
+        var names: Set<String>
+        /// nil if it is not known.
+        var owner: UInt32?
+
+        init(_ engine: ObservedEngine, _ view: ProcessView) {
+            ids = Set(engine.containers.map { ClaimedContainers.key($0.id) })
+            names = Set(engine.containers.compactMap(\.name))
+            // The uid is one of our user namespace, and the path has that of the machine.
+            owner = view.inUserNamespace == true ? nil : engine.owner
+        }
+    }
+
+    private struct Origin: Hashable {
+        var userManager: UInt32?
+        var around: [Substring]
+    }
+
+    private enum Verdict { case believed, isFalse, undecided }
+
+    /// - Parameter memberships: of all processes that were observed.
+    init(_ observation: Observation, of memberships: some Sequence<CgroupMembership>) {
+        view = observation.view
+        isEngineMissing = observation.sources.contains { $0.isEngine && !$0.ok && $0.isAbsent != true }
+        let all = Array(memberships) + observation.chargedMemberships.map(\.membership)
+        guard all.contains(where: Self.isClaim(in: view)) else {
+            engines = []
+            return
+        }
+        engines = observation.engines.map { [view] in Engine($0, view) }
+        for membership in all {
+            for (place, container) in membership.containers.enumerated() {
+                let key = Self.key(container.id)
+                let origin = origin(place, of: membership)
+                if origin.userManager == nil, origin.around.isEmpty {
+                    if !isInOwnContainer(membership) { fixed.insert(key) }
+                } else {
+                    origins[key, default: []].insert(origin)
+                }
+            }
+        }
+        for (key, origins) in origins where origins.contains(where: { isConfirmed(key, $0) }) { confirmed.insert(key) }
+    }
+
+    func believed(_ membership: CgroupMembership) -> BelievedContainers {
+        guard Self.isClaim(in: view)(membership) else { return BelievedContainers(containers: membership.containers) }
+        var result = BelievedContainers()
+        for (place, container) in membership.containers.enumerated() {
+            let verdict = verdict(on: place, of: membership)
+            if verdict == .isFalse { continue }
+            result.containers.append(container)
+            if verdict == .undecided { result.isVerified = false }
+        }
+        return result
+    }
+
+    private func verdict(on place: Int, of membership: CgroupMembership) -> Verdict {
+        let container = membership.containers[place]
+        let key = Self.key(container.id)
+        let origin = origin(place, of: membership)
+        let isInOwn = isInOwnContainer(membership)
+        guard origin.userManager != nil || !origin.around.isEmpty || isInOwn else { return .believed }
+        let knowing = engines.filter { $0.ids.contains(key) }
+        let around = origin.around + (isInOwn ? view.ownContainer.map { [Self.key($0)] } ?? [] : [])
+        if knowing.contains(where: { engine in around.contains(where: engine.ids.contains) }) { return .isFalse }
+        if fixed.contains(key) { return .isFalse }
+        // What our own container shows as its root is the machine to those who are in it.
+        if isInOwn, origin.around.isEmpty { return .believed }
+        if isConfirmed(key, origin) { return .believed }
+        if confirmed.contains(key) { return .isFalse }
+        if !knowing.isEmpty {
+            let isOthers = knowing.allSatisfy { $0.owner != nil && $0.owner != origin.userManager }
+            return origin.userManager != nil && isOthers ? .isFalse : .undecided
+        }
+        let isAmbiguous = origins[key, default: []].count > 1 || engines.contains { $0.names.contains(container.id) }
+        return isEngineMissing || isAmbiguous ? .undecided : .believed
+    }
+
+    private func isConfirmed(_ key: Substring, _ origin: Origin) -> Bool {
+        guard let manager = origin.userManager, origin.around.isEmpty, !fixed.contains(key) else { return false }
+        let knowing = engines.filter { $0.ids.contains(key) }
+        return !knowing.isEmpty && knowing.allSatisfy { $0.owner == manager }
+    }
+
+    private func origin(_ place: Int, of membership: CgroupMembership) -> Origin {
+        Origin(
+            userManager: membership.containers[place].userManager,
+            around: membership.containers[..<place].map { Self.key($0.id) })
+    }
+
+    private func isInOwnContainer(_ membership: CgroupMembership) -> Bool {
+        Self.isInOwnContainer(membership, view)
+    }
+
+    /// Seen from inside a cgroup namespace, what is below its root is in the container that we are in.
+    private static func isInOwnContainer(_ membership: CgroupMembership, _ view: ProcessView) -> Bool {
+        view.inCgroupNamespace && membership.isBelowRoot
+    }
+
+    /// Whether some container of a path stands in a place where others than the machine's root make folders.
+    private static func isClaim(in view: ProcessView) -> (CgroupMembership) -> Bool {
+        { membership in
+            guard let outermost = membership.containers.first else { return false }
+            return membership.containers.count > 1 || outermost.userManager != nil
+                || isInOwnContainer(membership, view)
+        }
+    }
+
+    /// Ids are compared as people see them: 12 hexadecimal digits tell one container from another, and an id that shares
+    /// them is a claim to be it.
+    private static func key(_ id: String) -> Substring {
+        isHex(id[...], 12...64) ? id.prefix(12) : id[...]
+    }
+}
+
+extension Observation {
+    /// The containers that processes and charges are in, each with a text of /proc/PID/cgroup that names its cgroup: what its
+    /// limits are read from. A false claim is none of them, because the limits of its folder are not the container's.
+    package var containerCgroups: [(container: String, cgroup: String)] {
+        let ofProcesses = processes.compactMap(\.cgroup.value).map { ($0, CgroupMembership(cgroup: $0)) }
+        // As /proc/PID/cgroup has it on the one hierarchy that has this controller.
+        let ofCharges = chargedMemberships.filter { !$0.cgroup.current.isEmpty }.map { cgroup, membership in
+            ("0::\(cgroup.path)\n", membership)
+        }
+        let claimed = ClaimedContainers(self, of: ofProcesses.map(\.1))
+        return (ofProcesses + ofCharges).compactMap { text, membership in
+            claimed.believed(membership).innermost.map { ($0.id, text) }
+        }
+    }
+}

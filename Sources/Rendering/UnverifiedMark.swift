@@ -1,0 +1,27 @@
+import Ledger
+
+/// Behind a container's name if it is undecided whether what it holds is its own.
+enum UnverifiedMark {
+    static let long = "(unverified)"
+    /// In a table that has not enough columns for the long one.
+    static let short = "(?)"
+
+    static func behind(_ name: String, unless verified: Bool) -> String { verified ? name : "\(name) \(long)" }
+
+    /// A cell of a table, cut to its column: the name is cut before the mark.
+    static func cutCell(_ text: String, to width: Int, on page: Page) -> String {
+        guard columns(text) > width, width > short.count + 1, text.hasSuffix(" " + long) else {
+            return cut(text, to: width, on: page)
+        }
+        let name = String(text.dropLast(long.count + 1))
+        return "\(cut(name, to: width - short.count - 1, on: page)) \(short)"
+    }
+}
+
+extension Container {
+    /// Its name with the mark, as every table shows it.
+    var shownName: String { UnverifiedMark.behind(name ?? unknown, unless: verified) }
+
+    /// The same in a sentence, where a container without a name goes by its id.
+    var nameOrID: String { UnverifiedMark.behind(name ?? shortID(id), unless: verified) }
+}

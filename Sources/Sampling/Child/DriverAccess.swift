@@ -1,0 +1,111 @@
+import GPUDrivers
+import HostFS
+import Ledger
+import Synchronization
+
+/// What a child has open of the drivers that it asks. Its calls block.
+protocol DriverAccess: Sendable {
+    /// What there is to be asked this time.
+    func round() throws(NVMLError) -> any DriverRound
+}
+
+protocol DriverRound: Sendable {
+    var versions: DriverVersions { get }
+    var inventory: Inventory { get }
+    /// A GPU of the inventory and its instances, and the seconds that it took to wake if it slept.
+    func observe(_ key: String, withAccounts: Bool) -> (devices: [ObservedDevice], waking: Double?)
+    /// Who has the devices' files open.
+    func clients() -> Reading<ClientList>
+}
+
+final class NVIDIAAccess: DriverAccess {
+    private let question: DriverQuestion
+    private let driver = Mutex<NVMLDriver?>(nil)
+
+    init(_ question: DriverQuestion) { self.question = question }
+
+    func round() throws(NVMLError) -> any DriverRound {
+        let proc = ProcFS(root: question.procfs)
+        if let driver = driver.withLock({ $0 }) { return try Round(driver, proc) }
+        let opened = try NVMLDriver(
+            library: question.library, module: proc.kernelDriverVersion(sysfs: question.sysfs))
+        driver.withLock { $0 = opened }
+        return try Round(opened, proc)
+    }
+
+    /// The library counts GPUs when the session begins (nvml.h, nvmlDeviceGetCount_v2), so the index is the key.
+    private struct Round: DriverRound {
+        let driver: NVMLDriver
+        let proc: ProcFS
+        let inventory: Inventory
+
+        init(_ driver: NVMLDriver, _ proc: ProcFS) throws(NVMLError) {
+            self.driver = driver
+            self.proc = proc
+            inventory = Inventory(
+                gpus: (0..<(try driver.deviceCount())).map { index in
+                    Inventory.GPU(
+                        key: String(index), unread: .unreadable(index: String(index), why: "it was not asked"))
+                })
+        }
+
+        var versions: DriverVersions { DriverVersions(driver: driver.driverVersion, cuda: driver.cudaVersion) }
+        func clients() -> Reading<ClientList> { .known(ClientList(clients: [], unreadable: 0)) }
+
+        func observe(_ key: String, withAccounts: Bool) -> (devices: [ObservedDevice], waking: Double?) {
+            driver.observe(gpu: Int(key) ?? 0, withAccounts: withAccounts, clock: proc.uptime)
+        }
+    }
+}
+
+final class KernelAccess: DriverAccess {
+    private let proc: ProcFS
+    private let sysfs: String
+    private let scan: ClientScanner
+
+    init(_ question: DriverQuestion) {
+        proc = ProcFS(root: question.procfs)
+        sysfs = question.sysfs
+        scan = ClientScanner(proc)
+    }
+
+    func round() -> any DriverRound { Round(driver: DRMDriver(sysfs: sysfs), proc: proc, scan: scan) }
+
+    private struct Round: DriverRound {
+        let driver: DRMDriver
+        let proc: ProcFS
+        let scan: ClientScanner
+
+        var versions: DriverVersions { DriverVersions() }
+
+        var inventory: Inventory {
+            Inventory(
+                gpus: driver.gpus.map { Inventory.GPU(key: $0.key, unread: $0.unread) },
+                withClients: !driver.gpus.isEmpty)
+        }
+
+        func clients() -> Reading<ClientList> { scan.read() }
+
+        func observe(_ key: String, withAccounts: Bool) -> (devices: [ObservedDevice], waking: Double?) {
+            guard let gpu = driver.gpus.first(where: { $0.key == key }) else { return ([], nil) }
+            return (driver.observe(gpu, clock: proc.uptime), nil)
+        }
+    }
+}
+
+/// A scan keeps what it learned for the next one, which never begins before it has ended.
+private final class ClientScanner: Sendable {
+    private let scan: Mutex<ClientScan>
+
+    init(_ proc: ProcFS) { scan = Mutex(ClientScan(proc)) }
+
+    func read() -> Reading<ClientList> {
+        scan.withLock { scan in
+            do throws(FileError) {
+                return .known(try scan.read())
+            } catch {
+                return .unknown(error.description)
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+import GPUDrivers
+import Glibc
+import HostFS
+import Ledger
+import Synchronization
+
+/// Every call that may hang is made on a thread of its own; the main thread does nothing but listen and look after them, so
+/// that the end of the parent ends the child.
+final class DriverServer: Sendable {
+    private let access: any DriverAccess
+    private let reader: HostReader
+    private let watchdog = Watchdog()
+    /// Keys of GPUs that have not answered.
+    private let hanging = Mutex<Set<String>>([])
+    private let writing = Mutex(())
+
+    init(_ question: DriverQuestion) {
+        access =
+            switch question.role {
+            case .nvidia: NVIDIAAccess(question)
+            case .host: KernelAccess(question)
+            }
+        reader = HostReader(procfs: question.procfs, sysfs: question.sysfs, watchdog)
+    }
+
+    func serve() -> Never {
+        while true {
+            var waiting = pollfd(fd: OwnChild.channel, events: Int16(POLLIN), revents: 0)
+            if poll(&waiting, 1, watchdog.pause) > 0 {
+                guard let request = ChildRequest(payload: DriverChild.frame()) else { _exit(0) }
+                take(request)
+            }
+            watchdog.look()
+        }
+    }
+
+    private func take(_ request: ChildRequest) {
+        switch request {
+        case .sample(let sample, let withAccounts):
+            let job = Job(1, until: nil) { [self] _ in answer(sample, withAccounts: withAccounts) }
+            let code = watchdog.start(job)
+            if code != 0 { send(.failed(sample: sample, why: noThread(code), isAbsent: false)) }
+        case .question(let number, let question, let deadline):
+            let code = startThread { [self] in
+                reader.answer(question, until: deadline) { [self] in send(.answer(number, $0)) }
+            }
+            if code != 0 { send(.answer(number, .failed(noThread(code)))) }
+        }
+    }
+
+    private func answer(_ sample: UInt32, withAccounts: Bool) {
+        do throws(NVMLError) {
+            let round = try access.round()
+            let inventory = round.inventory
+            let hang = hanging.withLock { $0 }
+            send(.opened(sample: sample, round.versions, inventory, hang: hang.sorted()))
+            // The clients first: they take longest.
+            let keys = (inventory.withClients ? [DriverMessage.clientsKey] : []) + inventory.gpus.map(\.key)
+            let asked = keys.filter { !hang.contains($0) }
+            guard !asked.isEmpty else { return }
+            let job = Job(asked.count, until: nil) { [self] number in
+                let key = asked[number]
+                hanging.withLock { _ = $0.insert(key) }
+                let message = message(on: key, of: round, sample, withAccounts)
+                hanging.withLock { _ = $0.remove(key) }
+                send(message)
+            }
+            watchdog.run(job)
+        } catch {
+            send(.failed(sample: sample, why: error.description, isAbsent: error.isAbsence))
+            // A driver that is loaded anew has forgotten our session, and the library counts sessions (nvml.h, nvmlInit_v2):
+            // the next one begins in a new process.
+            _exit(0)
+        }
+    }
+
+    private func message(
+        on key: String, of round: any DriverRound, _ sample: UInt32, _ withAccounts: Bool
+    ) -> DriverMessage {
+        if key == DriverMessage.clientsKey { return .clients(sample: sample, round.clients()) }
+        let (devices, waking) = round.observe(key, withAccounts: withAccounts)
+        return .gpu(sample: sample, key, devices, waking: waking)
+    }
+
+    private func send(_ message: DriverMessage) {
+        let frame = message.frame
+        writing.withLock { _ in
+            var rest = frame[...]
+            while !rest.isEmpty {
+                let count = rest.withUnsafeBytes { write(OwnChild.channel, $0.baseAddress, $0.count) }
+                if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { _exit(0) }
+            }
+        }
+    }
+}

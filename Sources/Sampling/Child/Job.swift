@@ -1,0 +1,165 @@
+import Glibc
+import Synchronization
+
+/// Starts a thread for calls that may never return.
+///
+/// - Returns: 0, or the error number: EAGAIN if the user or the cgroup may have no more processes.
+package func startThread(_ body: @escaping @Sendable () -> Void) -> Int32 {
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    defer { pthread_attr_destroy(&attributes) }
+    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    let box = Unmanaged.passRetained(ThreadBody(body))
+    var thread = pthread_t()
+    let code = pthread_create(
+        &thread, &attributes,
+        { argument in
+            Unmanaged<ThreadBody>.fromOpaque(argument!).takeRetainedValue().body()
+            return nil
+        }, box.toOpaque())
+    if code != 0 { box.release() }
+    return code
+}
+
+private final class ThreadBody: Sendable {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+}
+
+/// Why there is no thread, and what to do.
+package func noThread(_ code: Int32) -> String {
+    let hint = code == EAGAIN ? "; raise the limit of processes (ulimit -u, or pids.max of the cgroup)" : ""
+    return "cannot start a thread: \(String(cString: strerror(code)))\(hint)"
+}
+
+/// Calls that may never return, made one after another. If one takes long, another thread goes on with those that are left.
+final class Job: Sendable {
+    private struct State {
+        var waiting: ArraySlice<Int>
+        var running: Set<Int> = []
+        /// When the last call began, in seconds of the monotonic clock.
+        var lastBegun = monotonicSeconds()
+        var isFinished = false
+    }
+
+    private let state: Mutex<State>
+    /// In seconds of the monotonic clock; nil for none.
+    private let deadline: Double?
+    private let work: @Sendable (Int) -> Void
+    private let finish: @Sendable (Left) -> Void
+
+    /// Calls that have not returned when the deadline passes.
+    struct Left: Sendable {
+        /// Those that hang.
+        var running: Set<Int> = []
+        /// Those that were not begun.
+        var waiting: Set<Int> = []
+    }
+
+    /// Seconds after which another thread goes on.
+    private static let patience = 0.05
+
+    /// - Parameters:
+    ///   - work: a call, by its number.
+    ///   - finish: called once: when all are done, on the thread that did the last one, or at the deadline.
+    init(
+        _ count: Int, until deadline: Double?, work: @escaping @Sendable (Int) -> Void,
+        finish: @escaping @Sendable (Left) -> Void = { _ in }
+    ) {
+        state = Mutex(State(waiting: (0..<count).map(\.self)[...]))
+        self.deadline = deadline
+        self.work = work
+        self.finish = finish
+    }
+
+    func run() {
+        if isEmpty { finish(Left()) }
+        while let number = begin() {
+            work(number)
+            if end(number) { finish(Left()) }
+        }
+    }
+
+    /// Whether there was nothing to do from the beginning.
+    private var isEmpty: Bool {
+        state.withLock { state in
+            guard !state.isFinished, state.waiting.isEmpty, state.running.isEmpty else { return false }
+            state.isFinished = true
+            return true
+        }
+    }
+
+    private func begin() -> Int? {
+        state.withLock { state in
+            guard !state.isFinished, let number = state.waiting.popFirst() else { return nil }
+            state.running.insert(number)
+            state.lastBegun = monotonicSeconds()
+            return number
+        }
+    }
+
+    /// - Returns: whether it was the last one.
+    private func end(_ number: Int) -> Bool {
+        state.withLock { state in
+            state.running.remove(number)
+            guard !state.isFinished, state.waiting.isEmpty, state.running.isEmpty else { return false }
+            state.isFinished = true
+            return true
+        }
+    }
+
+    enum Look { case done, goesOn, needsThread, isLate(Left) }
+
+    func look(at now: Double) -> Look {
+        state.withLock { state in
+            if state.isFinished { return .done }
+            if state.waiting.isEmpty && state.running.isEmpty { return .goesOn }
+            if let deadline, now >= deadline {
+                state.isFinished = true
+                return .isLate(Left(running: state.running, waiting: Set(state.waiting)))
+            }
+            let isStuck = !state.waiting.isEmpty && now - state.lastBegun >= Self.patience
+            if isStuck { state.lastBegun = now }
+            return isStuck ? .needsThread : .goesOn
+        }
+    }
+
+    func tellLate(_ left: Left) { finish(left) }
+}
+
+/// Looks after jobs. The main thread of a child asks it to look while there are any.
+final class Watchdog: Sendable {
+    private let jobs = Mutex<[Job]>([])
+
+    /// Milliseconds from look to look; -1 while there is nothing to look after.
+    var pause: Int32 { jobs.withLock { $0.isEmpty ? -1 : 20 } }
+
+    /// - Returns: 0, or the error number if no thread could be started.
+    func start(_ job: Job) -> Int32 {
+        jobs.withLock { $0.append(job) }
+        let code = startThread { job.run() }
+        if code != 0 { jobs.withLock { jobs in jobs.removeAll { $0 === job } } }
+        return code
+    }
+
+    /// The same on the calling thread, which goes on when the job is done.
+    func run(_ job: Job) {
+        jobs.withLock { $0.append(job) }
+        job.run()
+    }
+
+    func look() {
+        let now = monotonicSeconds()
+        for job in jobs.withLock({ $0 }) {
+            switch job.look(at: now) {
+            case .goesOn: break
+            case .done: jobs.withLock { jobs in jobs.removeAll { $0 === job } }
+            case .needsThread: _ = startThread { job.run() }
+            case .isLate(let left):
+                jobs.withLock { jobs in jobs.removeAll { $0 === job } }
+                // It sends an answer, and who listens must not wait for whoever reads that.
+                if startThread({ job.tellLate(left) }) != 0 { job.tellLate(left) }
+            }
+        }
+    }
+}

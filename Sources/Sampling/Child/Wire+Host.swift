@@ -1,0 +1,311 @@
+import ContainerRuntimes
+import HostFS
+import Ledger
+
+// Questions about the host's files and their answers, field by field: a new field is added at both places.
+
+extension WireWriter {
+    mutating func question(_ question: HostQuestion) {
+        switch question {
+        case .surroundings: number(UInt8(0))
+        case .deviceMemory: number(UInt8(1))
+        case .processes(let pids, let sample, let forgets):
+            number(UInt8(2))
+            list(pids) { $0.number($1) }
+            number(sample)
+            flag(forgets)
+        case .insidePIDs(let pids):
+            number(UInt8(3))
+            list(pids) { $0.number($1) }
+        case .ancestors(let pids, let last):
+            number(UInt8(4))
+            list(pids) { $0.number($1) }
+            number(last)
+        case .commandLines(let keys):
+            number(UInt8(5))
+            list(keys) { writer, key in
+                writer.number(key.pid)
+                writer.number(key.startTick)
+            }
+        case .whereabouts(let minors):
+            number(UInt8(6))
+            list(minors) { $0.number($1) }
+        case .dockerContext(let environment):
+            number(UInt8(7))
+            list(environment.sorted { $0.key < $1.key }) { writer, variable in
+                writer.text(variable.key)
+                writer.text(variable.value)
+            }
+        }
+    }
+
+    mutating func answer(_ answer: HostAnswer) {
+        switch answer {
+        case .failed(let why):
+            number(UInt8(0))
+            text(why)
+        case .surroundings(let view, let memory):
+            number(UInt8(1))
+            reading(view) { $0.view($1) }
+            optional(memory) { writer, memory in
+                writer.number(memory.total)
+                writer.number(memory.available)
+            }
+        case .deviceMemory(let charges, let limits):
+            number(UInt8(2))
+            optional(charges.cgroups) { writer, cgroups in writer.list(cgroups) { $0.charged($1) } }
+            optional(charges.trouble) { $0.text($1) }
+            self.limits(limits)
+        case .processes(let processes, let limits):
+            number(UInt8(3))
+            list(processes) { $0.process($1) }
+            self.limits(limits)
+        case .ancestors(let chains):
+            number(UInt8(4))
+            list(chains.sorted { $0.key < $1.key }) { writer, chain in
+                writer.number(chain.key)
+                writer.list(chain.value) { $0.number($1) }
+            }
+        case .commandLines(let lines):
+            number(UInt8(5))
+            list(lines.sorted { $0.key < $1.key }) { writer, line in
+                writer.number(line.key)
+                writer.text(line.value)
+            }
+        case .whereabouts(let place):
+            number(UInt8(6))
+            whereabouts(place)
+        case .dockerContext(let context):
+            number(UInt8(7))
+            self.context(context)
+        }
+    }
+
+    private mutating func context(_ context: DockerContext) {
+        switch context {
+        case .usual: number(UInt8(0))
+        case .endpoint(let url):
+            number(UInt8(1))
+            text(url)
+        case .missing(let name, let folder):
+            number(UInt8(2))
+            text(name)
+            text(folder)
+        }
+    }
+
+    private mutating func view(_ view: ProcessView) {
+        for isTrue in [view.inInitialNamespace, view.inUserNamespace] { optional(isTrue) { $0.flag($1) } }
+        for isTrue in [view.procIsOwn, view.hidesProcesses, view.inCgroupNamespace] { flag(isTrue) }
+        optional(view.ownContainer) { $0.text($1) }
+        number(view.ticksPerSecond)
+        optional(view.bootTime) { $0.number($1) }
+        optional(view.isWSL) { $0.flag($1) }
+        optional(view.kernel) { $0.text($1) }
+    }
+
+    private mutating func amounts(_ amounts: [String: UInt64]) {
+        list(amounts.sorted { $0.key < $1.key }) { writer, amount in
+            writer.text(amount.key)
+            writer.number(amount.value)
+        }
+    }
+
+    private mutating func charged(_ cgroup: ChargedCgroup) {
+        text(cgroup.path)
+        amounts(cgroup.current)
+        amounts(cgroup.limits)
+        optional(cgroup.capacity) { $0.amounts($1) }
+    }
+
+    private mutating func limits(_ limits: [RAMLimitReading]) {
+        list(limits) { writer, limit in
+            writer.text(limit.container)
+            writer.text(limit.cgroup)
+            writer.reading(limit.limit) { writer, bytes in writer.optional(bytes) { $0.number($1) } }
+        }
+    }
+
+    private mutating func process(_ process: ObservedProcess) {
+        number(process.pid)
+        number(process.startTick)
+        flag(process.isDead)
+        reading(process.cgroup) { $0.text($1) }
+        list(process.namespacePIDs) { $0.number($1) }
+        text(process.name)
+        optional(process.user) { $0.text($1) }
+    }
+
+    private mutating func whereabouts(_ place: Whereabouts) {
+        text(place.kind.rawValue)
+        for field in [place.id, place.engine, place.cgroup] { optional(field) { $0.text($1) } }
+        list(place.variables) { writer, variable in
+            writer.text(variable.name)
+            writer.text(variable.value)
+        }
+        list(place.deviceNodes) { $0.text($1) }
+        list(place.renderNodes.sorted { $0.key < $1.key }) { writer, node in
+            writer.number(node.key)
+            writer.reading(node.value) { $0.text($1) }
+        }
+        reading(place.computeNode) { $0.text($1) }
+        reading(place.ramLimit) { writer, bytes in writer.optional(bytes) { $0.number($1) } }
+        reading(place.cpuLimit) { writer, cpus in writer.optional(cpus) { $0.number($1.bitPattern) } }
+    }
+}
+
+extension WireReader {
+    mutating func question() throws(WireError) -> HostQuestion {
+        switch try number() as UInt8 {
+        case 0: return .surroundings
+        case 1: return .deviceMemory
+        case 2: return .processes(try numbers(), sample: try number(), forgets: try flag())
+        case 3: return .insidePIDs(try numbers())
+        case 4: return .ancestors(try numbers(), upTo: try number())
+        case 5:
+            return .commandLines(
+                try list { reader throws(WireError) in
+                    HostQuestion.ProcessKey(pid: try reader.number(), startTick: try reader.number())
+                })
+        case 6: return .whereabouts(minors: try numbers())
+        case 7:
+            return .dockerContext(
+                try table { reader throws(WireError) in
+                    try reader.text()
+                } value: { reader throws(WireError) in
+                    try reader.text()
+                })
+        default: throw WireError()
+        }
+    }
+
+    mutating func answer() throws(WireError) -> HostAnswer {
+        switch try number() as UInt8 {
+        case 0: return .failed(try text())
+        case 1:
+            return .surroundings(
+                try reading { reader throws(WireError) in try reader.view() },
+                try optional { reader throws(WireError) in
+                    HostMemory(total: try reader.number(), available: try reader.number())
+                })
+        case 2:
+            let charges = DeviceMemoryCharges(
+                cgroups: try optional { reader throws(WireError) in
+                    try reader.list { reader throws(WireError) in try reader.charged() }
+                }, trouble: try optionalText())
+            return .deviceMemory(charges, try limits())
+        case 3:
+            return .processes(try list { reader throws(WireError) in try reader.process() }, try limits())
+        case 4:
+            return .ancestors(
+                try table { reader throws(WireError) in
+                    try reader.number()
+                } value: { reader throws(WireError) in
+                    try reader.numbers()
+                })
+        case 5:
+            return .commandLines(
+                try table { reader throws(WireError) in
+                    try reader.number()
+                } value: { reader throws(WireError) in
+                    try reader.text()
+                })
+        case 6: return .whereabouts(try whereabouts())
+        case 7: return .dockerContext(try context())
+        default: throw WireError()
+        }
+    }
+
+    private mutating func numbers() throws(WireError) -> [UInt32] {
+        try list { reader throws(WireError) in try reader.number() }
+    }
+
+    private mutating func optionalText() throws(WireError) -> String? {
+        try optional { reader throws(WireError) in try reader.text() }
+    }
+
+    /// The first of several values for one key counts.
+    private mutating func table<Key: Hashable, Value>(
+        _ key: (inout WireReader) throws(WireError) -> Key, value: (inout WireReader) throws(WireError) -> Value
+    ) throws(WireError) -> [Key: Value] {
+        let pairs = try list { reader throws(WireError) in (try key(&reader), try value(&reader)) }
+        return Dictionary(pairs, uniquingKeysWith: { first, _ in first })
+    }
+
+    private mutating func amounts() throws(WireError) -> [String: UInt64] {
+        try table { reader throws(WireError) in
+            try reader.text()
+        } value: { reader throws(WireError) in
+            try reader.number()
+        }
+    }
+
+    private mutating func context() throws(WireError) -> DockerContext {
+        switch try number() as UInt8 {
+        case 0: return .usual
+        case 1: return .endpoint(try text())
+        case 2: return .missing(name: try text(), folder: try text())
+        default: throw WireError()
+        }
+    }
+
+    private mutating func view() throws(WireError) -> ProcessView {
+        let inInitialNamespace = try optional { reader throws(WireError) in try reader.flag() }
+        let inUserNamespace = try optional { reader throws(WireError) in try reader.flag() }
+        return ProcessView(
+            inInitialNamespace: inInitialNamespace, procIsOwn: try flag(), hidesProcesses: try flag(),
+            inCgroupNamespace: try flag(), inUserNamespace: inUserNamespace, ownContainer: try optionalText(),
+            ticksPerSecond: try number(),
+            bootTime: try optional { reader throws(WireError) in try reader.number() },
+            isWSL: try optional { reader throws(WireError) in try reader.flag() }, kernel: try optionalText())
+    }
+
+    private mutating func charged() throws(WireError) -> ChargedCgroup {
+        ChargedCgroup(
+            path: try text(), current: try amounts(), limits: try amounts(),
+            capacity: try optional { reader throws(WireError) in try reader.amounts() })
+    }
+
+    private mutating func limits() throws(WireError) -> [RAMLimitReading] {
+        try list { reader throws(WireError) in
+            RAMLimitReading(
+                container: try reader.text(), cgroup: try reader.text(), limit: try reader.limit())
+        }
+    }
+
+    private mutating func limit() throws(WireError) -> Reading<UInt64?> {
+        try reading { reader throws(WireError) in
+            try reader.optional { reader throws(WireError) in try reader.number() }
+        }
+    }
+
+    private mutating func process() throws(WireError) -> ObservedProcess {
+        ObservedProcess(
+            pid: try number(), startTick: try number(), isDead: try flag(),
+            cgroup: try reading { reader throws(WireError) in try reader.text() }, namespacePIDs: try numbers(),
+            name: try text(), user: try optionalText())
+    }
+
+    private mutating func whereabouts() throws(WireError) -> Whereabouts {
+        guard let kind = Whereabouts.Kind(rawValue: try text()) else { throw WireError() }
+        let (id, engine, cgroup) = (try optionalText(), try optionalText(), try optionalText())
+        var place = Whereabouts(
+            kind: kind, id: id, engine: engine,
+            variables: try list { reader throws(WireError) in
+                Whereabouts.Variable(name: try reader.text(), value: try reader.text())
+            },
+            deviceNodes: try list { reader throws(WireError) in try reader.text() }, libraries: [],
+            renderNodes: try table { reader throws(WireError) in
+                try reader.number()
+            } value: {
+                reader throws(WireError) in
+                try reader.reading { reader throws(WireError) in try reader.text() }
+            },
+            computeNode: try reading { reader throws(WireError) in try reader.text() }, ramLimit: try limit(),
+            cpuLimit: try reading { reader throws(WireError) in
+                try reader.optional { reader throws(WireError) in Double(bitPattern: try reader.number()) }
+            })
+        place.cgroup = cgroup
+        return place
+    }
+}

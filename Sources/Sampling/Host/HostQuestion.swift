@@ -1,0 +1,50 @@
+import ContainerRuntimes
+import HostFS
+import Ledger
+
+/// What the child that reads the host's files is asked, beside the GPUs that kernel drivers run.
+enum HostQuestion: Sendable, Equatable {
+    /// What can be seen of processes from here, and the host's memory.
+    case surroundings
+    /// What the dmem controller has charged.
+    case deviceMemory
+    /// Processes by PID. `sample` counts those of this child; `forgets`: what was in no earlier one need not be remembered.
+    case processes([UInt32], sample: UInt32, forgets: Bool)
+    /// Every process that has one of these PIDs in a namespace of its own.
+    case insidePIDs([UInt32])
+    /// The parents of each process, as far up as this one.
+    case ancestors([UInt32], upTo: UInt32)
+    case commandLines([ProcessKey])
+    /// Where this program runs; the device files with these minor numbers are opened.
+    case whereabouts(minors: [UInt32])
+    /// The current context of the Docker client with these variables.
+    case dockerContext([String: String])
+
+    struct ProcessKey: Sendable, Equatable {
+        var pid: UInt32
+        var startTick: Int64
+    }
+}
+
+enum HostAnswer: Sendable, Equatable {
+    /// The view, or why there is none.
+    case surroundings(Reading<ProcessView>, HostMemory?)
+    case deviceMemory(DeviceMemoryCharges, [RAMLimitReading])
+    /// Those that are there; one that did not answer says so in its place.
+    case processes([ObservedProcess], [RAMLimitReading])
+    case ancestors([UInt32: [UInt32]])
+    case commandLines([UInt32: String])
+    case whereabouts(Whereabouts)
+    case dockerContext(DockerContext)
+    /// Why there is no answer.
+    case failed(String)
+}
+
+/// A container's RAM limit as a cgroup told it.
+struct RAMLimitReading: Sendable, Equatable {
+    var container: String
+    /// As /proc/PID/cgroup has it: which of several claims to a container it was read for.
+    var cgroup: String
+    /// Bytes; a value of nil is "no limit".
+    var limit: Reading<UInt64?>
+}

@@ -1,0 +1,203 @@
+import Glibc
+import HostFS
+
+/// O_PATH of fcntl.h, which Swift does not import: a file is looked at and not opened for reading or writing.
+private let openPath: Int32 = 0o1000_0000
+
+/// An open folder, for the calls that take a name relative to it. Nobody can put another folder in its place.
+final class OutputFolder {
+    let fd: Int32
+    let status: stat
+
+    /// - Parameter follows: whether a symbolic link is followed.
+    init(_ name: String, in parent: Int32 = AT_FDCWD, follows: Bool = true) throws(SystemError) {
+        // It also opens a folder that may be entered but not listed.
+        let flags = openPath | O_DIRECTORY | O_CLOEXEC | (follows ? 0 : O_NOFOLLOW)
+        fd = openat(parent, name, flags)
+        guard fd >= 0 else { throw SystemError() }
+        var status = stat()
+        fstat(fd, &status)
+        self.status = status
+    }
+
+    deinit { close(fd) }
+
+    /// Any user may create a name here.
+    var isOpenToAll: Bool { status.st_mode & S_IWOTH != 0 }
+    var isProcFS: Bool { status.st_dev == SystemPath.procFSDevice }
+    /// Any user may create a name here, and only the owner of a file may remove it (the sticky bit).
+    var isLikeTmp: Bool { isOpenToAll && status.st_mode & S_ISVTX != 0 }
+}
+
+struct SystemError: Error {
+    var code: Int32
+
+    /// - Parameter code: by default that of the call before.
+    init(_ code: Int32 = errno) { self.code = code }
+}
+
+/// Where an output goes: an open folder and a name in it.
+struct OutputPlace {
+    /// What the user typed, for messages.
+    let path: String
+    let folder: OutputFolder
+    let name: String
+    /// What has the name now; nil if nothing has.
+    let existing: stat?
+    /// The file whose mode and owner a new one takes over. In a folder such as /tmp another user may have given the name to a
+    /// file of ours that all may read, and a recording would become readable to all.
+    var predecessor: stat? { existing.flatMap { folder.isLikeTmp && $0.st_nlink > 1 ? nil : $0 } }
+    /// The name is a link of procfs, which only the kernel can follow.
+    var isMagicLink = false
+}
+
+enum OutputTarget {
+    /// A descriptor that this program was started with, such as that of /dev/stdout.
+    case descriptor(Int32)
+    /// A pipe or a character device.
+    case special(OutputPlace)
+    /// A regular file, or none yet.
+    case regular(OutputPlace)
+
+    /// Walks along a path, one component at a time, and looks at every symbolic link before it follows the link.
+    ///
+    /// A link that is the last component must be ours or root's. A link to a folder on the way may be anybody's, as people
+    /// link folders in their homes; but where any user may create names, it must be ours, root's, or the folder owner's, as
+    /// the kernel demands with fs.protected_symlinks. In such a folder a link of root's must have one name only: another user
+    /// may have given a second name to a link that root has elsewhere.
+    init(_ path: String) throws(OutputFileError) {
+        self = try PathWalk(path: path).target()
+    }
+}
+
+private struct PathWalk {
+    /// As many as the kernel follows (path_resolution(7)).
+    private static let mostLinks = 40
+
+    let path: String
+
+    func target() throws(OutputFileError) -> OutputTarget {
+        guard !path.isEmpty else { throw .failed(path: path, code: ENOENT) }
+        if let descriptor = SystemPath.ownDescriptor(named: path) { return .descriptor(descriptor) }
+        var rest = Self.components(of: path)
+        var folder = try start(of: path)
+        var links = 0
+        while let name = rest.popFirst() {
+            let isLast = rest.isEmpty
+            if !isLast, let next = try subfolder(name, of: folder) {
+                folder = next
+                continue
+            }
+            guard let entry = try look(at: name, in: folder) else {
+                guard isLast else { throw .failed(path: path, code: ENOENT) }
+                return .regular(OutputPlace(path: path, folder: folder, name: name, existing: nil))
+            }
+            guard let text = entry.link else {
+                guard isLast else { throw .failed(path: path, code: ENOTDIR) }
+                return try target(OutputPlace(path: path, folder: folder, name: name, existing: entry.status))
+            }
+            links += 1
+            guard links <= Self.mostLinks else { throw .failed(path: path, code: ELOOP) }
+            try checkLink(entry.status, in: folder, isLast: isLast, named: isLast && links == 1 ? nil : name)
+            if isLast, folder.isProcFS { return try magicTarget(name, in: folder) }
+            if isLast, let descriptor = SystemPath.ownDescriptor(named: text) { return .descriptor(descriptor) }
+            rest = Self.components(of: text) + rest
+            if text.hasPrefix("/") { folder = try start(of: text) }
+        }
+        throw .notWritable(path: path, .folder)
+    }
+
+    /// A slash at the end asks for a folder.
+    private static func components(of path: String) -> ArraySlice<String> {
+        let names = path.split(separator: "/").map(String.init)
+        return (names + (path.hasSuffix("/") && !names.isEmpty ? ["."] : []))[...]
+    }
+
+    private func start(of text: String) throws(OutputFileError) -> OutputFolder {
+        do throws(SystemError) {
+            return try OutputFolder(text.hasPrefix("/") ? "/" : ".")
+        } catch {
+            throw .failed(path: path, code: error.code)
+        }
+    }
+
+    /// The folder of that name; nil if it is a link or no folder.
+    private func subfolder(_ name: String, of folder: OutputFolder) throws(OutputFileError) -> OutputFolder? {
+        do throws(SystemError) {
+            return try OutputFolder(name, in: folder.fd, follows: folder.isProcFS)
+        } catch {
+            guard [ENOTDIR, ELOOP].contains(error.code) else { throw .failed(path: path, code: error.code) }
+            return nil
+        }
+    }
+
+    /// - Returns: nil if there is no such name. The status and the text of a link are of the same link: one open file gives
+    ///   both.
+    private func look(
+        at name: String, in folder: OutputFolder
+    ) throws(OutputFileError) -> (status: stat, link: String?)? {
+        let fd = openat(folder.fd, name, openPath | O_NOFOLLOW | O_CLOEXEC)
+        guard fd >= 0 else {
+            guard errno == ENOENT else { throw .failed(path: path, code: errno) }
+            return nil
+        }
+        defer { close(fd) }
+        var status = stat()
+        guard fstat(fd, &status) == 0 else { throw .failed(path: path, code: errno) }
+        guard status.st_mode & S_IFMT == S_IFLNK else { return (status, nil) }
+        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+        let count = buffer.withUnsafeMutableBytes { bytes in
+            bytes.withMemoryRebound(to: CChar.self) { readlinkat(fd, "", $0.baseAddress!, $0.count) }
+        }
+        guard count > 0 else { throw .failed(path: path, code: errno) }
+        guard let text = String(validating: buffer[..<count], as: UTF8.self) else {
+            throw .failed(path: path, code: EILSEQ)
+        }
+        return (status, text)
+    }
+
+    private func checkLink(
+        _ link: stat, in folder: OutputFolder, isLast: Bool, named name: String?
+    ) throws(OutputFileError) {
+        var isTrusted = [geteuid(), 0].contains(link.st_uid)
+        if !isLast { isTrusted = isTrusted || !folder.isOpenToAll || link.st_uid == folder.status.st_uid }
+        guard isTrusted else { throw .foreignLink(path: path, link: name, owner: link.st_uid) }
+        if folder.isOpenToAll, link.st_nlink > 1 { throw .sharedLink(path: path) }
+    }
+
+    private func target(_ place: OutputPlace) throws(OutputFileError) -> OutputTarget {
+        switch place.existing.map({ $0.st_mode & S_IFMT }) {
+        case S_IFREG:
+            try checkOwner(of: place)
+            return .regular(place)
+        case S_IFIFO:
+            try checkOwner(of: place)
+            return .special(place)
+        case S_IFCHR: return .special(place)
+        case S_IFDIR: throw .notWritable(path: path, .folder)
+        case S_IFBLK: throw .notWritable(path: path, .blockDevice)
+        case S_IFSOCK: throw .notWritable(path: path, .socket)
+        default: throw .notWritable(path: path, .other)
+        }
+    }
+
+    /// In a folder such as /tmp anybody may have put a file or a pipe there, and would read what we write. The kernel has the
+    /// same rule in fs.protected_regular and fs.protected_fifos, which many systems leave off.
+    private func checkOwner(of place: OutputPlace) throws(OutputFileError) {
+        guard place.folder.isLikeTmp, let owner = place.existing?.st_uid else { return }
+        guard [geteuid(), place.folder.status.st_uid].contains(owner) else {
+            throw .foreignFile(path: path, owner: owner)
+        }
+    }
+
+    /// What a link of procfs leads to: /proc/PID/fd/1 of another process, as people write to the log of a container. The text
+    /// of such a link may be "pipe:[123]", or a path in another mount namespace, so only the kernel follows it.
+    private func magicTarget(_ name: String, in folder: OutputFolder) throws(OutputFileError) -> OutputTarget {
+        var status = stat()
+        guard fstatat(folder.fd, name, &status, 0) == 0 else { throw .failed(path: path, code: errno) }
+        guard status.st_mode & S_IFMT != S_IFREG else { throw .foreignDescriptor(path: path) }
+        var place = OutputPlace(path: path, folder: folder, name: name, existing: status)
+        place.isMagicLink = true
+        return try target(place)
+    }
+}

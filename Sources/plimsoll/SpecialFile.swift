@@ -1,0 +1,78 @@
+import Glibc
+import Sampling
+
+/// A pipe or a character device, which takes data only while somebody reads from it: it is written under a deadline.
+struct SpecialFile {
+    let place: OutputPlace
+    /// How long opening and writing may take together.
+    let seconds: Double
+
+    private var isPipe: Bool { place.existing.map { $0.st_mode & S_IFMT } == S_IFIFO }
+
+    /// A pipe is not opened here: its reader would take the close for the end.
+    func check() throws(OutputFileError) {
+        guard faccessat(place.folder.fd, place.name, W_OK, AT_EACCESS) == 0 else {
+            throw .failed(path: place.path, code: errno)
+        }
+    }
+
+    /// Opens it once, and writes all of it.
+    func write(_ bytes: [UInt8]) throws(OutputFileError) {
+        let deadline = monotonicSeconds() + seconds
+        let fd = try open(until: deadline)
+        defer { close(fd) }
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(fd, $0.baseAddress, $0.count) }
+            if count >= 0 {
+                rest = rest.dropFirst(count)
+            } else if errno == EAGAIN {
+                try waitForSpace(fd, until: deadline)
+            } else if errno != EINTR {
+                throw .failed(path: place.path, code: errno)
+            }
+        }
+    }
+
+    private func open(until deadline: Double) throws(OutputFileError) -> Int32 {
+        let flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (place.isMagicLink ? 0 : O_NOFOLLOW)
+        while true {
+            let fd = openat(place.folder.fd, place.name, flags)
+            if fd >= 0 {
+                guard place.isSame(fd) else {
+                    close(fd)
+                    throw .replaced(path: place.path)
+                }
+                return fd
+            }
+            // A pipe that has no reader yet (fifo(7)).
+            guard (errno == ENXIO && isPipe) || errno == EINTR else {
+                throw .failed(path: place.path, code: errno)
+            }
+            guard monotonicSeconds() < deadline else { throw silence }
+            usleep(20_000)
+        }
+    }
+
+    private func waitForSpace(_ fd: Int32, until deadline: Double) throws(OutputFileError) {
+        let left = deadline - monotonicSeconds()
+        guard left > 0 else { throw silence }
+        var ready = pollfd(fd: fd, events: Int16(POLLOUT), revents: 0)
+        poll(&ready, 1, Int32(min(left, 3600) * 1000) + 1)
+    }
+
+    private var silence: OutputFileError {
+        isPipe
+            ? .silentPipe(path: place.path, seconds: seconds) : .silentDevice(path: place.path, seconds: seconds)
+    }
+}
+
+extension OutputPlace {
+    /// Whether an open file is the one that was judged: between two calls another can take the name.
+    func isSame(_ fd: Int32) -> Bool {
+        var status = stat()
+        guard fstat(fd, &status) == 0, let existing else { return false }
+        return status.st_dev == existing.st_dev && status.st_ino == existing.st_ino
+            && status.st_mode & S_IFMT == existing.st_mode & S_IFMT && status.st_uid == existing.st_uid
+    }
+}

@@ -1,3 +1,5 @@
+import Ledger
+
 /// Something that reads what others wrote, and what it promises of every input.
 struct Target: Sendable {
     var name: String
@@ -14,8 +16,8 @@ struct Target: Sendable {
 func wrongLines(_ lines: [String], width: Int, columns: (String) -> Int) -> String? {
     for line in lines {
         if columns(line) > width { return "a line of \(columns(line)) columns on a page of \(width): \(line)" }
-        if line.unicodeScalars.contains(where: { $0.value < 0x20 || 0x7F..<0xA0 ~= $0.value }) {
-            return "a control character reaches the terminal: \(line.debugDescription)"
+        if line.unicodeScalars.contains(where: \.isUnsafe) {
+            return "an unsafe character reaches the terminal: \(line.debugDescription)"
         }
     }
     return nil

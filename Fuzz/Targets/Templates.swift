@@ -34,6 +34,10 @@ extension Target {
         do throws(TemplateError) {
             let lines = try template.lines(rows)
             let size = lines.reduce(0) { $0 + $1.utf8.count }
+            let own = Set(text.unicodeScalars.filter(\.isUnsafe)).union(["\n", "\t"])
+            if lines.contains(where: { $0.unicodeScalars.contains { $0.isUnsafe && !own.contains($0) } }) {
+                return "an unsafe character of a name reaches the output"
+            }
             return size <= 4 << 20 ? nil : "a template of \(input.count) bytes made \(size) of them"
         } catch {
             return 1...text.count + 1 ~= error.position
@@ -41,11 +45,13 @@ extension Target {
         }
     }
 
-    /// Of a container with a label, and of one that nobody knows anything of.
+    /// Of a container with unsafe names, and of one that no engine knows.
     private static let rows: [Row] = {
         let ids = ["a", "b"].map { String(repeating: $0, count: 64) }
         var observation = Observation(time: 0, host: "h", view: ProcessView())
-        let known = EngineContainer(id: ids[0], name: "web-1/x", image: "lab/web:1", labels: ["a": "b"])
+        let known = EngineContainer(
+            id: ids[0], name: "web-1/x\u{9b}\r\n\u{2028}", image: "lab/web:1\u{202e}",
+            labels: ["a": "b\u{e0041}"])
         observation.engines = [ObservedEngine(runtime: .docker, containers: [known])]
         observation.processes = zip([1, 2], ids).map { pid, id in
             ObservedProcess(pid: pid, startTick: 1, cgroup: .known("0::/docker/\(id)\n"), name: "python3")

@@ -31,6 +31,7 @@ struct Book {
         var recorded: [HostDescription.Process]
         var listCodes: [Int32]
         var listsGrow: Bool
+        var claims: UInt32
     }
 
     /// cudaMalloc takes memory from the card in pieces of 2 MiB.
@@ -233,6 +234,7 @@ extension Book.Device {
         record.crashes = faults?.crashes ?? 0
         fill(&record.writes_to, faults?.writesTo ?? "")
         listsGrow = faults?.growing ?? false
+        claims = faults?.claims ?? 0
         listCodes = [faults?.compute ?? 0, faults?.graphics ?? 0, faults?.mps ?? 0]
     }
 }

@@ -68,6 +68,8 @@ struct HostDescription: Decodable {
         var mps: Int32?
         /// The lists grow between the call that asks for their length and the one that reads them.
         var growing: Bool?
+        /// The library makes up lists of that many processes, more than any driver's.
+        var claims: UInt32?
         var prints: Bool?
         /// At which time that a process takes the handle the library crashes.
         var crashes: UInt32?

@@ -65,16 +65,17 @@ struct Server {
             var device = book.describe(number)
             answer(fd, &device)
         case SIM_PROCESSES:
+            let device = book.devices.indices.contains(number) ? book.devices[number] : nil
             answerList(
                 fd, book.processes(on: number, list: Int(request.list), seenBy: fd),
-                grows: book.devices.indices.contains(number) && book.devices[number].listsGrow)
+                grows: device?.listsGrow ?? false, claims: device?.claims ?? 0)
         case SIM_CONTEXT: answer(fd, code: book.makeContext(fd, on: number))
         case SIM_UNCONTEXT: answer(fd, code: book.dropContext(fd, on: number))
         case SIM_ALLOCATE:
             let result = book.allocate(fd, on: number, bytes: request.bytes)
             answer(fd, code: result.code, address: result.address)
         case SIM_FREE: answer(fd, code: book.free(fd, address: request.address))
-        case SIM_ACCOUNTS: answerList(fd, book.accountedProcesses(on: number, askedBy: fd), grows: false)
+        case SIM_ACCOUNTS: answerList(fd, book.accountedProcesses(on: number, askedBy: fd), grows: false, claims: 0)
         case SIM_ACCOUNT:
             var reply = sim_reply()
             (reply.code, reply.bytes, reply.address, reply.count) = book.account(
@@ -95,12 +96,13 @@ struct Server {
         _ = send(fd, &reply, MemoryLayout<Reply>.size, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
     }
 
-    private func answerList(_ fd: Int32, _ list: (code: Int32, processes: [sim_process]), grows: Bool) {
+    private func answerList(_ fd: Int32, _ list: (code: Int32, processes: [sim_process]), grows: Bool, claims: UInt32) {
         let answer = UnsafeMutablePointer<sim_process_list>.allocate(capacity: 1)
         defer { answer.deallocate() }
         memset(answer, 0, MemoryLayout<sim_process_list>.size)
         answer.pointee.code = list.code
         answer.pointee.grows = grows ? 1 : 0
+        answer.pointee.claims = claims
         answer.pointee.count = UInt32(list.processes.count)
         withUnsafeMutableBytes(of: &answer.pointee.processes) { bytes in
             list.processes.withUnsafeBytes { bytes.copyMemory(from: $0) }

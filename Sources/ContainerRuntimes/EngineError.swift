@@ -20,7 +20,10 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Nothing was named, and no engine listens in the usual places.
     case none(lookedFor: [String])
 
-    package var description: String {
+    /// On one line, whatever is in a path, in a name, or in what an engine answers.
+    package var description: String { sentence.capped(at: TextLimit.message).cleaned }
+
+    private var sentence: String {
         switch self {
         case .noSocket(let path): "no container engine at \(path), so its containers have no names here: no such socket"
         case .notRunning(let path): "no container engine answers at \(path): is it running?"

@@ -90,7 +90,9 @@ extension CgroupFS {
 package func dmemTable(_ text: String) -> [String: UInt64] {
     var table: [String: UInt64] = [:]
     for line in text.split(separator: "\n") {
-        guard let blank = line.lastIndex(of: " "), let bytes = UInt64(line[line.index(after: blank)...]) else {
+        guard let blank = line.lastIndex(of: " "), line[..<blank].utf8.count <= TextLimit.region,
+            let bytes = UInt64(line[line.index(after: blank)...])
+        else {
             continue
         }
         table[String(line[..<blank])] = bytes

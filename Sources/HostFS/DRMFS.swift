@@ -62,12 +62,12 @@ package struct DRMDevice: Sendable {
             values[line[..<equals]] = line[line.index(after: equals)...]
         }
         guard let driver = values["DRIVER"] else { return nil }
-        self.driver = String(driver)
-        pci = values["PCI_SLOT_NAME"].map { $0.lowercased() }
+        self.driver = String(driver).capped(at: TextLimit.deviceName)
+        pci = values["PCI_SLOT_NAME"].map { $0.lowercased().capped(at: TextLimit.deviceName) }
         let place =
             FileReading.link(folder)?.split(separator: "/").last ?? values["OF_FULLNAME"]?.split(separator: "/").last
         guard let id = pci ?? place.map(String.init) else { return nil }
-        self.id = id
+        self.id = id.capped(at: TextLimit.deviceName)
         let ids = values["PCI_ID"]?.split(separator: ":").map { UInt32($0, radix: 16) } ?? []
         (vendorID, deviceID) = ids.count == 2 ? (ids[0], ids[1]) : (nil, nil)
         self.folder = folder
@@ -79,7 +79,7 @@ package struct DRMDevice: Sendable {
     package func text(_ file: String) -> String? {
         guard let text = try? FileReading.text("\(folder)/\(file)") else { return nil }
         let line = text.prefix { !$0.isNewline }
-        return line.isEmpty ? nil : String(line)
+        return line.isEmpty ? nil : String(line).capped(at: TextLimit.deviceName)
     }
 
     package func reading(_ file: String) -> Reading<UInt64> {

@@ -52,7 +52,7 @@ package struct FDInfo: Equatable {
         } else if key.elementsEqual("pasid".utf8) {
             pasid = value.word.flatMap { decimal($0) }
         } else if key.elementsEqual("pdev".utf8) {
-            pci = pci ?? value.word.map { String(decoding: $0, as: UTF8.self) }
+            pci = pci ?? value.word.map(word)
         } else if let end = key.rest(after: "vram ") ?? key.rest(after: "gtt ") ?? key.rest(after: "cpu "),
             end.elementsEqual("mem".utf8)
         {
@@ -60,12 +60,12 @@ package struct FDInfo: Equatable {
         } else if key.elementsEqual("panthor-resident-memory".utf8) {
             region(key.prefix { $0 != UInt8(ascii: "-") }, \.resident, value)
         } else if key.elementsEqual("drm-driver".utf8) {
-            driver = value.word.map { String(decoding: $0, as: UTF8.self) }
+            driver = value.word.map(word)
         } else if key.elementsEqual("drm-client-id".utf8) {
             // Kernel 6.6 has it twice for amdgpu, its own number after the one that all drivers have.
             client = client ?? value.word.flatMap { decimal($0) }
         } else if key.elementsEqual("drm-pdev".utf8) {
-            pci = value.word.map { String(decoding: $0, as: UTF8.self) }
+            pci = value.word.map(word)
         } else if key.elementsEqual("amd-evicted-vram".utf8) {
             evicted = amount(value)
         }
@@ -74,7 +74,7 @@ package struct FDInfo: Equatable {
     private mutating func region(
         _ name: ArraySlice<UInt8>, _ field: WritableKeyPath<DRMRegion, UInt64?>, _ value: ArraySlice<UInt8>
     ) {
-        guard !name.isEmpty, let bytes = amount(value) else { return }
+        guard !name.isEmpty, name.count <= TextLimit.region, let bytes = amount(value) else { return }
         let place = regions.firstIndex { $0.name.utf8.elementsEqual(name) }
         if let place {
             regions[place][keyPath: field] = bytes
@@ -122,6 +122,10 @@ private func decimal(_ word: ArraySlice<UInt8>) -> UInt64? {
         number = sum
     }
     return word.isEmpty ? nil : number
+}
+
+private func word(_ word: ArraySlice<UInt8>) -> String {
+    String(decoding: word.prefix(TextLimit.deviceName), as: UTF8.self)
 }
 
 extension ArraySlice<UInt8> {

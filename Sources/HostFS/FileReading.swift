@@ -1,4 +1,5 @@
 import Glibc
+import Ledger
 
 /// A file that could not be read: which, and the error number.
 package struct FileError: Error, Equatable, CustomStringConvertible {
@@ -14,7 +15,8 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
     static let notRegular: Int32 = 4096
 
     package var description: String {
-        code == Self.notRegular ? "\(path): not a regular file" : "\(path): \(String(cString: strerror(code)))"
+        let path = path.cleaned
+        return code == Self.notRegular ? "\(path): not a regular file" : "\(path): \(String(cString: strerror(code)))"
     }
     /// There is no such file, or the process that it belongs to has ended (ESRCH, of an open /proc file).
     package var isAbsent: Bool { [ENOENT, ESRCH, ENOTDIR].contains(code) }

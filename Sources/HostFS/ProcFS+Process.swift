@@ -39,7 +39,7 @@ extension ProcFS {
         let living = stat.isDead ? livingThread(of: path) : nil
         let cgroup: Reading<String>
         switch text(living.map { "task/\($0)/cgroup" } ?? "cgroup") {
-        case .success(let content): cgroup = .known(content)
+        case .success(let content): cgroup = .known(content.capped(at: TextLimit.cgroup))
         case .failure(let error) where !error.isAbsent: cgroup = .unknown(error.description)
         case .failure: return nil
         }
@@ -128,7 +128,7 @@ package enum UserNames {
             guard getpwuid_r(user, &record, room.baseAddress!, room.count, &result) == 0, result != nil,
                 let name = record.pw_name
             else { return String(user) }
-            return String(cString: name)
+            return String(cString: name).capped(at: TextLimit.userName)
         }
     }
 }

@@ -52,7 +52,8 @@ package struct ProcFS: Sendable {
         let cgroup = FileReading.link("\(root)/self/ns/cgroup").flatMap(namespaceInode)
         let user = FileReading.link("\(root)/self/ns/user").flatMap(namespaceInode)
         return ProcessView(
-            inInitialNamespace: namespace.map { $0 == Self.initialPIDNamespace }, procIsOwn: isOwn, hidesProcesses: true,
+            inInitialNamespace: namespace.map { $0 == Self.initialPIDNamespace }, procIsOwn: isOwn,
+            hidesProcesses: true,
             inCgroupNamespace: cgroup.map { $0 != Self.initialCgroupNamespace } ?? false,
             inUserNamespace: user.map { $0 != Self.initialUserNamespace }, ticksPerSecond: Self.ticksPerSecond)
     }
@@ -77,7 +78,7 @@ package struct ProcFS: Sendable {
             },
             { [self] in
                 let text = try? FileReading.text("\(root)/sys/kernel/osrelease")
-                let kernel = text.map { String($0.prefix { !$0.isNewline }) }
+                let kernel = text.map { String($0.prefix { !$0.isNewline }).capped(at: TextLimit.deviceName) }
                 return { $0.kernel = kernel }
             },
             { [self] in
@@ -112,6 +113,8 @@ package struct ProcFS: Sendable {
 
     /// The kernel module's release, "550.144.03".
     package func kernelDriverVersion(sysfs: String) -> String? {
-        (try? FileReading.text("\(sysfs)/module/nvidia/version")).map { String($0.prefix { !$0.isNewline }) }
+        (try? FileReading.text("\(sysfs)/module/nvidia/version")).map {
+            String($0.prefix { !$0.isNewline }).capped(at: TextLimit.deviceName)
+        }
     }
 }

@@ -1,3 +1,5 @@
+import Ledger
+
 // Parsers of the files under /proc/PID: each a pure function of a file's text. Formats: proc(5).
 
 /// /proc/PID/stat: `PID (comm) state ppid …`, where comm may hold spaces and brackets, so fields count from the last ')'.
@@ -18,7 +20,7 @@ package struct ProcessStat: Equatable {
         guard let open = text.utf8.firstIndex(of: UInt8(ascii: "(")),
             let close = text.utf8.lastIndex(of: UInt8(ascii: ")")), open < close
         else { return nil }
-        name = String(text[text.utf8.index(after: open)..<close])
+        name = String(text[text.utf8.index(after: open)..<close]).capped(at: TextLimit.processName)
         let fields = words(text[close...].utf8.dropFirst(), atMost: 20)
         // The first of these is field 3.
         guard fields.count == 20, fields[0].utf8.count == 1, let state = fields[0].first, let start = Int64(fields[19]),
@@ -76,5 +78,5 @@ package struct ProcessStatus: Equatable {
 
 /// /proc/PID/cmdline: arguments, each ended by a NUL.
 package func commandLine(_ text: String) -> String {
-    text.split(separator: "\0").joined(separator: " ")
+    text.capped(at: TextLimit.commandLine).split(separator: "\0").joined(separator: " ")
 }

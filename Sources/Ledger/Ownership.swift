@@ -9,36 +9,56 @@ package struct Ownership: Sendable {
     package var held: [GPUProcess]
 }
 
-extension Observation {
-    /// The processes that `pid` may mean: the host's with this PID, and those that have it inside their container.
-    ///
+/// Whose PIDs are: made once for an observation, because many may be asked for.
+package struct Owners {
+    private let lookup: ProcessLookup
+    private let processes: [UInt32: ObservedProcess]
+    /// By a PID that they have inside their container.
+    private let inside: [UInt32: [ObservedProcess]]
+    private let held: [UInt32: [GPUProcess]]
+    private let containers: [String: Container]
+
     /// - Parameter snapshot: the ledger of this observation.
-    package func owners(of pid: UInt32, in snapshot: Snapshot) -> [Ownership] {
-        let lookup = ProcessLookup(self)
-        func ownership(_ pid: UInt32, _ process: ObservedProcess?) -> Ownership {
-            let held = snapshot.processes.filter { $0.pid == pid }
-            let place = lookup.place(of: pid)
-            // What a driver lists may be another process than the one that has this PID here.
-            let isSame = held.first.map { $0.holder == .container || $0.holder == .host } ?? true
-            let id = held.isEmpty ? place.container?.id : held[0].container
-            var container = id.flatMap { id in
-                (snapshot.containers + snapshot.idleContainers).first { $0.id == id }
-                    ?? Container(
-                        id: id, runtime: place.container?.runtime ?? .unknown, known: false, parents: place.parents,
-                        labels: [:], usage: [])
+    package init(_ observation: Observation, in snapshot: Snapshot) {
+        lookup = ProcessLookup(observation)
+        processes = Dictionary(observation.processes.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
+        var inside: [UInt32: [ObservedProcess]] = [:]
+        for process in observation.processes {
+            for pid in Set(process.namespacePIDs.dropFirst()) where pid != process.pid {
+                inside[pid, default: []].append(process)
             }
-            if !place.isVerified { container?.verified = false }
-            return Ownership(
-                process: isSame ? process : nil, pid: pid, holder: held.first?.holder ?? place.holder,
-                container: container, held: held
-            )
         }
+        self.inside = inside
+        held = Dictionary(grouping: snapshot.processes, by: \.pid)
+        containers = Dictionary(
+            (snapshot.containers + snapshot.idleContainers).map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first }
+        )
+    }
+
+    /// The processes that `pid` may mean: the host's with this PID, and those that have it inside their container.
+    package func owners(of pid: UInt32) -> [Ownership] {
         var owners: [Ownership] = []
-        let own = processes.first { $0.pid == pid }
-        if own != nil || snapshot.processes.contains(where: { $0.pid == pid }) { owners.append(ownership(pid, own)) }
-        for process in processes where process.pid != pid && process.namespacePIDs.dropFirst().contains(pid) {
-            owners.append(ownership(process.pid, process))
-        }
+        let own = processes[pid]
+        if own != nil || held[pid] != nil { owners.append(ownership(pid, own)) }
+        for process in inside[pid] ?? [] { owners.append(ownership(process.pid, process)) }
         return owners
+    }
+
+    private func ownership(_ pid: UInt32, _ process: ObservedProcess?) -> Ownership {
+        let held = held[pid] ?? []
+        let place = lookup.place(of: pid)
+        // What a driver lists may be another process than the one that has this PID here.
+        let isSame = held.first.map { $0.holder == .container || $0.holder == .host } ?? true
+        let id = held.isEmpty ? place.container?.id : held[0].container
+        var container = id.map { id in
+            containers[id]
+                ?? Container(
+                    id: id, runtime: place.container?.runtime ?? .unknown, known: false, parents: place.parents,
+                    labels: [:], usage: [])
+        }
+        if !place.isVerified { container?.verified = false }
+        return Ownership(
+            process: isSame ? process : nil, pid: pid, holder: held.first?.holder ?? place.holder, container: container,
+            held: held)
     }
 }

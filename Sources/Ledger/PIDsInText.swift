@@ -4,8 +4,9 @@
 /// 31, pid=4242, name=python"; others: "PID 4242", "pid: 4242", "[4242]" alone, and lines that are nothing but a number.
 package func pids(inMessage text: String) -> [UInt32] {
     var found: [UInt32] = []
+    var known: Set<UInt32> = []
     func add(_ digits: Substring) {
-        if let pid = UInt32(digits), pid > 0, !found.contains(pid) { found.append(pid) }
+        if let pid = UInt32(digits), pid > 0, known.insert(pid).inserted { found.append(pid) }
     }
     for line in text.split(whereSeparator: \.isNewline) {
         let words = line.split { !$0.isLetter && !$0.isNumber }

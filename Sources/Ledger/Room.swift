@@ -23,28 +23,30 @@ extension Snapshot {
     ///
     /// - Parameter wanted: an index, or the beginning of a UUID; nil for every device.
     package func rooms(on wanted: String?) -> [Room] {
-        devices.indices.filter { place in
+        let outside = Dictionary(grouping: processes.filter { $0.holder != .container }, by: \.device)
+        return devices.indices.filter { place in
             let device = devices[place]
             if device.isDivided { return false }
             guard let wanted else { return true }
             return device.index == wanted || device.label == wanted || device.uuid?.hasPrefix(wanted) == true
-        }.map(room)
+        }.map { place in
+            let sharedWith = devices[place].memory.sharedWith
+            let carrier = sharedWith.flatMap { name in devices.firstIndex { $0.reference == name } } ?? place
+            return Room(
+                device: place, carrier: carrier, free: devices[carrier].memory.free,
+                largest: largest(on: carrier, outside[carrier] ?? []))
+        }
     }
 
-    private func room(_ place: Int) -> Room {
-        let sharedWith = devices[place].memory.sharedWith
-        let carrier = devices.firstIndex { sharedWith != nil && $0.reference == sharedWith } ?? place
-        return Room(device: place, carrier: carrier, free: devices[carrier].memory.free, largest: largest(on: carrier))
-    }
-
-    private func largest(on device: Int) -> Room.Occupant? {
+    /// - Parameter outside: the device's processes that are in no container.
+    private func largest(on device: Int, _ outside: [GPUProcess]) -> Room.Occupant? {
         let inContainers = containers.compactMap { container in
             container.usage.first { $0.device == device }?.bytes.map { bytes in
                 Room.Occupant(
                     name: container.name ?? String(container.id.prefix(12)), verified: container.verified, bytes: bytes)
             }
         }
-        let others = processes.filter { $0.device == device && $0.holder != .container }.compactMap { process in
+        let others = outside.compactMap { process in
             process.bytes.map { Room.Occupant(name: process.name ?? "PID \(process.pid)", bytes: $0) }
         }
         return (inContainers + others).max { ($0.bytes, $1.name) < ($1.bytes, $0.name) }

@@ -128,7 +128,8 @@ package final class CommandWatch: Sendable {
         state.withLock { state in
             let ended = state.ended ?? monotonicSeconds()
             state.usage.end(
-                last, at: ended - began.clock, began: began.time, pid: began.pid, ancestors: sampler.ancestors(of:upTo:))
+                last, at: ended - began.clock, began: began.time, pid: began.pid, ancestors: sampler.ancestors(of:upTo:)
+            )
         }
         sampler.finish()
         isFinished.signal()

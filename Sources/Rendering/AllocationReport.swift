@@ -152,11 +152,12 @@ package struct AllocationReport {
     package func outOfMemory(_ now: Snapshot, holding pid: UInt32) -> String {
         let place = now.devices.firstIndex { $0.reference == device.reference }
         let others = now.processes.filter { $0.device == place && $0.pid != pid }
+        let names = Dictionary(now.containers.map { ($0.id, $0.nameOrID) }, uniquingKeysWith: { first, _ in first })
         let holders = Dictionary(grouping: others) { $0.container ?? "PID \($0.pid)" }.map { key, processes in
-            (bytes: processes.bytes, name: name(of: processes[0], in: now) ?? key)
+            (bytes: processes.bytes, name: name(of: processes[0], names) ?? key)
         }
         var lines = holders.sorted { ($0.bytes ?? -1, $1.name) > ($1.bytes ?? -1, $0.name) }
-            .map { "  \($0.name) holds \(size($0.bytes))" }
+            .map { "  \($0.name.cleaned) holds \(size($0.bytes))" }
         let seesAll = place.map { now.devices[$0].ledger.listsRead } ?? false
         if !seesAll {
             lines.append("  who holds the rest is not to be seen from here")
@@ -165,7 +166,7 @@ package struct AllocationReport {
         }
         let beside = context.map { ", \(size($0.free)) beside the context" } ?? ", and not even a context fits"
         return
-            "out of memory on GPU \(device.label): asked for \(asked.bytes > 0 ? size(asked.total) : asked.words); of "
+            "out of memory on GPU \(device.label.cleaned): asked for \(asked.bytes > 0 ? size(asked.total) : asked.words); of "
             + "\(size(total)) \(size(before.free)) was free\(beside)\n" + lines.joined(separator: "\n")
     }
 
@@ -176,8 +177,8 @@ package struct AllocationReport {
         }
     }
 
-    private func name(of process: GPUProcess, in snapshot: Snapshot) -> String? {
+    private func name(of process: GPUProcess, _ names: [String: String]) -> String? {
         guard let id = process.container else { return process.name }
-        return snapshot.containers.first { $0.id == id }?.nameOrID ?? shortID(id)
+        return names[id] ?? shortID(id)
     }
 }

@@ -105,7 +105,7 @@ package struct CheckReport {
         else {
             return nil
         }
-        return "CUDA's library is here, and which GPUs it has cannot be told: \(why)" + lacking("utility")
+        return ("CUDA's library is here, and which GPUs it has cannot be told: \(why)" + lacking("utility")).cleaned
     }
 
     private func lacking(_ capability: String) -> String {
@@ -127,7 +127,8 @@ package struct CheckReport {
         guard let first = others.first else { return nil }
         let refusals = others.flatMap(\.renderMinors).compactMap { place.renderNodes[$0]?.reason }
         if let refusal = refusals.first(where: { !$0.hasSuffix("No such file or directory") }) {
-            return "\(refusal): the user must be in the group of that file (often render; docker run --group-add)"
+            return
+                "\(refusal.cleaned): the user must be in the group of that file (often render; docker run --group-add)"
         }
         guard let missing = refusals.first else { return "this machine has a GPU, and no device file that opens it" }
         let compute = place.computeNode.reason.flatMap { why in first.vendor == .amd ? "; for HIP \(why)" : nil } ?? ""
@@ -167,11 +168,11 @@ package struct CheckReport {
 
     private var whyNoCUDA: String? {
         guard let reason = library("libcuda")?.file.reason else { return nil }
-        return "no program can use CUDA here: \(reason)" + lacking("compute")
+        return ("no program can use CUDA here: \(reason)" + lacking("compute")).cleaned
     }
 
     private var whyNotShown: String? {
         guard visibleToCUDA.isEmpty, let chosen = variable("CUDA_VISIBLE_DEVICES") else { return nil }
-        return "CUDA_VISIBLE_DEVICES is '\(chosen)', which names none of the GPUs here: programs are shown none"
+        return "CUDA_VISIBLE_DEVICES is '\(chosen.cleaned)', which names none of the GPUs here: programs are shown none"
     }
 }

@@ -1,3 +1,5 @@
+import Ledger
+
 /// A JSON document whose keys stay in the order in which they were given.
 package enum JSON: Sendable {
     case null
@@ -68,20 +70,23 @@ package enum JSON: Sendable {
 
     private static func write(_ text: String, to result: inout [UInt8]) {
         result.append(UInt8(ascii: "\""))
-        // What is escaped is ASCII, and no byte of another character is.
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""): result += "\\\"".utf8
-            case UInt8(ascii: "\\"): result += "\\\\".utf8
-            case UInt8(ascii: "\n"): result += "\\n".utf8
-            case UInt8(ascii: "\t"): result += "\\t".utf8
-            case UInt8(ascii: "\r"): result += "\\r".utf8
-            case 0..<0x20, 0x7F:
-                let digits = String(byte, radix: 16)
-                result += ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8
-            default: result.append(byte)
-            }
+        if text.utf8.allSatisfy({ 0x20..<0x7F ~= $0 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+            result += text.utf8
+        } else {
+            for scalar in text.unicodeScalars { write(scalar, to: &result) }
         }
         result.append(UInt8(ascii: "\""))
+    }
+
+    private static func write(_ scalar: Unicode.Scalar, to result: inout [UInt8]) {
+        switch scalar {
+        case "\"": result += "\\\"".utf8
+        case "\\": result += "\\\\".utf8
+        case "\n": result += "\\n".utf8
+        case "\t": result += "\\t".utf8
+        case "\r": result += "\\r".utf8
+        case _ where scalar.isUnsafe: result.appendJSONEscape(of: scalar)
+        default: result += UTF8.encode(scalar)!
+        }
     }
 }

@@ -5,10 +5,17 @@ struct LedgerRows {
     static let overlap = "(overlap or change)"
     private let snapshot: Snapshot
     private let device: Int
+    private let listed: [GPUProcess]
+    private let processNames: [UInt32: String]
 
-    init(_ snapshot: Snapshot, device: Int) {
+    /// - Parameter listed: the processes of this device.
+    init(_ snapshot: Snapshot, device: Int, listed: [GPUProcess]) {
         self.snapshot = snapshot
         self.device = device
+        self.listed = listed
+        processNames = Dictionary(
+            listed.compactMap { process in process.name.map { (process.pid, $0) } },
+            uniquingKeysWith: { first, _ in first })
     }
 
     var table: Table {
@@ -60,8 +67,8 @@ struct LedgerRows {
 
     private var processes: [Row] {
         // One that has nothing but files which it shares with another adds nothing to the column.
-        snapshot.processes.filter {
-            $0.device == device && $0.holder != .container && ($0.countedWith == nil || $0.bytes != 0)
+        listed.filter {
+            $0.holder != .container && ($0.countedWith == nil || $0.bytes != 0)
         }.map { process in
             Row(
                 bytes: process.bytes, name: process.name ?? "PID \(process.pid)", image: process.elsewhere,
@@ -97,8 +104,7 @@ struct LedgerRows {
 
     private func names(_ pids: [UInt32]) -> String {
         let named = pids.prefix(2).map { pid in
-            let name = snapshot.processes.first { $0.pid == pid && $0.device == device }?.name
-            return name.map { "\($0) \(pid)" } ?? String(pid)
+            processNames[pid].map { "\($0) \(pid)" } ?? String(pid)
         }
         return named.joined(separator: ", ") + (pids.count > 2 ? " +\(pids.count - 2)" : "")
     }

@@ -13,17 +13,18 @@ package struct LedgerScreen {
 
     package func lines(on page: Page) -> [String] {
         var lines: [String] = []
+        let listed = Dictionary(grouping: snapshot.processes, by: \.device)
         for device in snapshot.devices.indices {
             if device > 0 { lines.append("") }
             lines += heading(snapshot.devices[device], on: page)
             lines += LoadBar(snapshot.devices[device], warn: warn).flatMap { $0.line(on: page) }.map { [$0] } ?? []
-            lines += LedgerRows(snapshot, device: device).table.lines(on: page).map {
+            lines += LedgerRows(snapshot, device: device, listed: listed[device] ?? []).table.lines(on: page).map {
                 cut($0, to: page.width ?? .max, on: page)
             }
         }
         let notes = limits + evictions + untold + incomplete + leftOut
         return lines + legend(for: lines.joined(separator: "\n"), on: page)
-            + notes.flatMap { [""] + paragraph(shown($0, on: page), on: page) }
+            + notes.flatMap { [""] + paragraph(shown($0, on: page), on: page, indent: 2) }
     }
 
     private var limits: [String] {
@@ -107,18 +108,24 @@ package struct LedgerScreen {
 }
 
 /// A sentence on as many lines as it takes.
-func paragraph(_ text: String, on page: Page) -> [String] {
+///
+/// - Parameter indent: of all lines but the first. A name in a message can hold what looks like another message.
+func paragraph(_ text: String, on page: Page, indent: Int = 0) -> [String] {
     guard let width = page.width else { return [text] }
-    var lines = [""]
+    let margin = String(repeating: " ", count: min(indent, width - 1))
+    var lines: [String] = []
+    var line = ""
     for word in text.split(separator: " ").map(String.init) {
-        let longer = lines[lines.count - 1].isEmpty ? word : lines[lines.count - 1] + " " + word
-        if columns(longer) <= width || lines[lines.count - 1].isEmpty {
-            lines[lines.count - 1] = cut(longer, to: width, on: page)
+        let longer = line.isEmpty ? word : line + " " + word
+        let room = lines.isEmpty ? width : width - margin.count
+        if columns(longer) <= room || line.isEmpty {
+            line = cut(longer, to: room, on: page)
         } else {
-            lines.append(cut(word, to: width, on: page))
+            lines.append(lines.isEmpty ? line : margin + line)
+            line = cut(word, to: width - margin.count, on: page)
         }
     }
-    return lines
+    return lines + [lines.isEmpty ? line : margin + line]
 }
 
 /// Explains what is rare in a table, where it occurs in `text`.

@@ -1,3 +1,5 @@
+import Ledger
+
 /// What is written on: how wide it is, and what it can show.
 package struct Page: Sendable {
     /// Columns; nil where lines may be of any length, as in a pipe.
@@ -28,27 +30,17 @@ package struct Page: Sendable {
     }
 }
 
-/// Names of processes and containers come from others: no control character of theirs reaches a terminal, and nothing that
-/// it cannot show.
+/// Text of others as a page shows it: without unsafe characters, and without those that it cannot show.
 package func shown(_ text: String, on page: Page) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars {
-        let isPlain = scalar.value >= 0x20 && scalar.value < 0x7F
-        let isControl = scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value) || isDirectional(scalar)
-        result.unicodeScalars.append(isPlain || (page.unicode && !isControl) ? scalar : "?")
-    }
-    return result
-}
-
-/// Marks that turn the direction of the text around them, or show nothing at all.
-private func isDirectional(_ scalar: Unicode.Scalar) -> Bool {
-    (0x200B...0x200F).contains(scalar.value) || (0x2028...0x202E).contains(scalar.value)
-        || (0x2066...0x2069).contains(scalar.value) || scalar.value == 0xFEFF
+    if text.isPlainASCII { return text }
+    let clean = text.cleaned
+    return page.unicode ? clean : String(clean.unicodeScalars.map { $0.isASCII ? Character($0) : "?" })
 }
 
 /// Columns that a text takes on a terminal: two for the wide characters of East Asia and for emoji.
 package func columns(_ text: String) -> Int {
-    text.reduce(0) { sum, character in
+    if text.isPlainASCII { return text.utf8.count }
+    return text.reduce(0) { sum, character in
         let scalar = character.unicodeScalars.first!.value
         let isWide =
             (0x1100...0x115F).contains(scalar) || (0x2E80...0xA4CF).contains(scalar)

@@ -23,23 +23,23 @@ package struct RoomRows {
 
     /// Why there is no device at all, or none of that name.
     package static func nowhere(_ wanted: String?, in snapshot: Snapshot) -> String {
-        let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].label }
+        let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].label.cleaned }
         let there =
             all.isEmpty
             ? "every GPU here is divided (MIG) and has no instance" : "there are \(all.joined(separator: ", "))"
-        return wanted.map { "there is no device \($0) to put a program on; \(there)" } ?? there
+        return wanted.map { "there is no device \($0.cleaned) to put a program on; \(there)" } ?? there
     }
 
     /// "GPU 0 has 4.48GiB free, and ollama holds 12.58GiB".
     package static func sentence(_ room: Room, in snapshot: Snapshot) -> String {
-        let gpu = "GPU \(snapshot.devices[room.device].label)"
+        let gpu = "GPU \(snapshot.devices[room.device].label.cleaned)"
         guard let free = room.free else {
-            let why = snapshot.devices[room.carrier].memory.unavailable.map { ": \($0)" } ?? ""
+            let why = snapshot.devices[room.carrier].memory.unavailable.map { ": \($0.cleaned)" } ?? ""
             return "what is free on \(gpu) cannot be told\(why)"
         }
         let holder =
             room.largest.map { largest in
-                let name = UnverifiedMark.behind(largest.name, unless: largest.verified)
+                let name = UnverifiedMark.behind(largest.name.cleaned, unless: largest.verified)
                 return ", and \(name) holds \(size(largest.bytes))"
             } ?? ""
         return "\(gpu) has \(size(free)) free\(holder)"

@@ -169,6 +169,9 @@ package struct RunChart {
     }
 
     private func escaped(_ text: String) -> String {
-        shown(text, on: Page()).replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+        // XML 1.0 allows neither control characters nor these two, not as a reference either.
+        let legal = text.unicodeScalars.filter { $0.value != 0xFFFE && $0.value != 0xFFFF }
+        return shown(String(legal), on: Page()).replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(
+            ">", with: "&gt;")
     }
 }

@@ -41,9 +41,9 @@ package struct RunReport {
     }
 
     package func lines(on page: Page) -> [String] {
-        var lines = paragraph(shown("plimsoll: \(heading)", on: page), on: page)
+        var lines = paragraph(shown("plimsoll: \(heading)", on: page), on: page, indent: 2)
         if !devices.isEmpty { lines += table(on: page).lines(on: page) }
-        return lines + remarks.flatMap { paragraph(shown($0, on: page), on: page) }
+        return lines + remarks.flatMap { paragraph(shown($0, on: page), on: page, indent: 2) }
     }
 
     var heading: String {

@@ -4,10 +4,14 @@ import Ledger
 package struct StatsRows {
     let snapshot: Snapshot
     let truncates: Bool
+    /// That a container holds nothing is known only where every device's lists were read.
+    private let idleBytes: Bytes?
 
     package init(_ snapshot: Snapshot, truncates: Bool) {
         self.snapshot = snapshot
         self.truncates = truncates
+        let isKnown = !snapshot.devices.isEmpty && snapshot.devices.allSatisfy(\.ledger.listsRead)
+        idleBytes = isKnown && !snapshot.processes.contains { $0.holder == .hidden } ? 0 : nil
     }
 
     /// - Parameters:
@@ -23,7 +27,8 @@ package struct StatsRows {
     /// Those of `names` that no running container has.
     package func unmatched(_ names: [String]) -> [String] {
         let all = snapshot.containers + snapshot.idleContainers
-        return names.filter { name in !all.contains { $0.matches([name]) } }
+        let known = Set(all.flatMap { [$0.name, $0.id] })
+        return names.filter { name in !known.contains(name) && !all.contains { $0.matches([name]) } }
     }
 
     private func row(_ container: Container, _ usage: Container.Usage?) -> Row {
@@ -39,12 +44,6 @@ package struct StatsRows {
                 ("GPUPerc", percent(bytes, of: total)), ("PIDs", String(usage?.pids.count ?? 0)),
                 ("RAMLimit", ramLimit(container)),
             ], numbers: [("GPUMemBytes", bytes), ("GPUTotalBytes", total)], labels: container.labels)
-    }
-
-    /// That a container holds nothing is known only where every device's lists were read.
-    private var idleBytes: Bytes? {
-        let isKnown = !snapshot.devices.isEmpty && snapshot.devices.allSatisfy(\.ledger.listsRead)
-        return isKnown && !snapshot.processes.contains { $0.holder == .hidden } ? 0 : nil
     }
 
     private func ramLimit(_ container: Container) -> String {

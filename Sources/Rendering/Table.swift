@@ -55,23 +55,43 @@ package struct Table {
         return cells.map { line($0, kept, widths, gap, page) }
     }
 
-    /// Takes from the widest first, a column at a time, so that short cells stay whole.
+    /// Takes from the widest first, so that short cells stay whole: all that are equally wide shrink together until they meet
+    /// the next narrower one or the shortest that they may be.
     private func shrink(_ widths: inout [Int], _ kept: [Int], by amount: Int) {
-        for _ in 0..<amount {
+        var left = amount
+        while left > 0 {
             let long = kept.filter { widths[$0] > columns[$0].shortest ?? .max }
-            let widest = long.max { widths[$0] < widths[$1] }
-            if let widest { widths[widest] -= 1 }
+            guard let most = long.map({ widths[$0] }).max() else { return }
+            let widest = long.filter { widths[$0] == most }
+            let narrower = long.map { widths[$0] }.filter { $0 < most }.max() ?? 0
+            let floor = max(narrower, widest.compactMap { columns[$0].shortest }.max() ?? 0)
+            let each = min(left / widest.count, most - floor)
+            for column in widest { widths[column] -= each }
+            left -= each * widest.count
+            guard left > 0, left < widest.count, each < most - floor else { continue }
+            // Less than one for each.
+            for column in widest.prefix(left) { widths[column] -= 1 }
+            return
         }
     }
 
     private func line(_ row: [String], _ kept: [Int], _ widths: [Int], _ gap: Int, _ page: Page) -> String {
         var line = ""
+        // Written before the next cell, so that a line does not end in them.
+        var blanks = 0
         for (place, column) in kept.enumerated() {
-            if place > 0 { line += String(repeating: " ", count: gap) }
+            if place > 0 { blanks += gap }
             let cell = UnverifiedMark.cutCell(row[column], to: widths[column], on: page)
-            let space = String(repeating: " ", count: max(0, widths[column] - Rendering.columns(cell)))
-            line += columns[column].alignment == .left ? cell + space : space + cell
+            let space = max(0, widths[column] - Rendering.columns(cell))
+            let isLeft = columns[column].alignment == .left
+            if !isLeft { blanks += space }
+            if !cell.isEmpty {
+                line += String(repeating: " ", count: blanks) + cell
+                blanks = 0
+            }
+            if isLeft { blanks += space }
         }
-        return String(line.reversed().drop { $0 == " " }.reversed())
+        while line.last == " " { line.removeLast() }
+        return line
     }
 }

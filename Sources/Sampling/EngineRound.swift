@@ -16,15 +16,16 @@ struct EngineRound {
         self.selection = selection
         self.timeout = timeout
         asked = selection.engines.map { engine in
-            let answer = Answer({ () -> Reply in
-                var clock = Stopwatch()
-                do throws(EngineError) {
-                    let observed = try engine.containers(within: timeout)
-                    return Reply(result: .success(observed), seconds: clock.lap())
-                } catch {
-                    return Reply(result: .failure(error), seconds: clock.lap())
-                }
-            }, failed: { Reply(result: .failure(.notAsked(path: engine.socket, why: $0)), seconds: 0) })
+            let answer = Answer(
+                { () -> Reply in
+                    var clock = Stopwatch()
+                    do throws(EngineError) {
+                        let observed = try engine.containers(within: timeout)
+                        return Reply(result: .success(observed), seconds: clock.lap())
+                    } catch {
+                        return Reply(result: .failure(error), seconds: clock.lap())
+                    }
+                }, failed: { Reply(result: .failure(.notAsked(path: engine.socket, why: $0)), seconds: 0) })
             return (engine, answer)
         }
     }

@@ -42,23 +42,27 @@ package struct Recording: Codable {
         guard header.plimsollRecording == version else {
             throw .otherVersion(path: path, version: header.plimsollRecording)
         }
+        let observation: Observation
         do {
-            return try JSONDecoder().decode(Recording.self, from: data).observation
+            observation = try JSONDecoder().decode(Recording.self, from: data).observation
         } catch {
             throw .damaged(path: path)
         }
+        guard observation.devices.count <= CountLimit.devices else {
+            throw .tooManyDevices(path: path, count: observation.devices.count)
+        }
+        return observation.bounded
     }
 
     package func json() throws(RecordingError) -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         do {
-            return try Array(encoder.encode(self)) + [UInt8(ascii: "\n")]
+            return try Array(encoder.encode(self)).escapedAsJSON + [UInt8(ascii: "\n")]
         } catch {
             throw .unwritable
         }
     }
-
 }
 
 package enum RecordingError: Error, CustomStringConvertible {
@@ -69,8 +73,11 @@ package enum RecordingError: Error, CustomStringConvertible {
     case notARecording(path: String)
     case otherVersion(path: String, version: Int)
     case damaged(path: String)
+    case tooManyDevices(path: String, count: Int)
 
-    package var description: String {
+    package var description: String { sentence.cleaned }
+
+    private var sentence: String {
         switch self {
         case .unreadable(let error): error.description
         case .silent(let path, let seconds): "\(path) did not bring a recording within \(seconds.plain) s"
@@ -79,6 +86,8 @@ package enum RecordingError: Error, CustomStringConvertible {
         case .otherVersion(let path, let version):
             "\(path) is a recording of format \(version); this plimsoll reads format \(Recording.version)"
         case .damaged(let path): "\(path) is a recording that was cut short or changed: it cannot be read"
+        case .tooManyDevices(let path, let count):
+            "\(path) is a recording of \(count) devices, and no more than \(CountLimit.devices) are read"
         }
     }
 }

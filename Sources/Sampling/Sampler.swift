@@ -94,7 +94,8 @@ package final class Sampler {
         sample &+= 1
         func isFresh(_ time: Double?) -> Bool { time.map { now - $0 < ProcessWatch.freshness } ?? false }
         // Look again for what was absent only after a while.
-        questions.asksNVIDIA = noKernelGPUs != nil || !(absence.map { now - $0.since < 6 * ProcessWatch.freshness } ?? false)
+        questions.asksNVIDIA =
+            noKernelGPUs != nil || !(absence.map { now - $0.since < 6 * ProcessWatch.freshness } ?? false)
         questions.asksKernel = !isFresh(noKernelGPUs)
         func look(_ devices: [ObservedDevice]) { lookUp(Self.pids(listedBy: devices), &questions) }
         if questions.asksNVIDIA { nvidia.ask(withAccounts: withAccounts, look) }

@@ -165,21 +165,19 @@ enum RowFormat {
         case .template(let template):
             do throws(TemplateError) {
                 let lines = try template.lines(rows)
-                return Screen.isTerminal ? lines.map { terminalLines($0, page, isTable: template.isTable) } : lines
+                return Screen.isTerminal ? lines.map { fitted($0, page, isTable: template.isTable) } : lines
             } catch {
                 throw Failure.usage(error)
             }
         }
     }
 
-    /// What a template made, for a terminal: without control characters of others, and no wider in a table.
-    private func terminalLines(_ text: String, _ page: Page, isTable: Bool) -> String {
-        text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-            let parts = line.split(separator: "\t", omittingEmptySubsequences: false).map {
-                shown(String($0), on: page)
-            }
-            let clean = parts.joined(separator: "\t")
-            return isTable ? cut(clean, to: page.width ?? .max, on: page) : clean
+    /// What a template made, for a terminal: only what the terminal can show, and a table no wider than it.
+    private func fitted(_ text: String, _ page: Page, isTable: Bool) -> String {
+        let text = page.unicode ? text : String(text.unicodeScalars.map { $0.isASCII ? Character($0) : "?" })
+        guard isTable, let width = page.width else { return text }
+        return text.split(separator: "\n", omittingEmptySubsequences: false).map {
+            cut(String($0), to: width, on: page)
         }.joined(separator: "\n")
     }
 }

@@ -46,12 +46,13 @@ struct LedgerCommand: ParsableCommand {
         var outcome: Outcome?
         for device in snapshot.devices where device.memory.sharedWith == nil {
             guard let used = device.memory.used, let total = device.memory.total, total > 0 else {
-                Output.error("GPU \(device.label): whether it is above \(limit) cannot be told")
+                Output.error("GPU \(device.label.cleaned): whether it is above \(limit) cannot be told")
                 continue
             }
             outcome = outcome ?? .done
             guard Double(used) / Double(total) > limit.part else { continue }
-            Output.error("GPU \(device.label): \(percent(used, of: total)) of its memory is in use, above \(limit)")
+            Output.error(
+                "GPU \(device.label.cleaned): \(percent(used, of: total)) of its memory is in use, above \(limit)")
             outcome = .no
         }
         return outcome ?? .impossible

@@ -26,14 +26,29 @@ struct Outcome: RawRepresentable, Equatable {
 /// What ends a command early, as a person is told it.
 struct Failure: Error {
     var outcome: Outcome
-    var message: String
+    private(set) var message: String
+
+    /// - Parameter message: one line; it may hold names, paths and arguments of others.
+    init(outcome: Outcome, message: String) {
+        self.outcome = outcome
+        self.message = message.cleaned
+    }
+
+    /// The same, with another exit code.
+    func ending(with outcome: Outcome) -> Failure {
+        var failure = self
+        failure.outcome = outcome
+        return failure
+    }
 
     static func impossible(_ message: some CustomStringConvertible) -> Failure {
         Failure(outcome: .impossible, message: message.description)
     }
 
     static func usage(_ message: some CustomStringConvertible) -> Failure {
-        Failure(outcome: .usage, message: message.description + "\nSee `--help`.")
+        var failure = Failure(outcome: .usage, message: message.description)
+        failure.message += "\nSee `--help`."
+        return failure
     }
 }
 

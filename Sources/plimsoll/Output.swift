@@ -44,16 +44,28 @@ enum Output {
         write(lines.map { $0 + "\n" }.joined())
     }
 
-    static func error(_ message: String, prefixed: Bool = true) {
+    static func error(_ message: String, prefixed: Bool = true) { errors([message], prefixed: prefixed) }
+
+    /// All at once: one write for each would take longer than finding them.
+    static func errors(_ messages: [String], prefixed: Bool = true) {
+        if messages.isEmpty { return }
         if isMidLine.load(ordering: .relaxed) { overwrite("") }
-        // What a driver, an engine or a recording said is in it, and none of them may steer a terminal.
-        let lines = message.split(separator: "\n", omittingEmptySubsequences: false).map {
-            shown(String($0), on: Page())
-        }
-        _ = put(Array(((prefixed ? "plimsoll: " : "") + lines.joined(separator: "\n") + "\n").utf8), to: STDERR_FILENO)
+        let text = messages.map { (prefixed ? "plimsoll: " : "") + onItsOwn($0) + "\n" }.joined()
+        _ = put(Array(text.utf8), to: STDERR_FILENO)
     }
 
-    /// Lines for people, as they are.
+    /// A message of several lines, of which only the first begins at the edge: a line that somebody smuggled into it is not
+    /// taken for a message of ours.
+    private static func onItsOwn(_ message: String) -> String {
+        if message.isPlainASCII { return message }
+        // By scalars: to Swift a carriage return and the newline after it are one character.
+        let lines = message.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
+            .map { String($0).cleaned }
+        let rest = lines.dropFirst().map { $0.isEmpty || $0.hasPrefix("  ") ? $0 : "  " + $0 }
+        return ([lines[0]] + rest).joined(separator: "\n")
+    }
+
+    /// Lines for people, as Rendering made them.
     static func remark(_ lines: [String]) {
         _ = put(Array(lines.map { $0 + "\n" }.joined().utf8), to: STDERR_FILENO)
     }
@@ -73,7 +85,7 @@ enum Output {
     /// Tells which sources did not answer, and why.
     static func troubles(of snapshot: Snapshot, where isTold: (SourceReport) -> Bool = { _ in true }) {
         for source in snapshot.sources where isTold(source) {
-            if let error = source.error { Output.error("\(source.name): \(error)") }
+            if let error = source.error { Output.error("\(source.name.cleaned): \(error)") }
         }
         if snapshot.devices.isEmpty, snapshot.outcome == .no {
             Output.error("nvml: the driver answers, and has no device")

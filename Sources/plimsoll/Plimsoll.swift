@@ -56,6 +56,7 @@ enum Main {
     }
 
     static func run(_ root: (some ParsableCommand).Type, _ arguments: [String]) {
+        let arguments = PIDList.joined(arguments)
         do {
             try refuseUnknownCommand(in: arguments.drop { $0 == "gpu" })
             var command = try root.parseAsRoot(arguments)
@@ -66,9 +67,12 @@ enum Main {
             failure.outcome.exit()
         } catch {
             // Help and wrong usage: ArgumentParser knows which stream and which code.
-            let text = root.fullMessage(for: error)
             let code = root.exitCode(for: error).rawValue
-            if code == 0 { Output.write(text + "\n") } else { Output.error(text, prefixed: false) }
+            if code == 0 {
+                Output.write(root.fullMessage(for: error) + "\n")
+            } else {
+                Output.error(UsageMessage.text(for: error, of: root, arguments), prefixed: false)
+            }
             Outcome(rawValue: code).exit()
         }
     }

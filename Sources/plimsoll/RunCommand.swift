@@ -68,7 +68,7 @@ struct RunCommand: ParsableCommand {
             plan = try host.plan()
             for file in files { try file.check() }
         } catch let failure as Failure {
-            throw Failure(outcome: .ownFailure, message: failure.message)
+            throw failure.ending(with: .ownFailure)
         }
         let mask = Command.prepare()
         let (watch, running) = try start(plan, mask)

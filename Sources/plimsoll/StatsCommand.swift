@@ -53,8 +53,8 @@ struct StatsCommand: ParsableCommand {
                 for name in missing {
                     Output.error(
                         knowsNames
-                            ? "no running container has the name or id \(name)"
-                            : "whether a container has the name or id \(name) cannot be told")
+                            ? "no running container has the name or id \(name.cleaned)"
+                            : "whether a container has the name or id \(name.cleaned) cannot be told")
                 }
                 (snapshot.outcome == .done ? (knowsNames ? .no : .impossible) : snapshot.outcome).exit()
             }

@@ -34,6 +34,33 @@ struct DockerEngineTests {
         #expect(engine.containers[0].name == name)
     }
 
+    @Test("A list of more containers than a host can run is refused, because a part of it would take names away")
+    func tooMany() throws {
+        func containers(_ count: Int) throws -> Int {
+            let list = "[" + String(repeating: #"{"Id":"a"},"#, count: count - 1) + #"{"Id":"a"}]"#
+            return try DockerEngine.containers(answer: Array("HTTP/1.0 200 OK\r\n\r\n\(list)".utf8), socket: "s").count
+        }
+        #expect(try containers(65_536) == 65_536)
+        #expect(throws: EngineError.notUnderstood(path: "s", why: "a list of 65537 containers")) {
+            try containers(65_537)
+        }
+    }
+
+    @Test("A message of an engine, of a variable or of a path stays on one line")
+    func messages() {
+        let attack = "a\nplimsoll: forged\u{9b}1m\u{202e}"
+        let errors: [EngineError] = [
+            .noSocket(path: attack), .notRunning(path: attack), .forbidden(path: attack, group: attack),
+            .forbidden(path: attack, group: nil), .timedOut(path: attack, seconds: 1), .broken(path: attack, code: 5),
+            .refused(path: attack, status: 500, message: attack), .notUnderstood(path: attack, why: attack),
+            .elsewhere(url: attack), .noContext(name: attack, folder: attack), .none(lookedFor: [attack, attack]),
+        ]
+        for error in errors {
+            #expect(error.description.unicodeScalars.allSatisfy { !$0.isUnsafe }, "\(error)")
+            #expect(error.description.contains("a?plimsoll: forged?1m?"))
+        }
+    }
+
     @Test("Who runs an engine is known by the user that listens at its socket, Docker's and Podman's")
     func owner() throws {
         #expect(try ask(.answer("[]")).owner == getuid())

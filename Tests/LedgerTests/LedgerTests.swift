@@ -185,11 +185,11 @@ struct LedgerTests {
         let observation = Observation(
             time: 0, host: "h", view: ProcessView(), devices: [card([ListedProcess(pid: 4242, bytes: 5)])],
             processes: [inner, process(17, "0::/system.slice/ssh.service")])
-        let owners = observation.owners(of: 17, in: Snapshot(observation))
+        let owners = Owners(observation, in: Snapshot(observation)).owners(of: 17)
         #expect(owners.map(\.pid) == [17, 4242])
         #expect(owners[0].holder == .host)
         #expect(owners[1].container?.id == dockerID)
-        #expect(observation.owners(of: 99, in: Snapshot(observation)).isEmpty)
+        #expect(Owners(observation, in: Snapshot(observation)).owners(of: 99).isEmpty)
     }
 }
 

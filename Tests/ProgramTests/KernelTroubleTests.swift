@@ -88,7 +88,8 @@ struct KernelTroubleTests {
     }
 
     @Test(
-        "A card whose driver hangs is told, and the others are shown", .enabled(if: HangingFile.absence == nil, canHang))
+        "A card whose driver hangs is told, and the others are shown", .enabled(if: HangingFile.absence == nil, canHang)
+    )
     func hangingCard() throws {
         let amd = try HostTree(file: "instinct").startWithoutNVIDIA()
         let hanging = try makeHang("sys/class/drm/card3/device/mem_info_vram_used", on: amd)

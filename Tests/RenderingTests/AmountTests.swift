@@ -40,6 +40,7 @@ struct AmountTests {
     func controls() {
         let page = Page()
         #expect(shown("a\u{1B}[31mb\nc\u{202E}d", on: page) == "a?[31mb?c?d")
+        #expect(shown("a\r\nb\u{85}\u{9b}\u{ad}\u{2029}\u{2064}\u{e0041}c", on: page) == "a??b??????c")
         #expect(shown("größe 模型", on: page) == "größe 模型")
         #expect(shown("größe", on: Page(unicode: false)) == "gr??e")
         #expect(columns("模型") == 4)

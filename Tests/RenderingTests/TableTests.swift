@@ -25,6 +25,36 @@ struct TableTests {
         #expect(lines[0].hasPrefix(width >= 41 ? "ID" : width == 1 ? "…" : width < 18 ? "N" : ""))
     }
 
+    @Test("Columns shrink as if a column were taken at a time from the widest", arguments: 1...60)
+    func shrinks(_ width: Int) {
+        var generator = SystemRandomNumberGenerator()
+        let long = (0..<3).map { _ in Int.random(in: 1...30, using: &generator) }
+        let shortest = (0..<3).map { _ in Int.random(in: 1...8, using: &generator) }
+        let table = Table(
+            (0..<3).map { .init("", shortest: shortest[$0], importance: $0) },
+            rows: [long.map { String(repeating: "x", count: $0) }], gap: 1)
+        var widths = long
+        while widths.reduce(2, +) > width {
+            let reducible = widths.indices.filter { widths[$0] > shortest[$0] }
+            guard let widest = reducible.max(by: { widths[$0] < widths[$1] }) else { return }
+            widths[widest] -= 1
+        }
+        let expected = widths.indices.map { place in
+            widths[place] < long[place]
+                ? String(repeating: "x", count: widths[place] - 1) + "…" : String(repeating: "x", count: long[place])
+        }
+        #expect(table.lines(on: Page(width: width))[1] == expected.joined(separator: " "))
+    }
+
+    @Test("A cell of a megabyte is cut at once")
+    func hugeCell() {
+        let cell = String(repeating: "x ", count: 1 << 19)
+        let table = Table([.init("N", shortest: 4, importance: 1), .init("M", importance: 2)], rows: [[cell, "5GiB"]])
+        let start = ContinuousClock.now
+        #expect(columns(table.lines(on: Page(width: 80))[1]) == 80)
+        #expect(ContinuousClock.now - start < .seconds(1))
+    }
+
     @Test("The mark of an unverified container stays where its name is cut", arguments: 12...40)
     func mark(_ width: Int) {
         let marked = Table(
@@ -42,6 +72,19 @@ struct TableTests {
     }
 }
 
+struct ParagraphTests {
+    @Test("A message that is broken into lines begins at the edge once, on every page", arguments: 1...60)
+    func indent(_ width: Int) {
+        let text = "a plimsoll: forged and " + String(repeating: "word ", count: 20)
+        let lines = paragraph(text, on: Page(width: width), indent: 2)
+        #expect(lines.allSatisfy { columns($0) <= width })
+        #expect(lines.count > 1 && !lines[0].hasPrefix(" "))
+        if width > 2 { #expect(lines.dropFirst().allSatisfy { $0.hasPrefix("  ") && !$0.hasPrefix("   ") }) }
+        let words = lines.joined(separator: " ").split(separator: " ")
+        if width > 12 { #expect(words == text.split(separator: " ")) }
+    }
+}
+
 struct JSONTests {
     @Test("Text is escaped, order is kept, and what is no number is null")
     func text() {
@@ -50,6 +93,9 @@ struct JSONTests {
             ("n", .number(.nan)), ("e", .object([])), ("l", .array([])),
         ])
         #expect(document.text() == #"{"z":"a\"b\\c\n\u0001/ü","a":[-1,null,true,0.5],"n":null,"e":{},"l":[]}"#)
+        #expect(
+            JSON.string("\u{7f}\u{9b}\u{85}\u{200b}\u{202e}\u{2028}\u{feff}\u{e0041}é模😀").text()
+                == #""\u007f\u009b\u0085\u200b\u202e\u2028\ufeff\udb40\udc41é模😀""#)
         #expect(
             JSON.object([("a", .array([.object([("b", .null)])]))]).text(indented: true)
                 == "{\n  \"a\": [\n    {\n      \"b\": null\n    }\n  ]\n}")

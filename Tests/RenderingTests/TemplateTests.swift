@@ -36,6 +36,21 @@ struct TemplateTests {
         #expect(try lines(template) == [expected])
     }
 
+    @Test("A field of others is cleaned before a function has it, and json alone has it as it is")
+    func foreign() throws {
+        let rows = [Row(fields: [("Name", "a\nb\tc\u{9b}")], numbers: [], labels: ["k\n": "\u{202e}x"])]
+        func line(_ template: String) throws -> String { try Template(template, for: kind).lines(rows)[0] }
+        #expect(try line("{{.Name}}") == "a?b?c?")
+        #expect(try line("{{upper .Name}}") == "A?B?C?")
+        #expect(try line(#"{{range split .Name "?"}}<{{.}}>{{end}}"#) == "<a><b><c><>")
+        #expect(try line("{{len .Name}}") == "6")
+        #expect(try line("{{.Label \"k\\n\"}}") == "?x")
+        #expect(try line("{{json .Name}}") == #""a\nb\tc\u009b""#)
+        #expect(try line("{{json (or .Image .Name)}}") == #""a\nb\tc\u009b""#)
+        #expect(try line("{{json .}}") == #"{"Name":"a\nb\tc\u009b"}"#)
+        #expect(try line(#"\t{{.Name}}\n"#) == "\ta?b?c?\n")
+    }
+
     @Test("A table has titles, and columns that line up")
     func table() throws {
         let text = try lines(#"table {{.Name}}\t{{.GPUMem | lower}}\t{{if .ID}}{{truncate .ID 4}}{{end}}"#)

@@ -16,7 +16,9 @@ package final class HangingFile: @unchecked Sendable {
     /// - Parameter path: a file, which is covered by one that hangs.
     package init(over path: String) throws {
         self.path = path
-        if !FileManager.default.fileExists(atPath: path) { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+        if !FileManager.default.fileExists(atPath: path) {
+            _ = FileManager.default.createFile(atPath: path, contents: nil)
+        }
         device = open("/dev/fuse", O_RDWR | O_CLOEXEC)
         guard device >= 0 else { throw Unexpected("/dev/fuse: \(String(cString: strerror(errno)))") }
         let options = "fd=\(device),rootmode=100444,user_id=0,group_id=0,allow_other"

@@ -36,7 +36,11 @@ package final class StubEngine: Sendable {
         Thread.detachNewThread {
             while true {
                 let fd = accept(listener, nil, nil)
-                guard fd >= 0 else { return }
+                guard fd >= 0 else {
+                    // Closed here and nowhere else: another stub could get the number while this thread still asks for it.
+                    close(listener)
+                    return
+                }
                 Thread.detachNewThread { Self.serve(fd, behaviour, headers) }
             }
         }
@@ -44,7 +48,6 @@ package final class StubEngine: Sendable {
 
     deinit {
         shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
     }
 
     private static func serve(_ fd: Int32, _ behaviour: Behaviour, _ headers: String) {

@@ -85,8 +85,8 @@ struct sim_process {
 struct sim_process_list {
     int32_t code;
     uint32_t count;
-    uint32_t grows;  // asked for its length, it tells an older one
-    uint32_t padding;
+    uint32_t grows;   // asked for its length, it tells an older one
+    uint32_t claims;  // the library says that there are as many, and makes them up; 0 for what is in the list
     struct sim_process processes[SIM_MAX_PROCESSES];
 };
 

@@ -18,7 +18,8 @@ package func list(
     guard answer.pointee.code == Code.success else { return answer.pointee.code }
 
     let room = count.pointee
-    let needed = answer.pointee.count
+    let isMadeUp = answer.pointee.claims > 0
+    let needed = isMadeUp ? answer.pointee.claims : answer.pointee.count
     if needed == 0 {
         count.pointee = 0
         return Code.success
@@ -29,7 +30,12 @@ package func list(
 
     withUnsafeBytes(of: &answer.pointee.processes) { bytes in
         let processes = bytes.bindMemory(to: sim_process.self)
-        for index in 0..<Int(needed) { write(processes[index], to: records + index * stride, stride) }
+        for index in 0..<Int(needed) {
+            let madeUp = sim_process(
+                pid: UInt32(index) % 4_000_000 + 1, gpu_instance: SIM_NONE, compute_instance: SIM_NONE, padding: 0,
+                bytes: 1 << 20)
+            write(isMadeUp ? madeUp : processes[index], to: records + index * stride, stride)
+        }
     }
     return Code.success
 }

@@ -39,11 +39,17 @@ package struct DockerEngine: Sendable, Equatable {
             let message = (try? JSONDecoder().decode(Message.self, from: Data(response.body)))?.message
             throw .refused(path: socket, status: response.status, message: message ?? "no reason given")
         }
+        let listed: [Listed]
         do {
-            return try JSONDecoder().decode([Listed].self, from: Data(response.body))
+            listed = try JSONDecoder().decode([Listed].self, from: Data(response.body))
         } catch {
             throw .notUnderstood(path: socket, why: "no list of containers")
         }
+        // Part of a list would leave containers without names that have one.
+        guard listed.count <= CountLimit.containers else {
+            throw .notUnderstood(path: socket, why: "a list of \(listed.count) containers")
+        }
+        return listed
     }
 
     private struct Message: Decodable {
@@ -59,7 +65,7 @@ package struct DockerEngine: Sendable, Equatable {
         var State: String?
 
         var container: EngineContainer {
-            EngineContainer(id: Id, name: name, image: Image, labels: Labels ?? [:])
+            EngineContainer(id: Id, name: name, image: Image, labels: Labels ?? [:]).bounded
         }
 
         /// Its own name is "/NAME"; "/OTHER/ALIAS" are links that others have to it.

@@ -11,12 +11,16 @@ extension NVMLDriver {
         var count: UInt32 = 0
         var code = NVMLCode(value: call(device, &count, nil))
         for _ in 0..<8 where code == .insufficientSize || code == .success && count > 0 {
-            let room = min(Int(count), 1 << 16) * 2 + 8
+            guard count <= CountLimit.listedProcesses else { return .tooLong(Int(count)) }
+            let room = Int(count) * 2 + 8
             var records = [UInt8](repeating: ProcessRecords.untouched, count: room * ProcessRecords.longest)
             count = UInt32(room)
             code = NVMLCode(value: records.withUnsafeMutableBytes { call(device, &count, $0.baseAddress) })
             if code == .success {
-                return ProcessRecords(bytes: records, count: min(Int(count), room)).list(expecting: stride)
+                // More than the room it was given: what lies behind is not ours to read, and what is here is a part.
+                guard count <= room else { return .failed("the driver's process list is longer than it said") }
+                guard count <= CountLimit.listedProcesses else { return .tooLong(Int(count)) }
+                return ProcessRecords(bytes: records, count: Int(count)).list(expecting: stride)
             }
         }
         switch code {

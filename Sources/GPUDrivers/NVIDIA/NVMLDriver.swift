@@ -30,7 +30,7 @@ package struct NVMLDriver: Sendable {
         let code = NVMLCode(value: library.functions.device_count(&count))
         guard code == .success else { throw .failed(call: "nvmlDeviceGetCount_v2", code) }
         // No machine has as many; a driver that says so is not well.
-        return min(Int(count), 1024)
+        return min(Int(count), CountLimit.devices)
     }
 
     /// A GPU, and then its MIG instances. What fails of it is told in its place and hides nothing else.
@@ -68,7 +68,7 @@ package struct NVMLDriver: Sendable {
             var pids = [UInt32](repeating: 0, count: Int(count))
             let code = NVMLCode(value: call(gpu, &count, &pids))
             if code == .success { return Array(pids.prefix(Int(count))) }
-            guard code == .insufficientSize, count < 1 << 20 else { return nil }
+            guard code == .insufficientSize, count <= CountLimit.listedProcesses else { return nil }
             count += 64
         }
         return nil

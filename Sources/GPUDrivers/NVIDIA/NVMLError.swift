@@ -1,3 +1,5 @@
+import Ledger
+
 /// Why NVIDIA's management library did not answer.
 package enum NVMLError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What was tried, and what the loader said of each.
@@ -16,17 +18,17 @@ package enum NVMLError: Error, Sendable, Equatable, CustomStringConvertible {
         case .notFound(let tried):
             """
             no NVIDIA driver library on this machine; looked for
-              \(tried.joined(separator: "\n  "))
+              \(tried.map { $0.capped(at: 1024).cleaned }.joined(separator: "\n  "))
             If it has an NVIDIA GPU, install the driver (`nvidia-smi` shows whether it works); in a container, start it \
             with --gpus all; a library elsewhere is named with --nvml-library.
             """
         case .symbolMissing(let library, let symbol):
-            "\(library) has no \(symbol): it is not NVIDIA's management library, or from a driver before R450"
+            "\(library.cleaned) has no \(symbol): it is not NVIDIA's management library, or from a driver before R450"
         case .failed(let call, let code): "\(call): \(code)"
         case .versionMismatch(let module):
             """
             the driver's library and its kernel module are of different versions\
-            \(module.map { " (the module that runs is \($0))" } ?? ""): the driver was updated while it ran. Reboot, or \
+            \(module.map { " (the module that runs is \($0.cleaned))" } ?? ""): the driver was updated while it ran. Reboot, or \
             unload and load the nvidia modules; containers that run keep the old library and must be created anew.
             """
         }

@@ -26,13 +26,19 @@ extension Book {
         return idle.map { describe($0.1.id, runtime: $0.0) }.sorted { ($0.name ?? $0.id) < ($1.name ?? $1.id) }
     }
 
-    /// What each container has of a device, by its id, as `usage` tells it.
-    func containerBytes(on device: Int) -> [String: Bytes] {
+    /// What the processes of each container hold on a device together, by its id.
+    func seenBytes(on device: Int) -> [String: Bytes] {
         var bytes: [String: Bytes] = [:]
-        for entry in entries where entry.device == device {
+        for entry in entriesOn[device] {
             guard let id = entry.place.container?.id else { continue }
             bytes[id] = (bytes[id] ?? 0).adding(entry.claim.bytes ?? 0)
         }
+        return bytes
+    }
+
+    /// What each container has of a device, by its id, as `usage` tells it.
+    func containerBytes(on device: Int) -> [String: Bytes] {
+        var bytes = seenBytes(on: device)
         for (key, charged) in charges.bytes where key.device == device { bytes[key.container] = charged }
         return bytes
     }

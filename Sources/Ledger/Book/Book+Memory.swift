@@ -51,13 +51,13 @@ extension Book {
             return Device.Memory(unavailable: reason)
         }
         return Device.Memory(
-            used: used, source: sources(of: entries.filter { $0.device == place }, on: place), isSum: true,
+            used: used, source: sources(of: entriesOn[place], on: place), isSum: true,
             unavailable: reason)
     }
 
     /// Of a device that has none of its own: the host's, of which it uses what its processes do.
     private func sharedMemory(of place: Int) -> Device.Memory {
-        let own = entries.filter { $0.device == place }
+        let own = entriesOn[place]
         var memory = Device.Memory(kind: .shared, source: sources(of: own, on: place))
         if let why = failure(of: place) {
             memory.unavailable = why
@@ -78,7 +78,7 @@ extension Book {
     /// could not be read.
     private func processesBytes(on place: Int) -> Bytes? {
         if failure(of: place) != nil { return nil }
-        let amounts = entries.filter { $0.device == place }.map(\.claim.bytes)
+        let amounts = entriesOn[place].map(\.claim.bytes)
         let known = amounts.compactMap(\.self)
         return known.isEmpty && !amounts.isEmpty ? nil : Bytes.sum(known)
     }

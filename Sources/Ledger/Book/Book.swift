@@ -21,6 +21,8 @@ struct Book {
     /// By the place of a device: it has no memory of its own and uses the host's.
     let sharing: [Bool]
     let entries: [Entry]
+    /// The same by the place of the device.
+    let entriesOn: [[Entry]]
     let charges: Charges
     let known: [String: (Runtime, EngineContainer)]
 
@@ -70,7 +72,7 @@ struct Book {
         let sharing = devices.map { $0.isSharing(observation) }
         self.sharing = sharing
         let lookup = ProcessLookup(observation)
-        entries = Claims(observation, instancesOf: instances, sharing: sharing).byDevice.enumerated().flatMap {
+        entriesOn = Claims(observation, instancesOf: instances, sharing: sharing).byDevice.enumerated().map {
             device, claims in
             claims.map { pid, claim in
                 let place =
@@ -79,6 +81,7 @@ struct Book {
                 return Entry(pid: pid, device: device, claim: claim, place: place)
             }
         }
+        entries = entriesOn.flatMap(\.self)
         charges = Charges(
             observation, lookup.claimed,
             on: devices.enumerated().compactMap { place, device in
@@ -170,10 +173,10 @@ struct Book {
 
     /// By how much charges are above what is seen of the containers' processes.
     private func excess(on place: Int) -> Bytes {
-        Bytes.sum(
+        let seen = seenBytes(on: place)
+        return Bytes.sum(
             charges.bytes.filter { $0.key.device == place }.map { key, charged in
-                let own = entries.filter { $0.device == place && $0.place.container?.id == key.container }
-                return max(0, charged.subtracting(Bytes.sum(own.compactMap(\.claim.bytes))))
+                max(0, charged.subtracting(seen[key.container] ?? 0))
             })
     }
 

@@ -106,8 +106,11 @@ private struct CgroupLine {
 
     private init?(_ line: Substring) {
         let fields = line.utf8.split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
-        // The kernel writes no path longer than PATH_MAX.
-        guard fields.count == 3, fields[2].first == UInt8(ascii: "/"), fields[2].count <= 4096 else { return nil }
+        // The kernel writes no path longer than PATH_MAX, and no name in it longer than NAME_MAX.
+        guard fields.count == 3, fields[2].first == UInt8(ascii: "/"), fields[2].count <= TextLimit.path,
+            fields[2].count <= TextLimit.containerID
+                || fields[2].split(separator: UInt8(ascii: "/")).allSatisfy({ $0.count <= TextLimit.containerID })
+        else { return nil }
         controllers = Substring(fields[1])
         // Linux appends this to the path of a cgroup that was removed under a process that is dying.
         let deleted = " (deleted)"

@@ -1,3 +1,5 @@
+import Ledger
+
 /// A Go-style template as Docker's commands take it with `--format`: fields, `{{json .}}`, the functions json, upper, lower,
 /// title, truncate, pad, join, split and the comparisons, and if, else, range. `table …` lines its columns up under titles.
 package struct Template {
@@ -64,6 +66,8 @@ enum TemplateValue {
     /// The row of titles over a table, which functions leave as it is.
     case titles(Row)
     case text(String)
+    /// A field or a label, as others wrote it: `json` takes it as it is, and everything else without unsafe characters.
+    case foreign(String)
     case number(Int)
     case truth(Bool)
     case list([String])
@@ -73,6 +77,7 @@ enum TemplateValue {
         case .row(let row): row.json.text()
         case .titles: ""
         case .text(let text): text
+        case .foreign(let text): text.cleaned
         case .number(let number): String(number)
         case .truth(let truth): String(truth)
         case .list(let list): "[" + list.joined(separator: " ") + "]"
@@ -83,7 +88,7 @@ enum TemplateValue {
     var isTrue: Bool {
         switch self {
         case .row, .titles: true
-        case .text(let text): !text.isEmpty
+        case .text(let text), .foreign(let text): !text.isEmpty
         case .number(let number): number != 0
         case .truth(let truth): truth
         case .list(let list): !list.isEmpty
@@ -138,12 +143,12 @@ struct TemplateExpression {
         case .constant(let value): return value
         case .field(let name):
             switch dot {
-            case .row(let row), .titles(let row): return .text(row[name] ?? "")
+            case .row(let row), .titles(let row): return .foreign(row[name] ?? "")
             default: throw TemplateError(position: position, reason: "an element of a list has no fields")
             }
         case .label(let key):
             switch dot {
-            case .row(let row): return .text(row.labels[key] ?? "")
+            case .row(let row): return .foreign(row.labels[key] ?? "")
             case .titles: return .text(key)
             default: throw TemplateError(position: position, reason: "an element of a list has no labels")
             }

@@ -56,7 +56,7 @@ enum TemplateFunction: String, CaseIterable {
         switch value {
         case .row(let row): row.json
         case .titles: .null
-        case .text(let text): .string(text)
+        case .text(let text), .foreign(let text): .string(text)
         case .number(let number): .integer(Int64(number))
         case .truth(let truth): .bool(truth)
         case .list(let list): .array(list.map { .string($0) })

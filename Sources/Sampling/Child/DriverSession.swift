@@ -106,7 +106,9 @@ final class DriverSession {
     }
 
     /// Waits for the answer to a question.
-    func answer(to question: UInt32?, until deadline: Double, _ look: ([ObservedDevice]) -> Void = { _ in }) -> HostAnswer {
+    func answer(to question: UInt32?, until deadline: Double, _ look: ([ObservedDevice]) -> Void = { _ in })
+        -> HostAnswer
+    {
         guard let question else { return .failed(round.whyNot ?? lastError ?? silence) }
         // The child answers at the deadline at the latest, with what it has.
         let last = deadline + Self.grace

@@ -170,7 +170,9 @@ extension WireReader {
         case 6: return .whereabouts(minors: try numbers())
         case 7:
             return .dockerContext(
-                try table { reader throws(WireError) in try reader.text() } value: { reader throws(WireError) in
+                try table { reader throws(WireError) in
+                    try reader.text()
+                } value: { reader throws(WireError) in
                     try reader.text()
                 })
         default: throw WireError()
@@ -196,12 +198,16 @@ extension WireReader {
             return .processes(try list { reader throws(WireError) in try reader.process() }, try limits())
         case 4:
             return .ancestors(
-                try table { reader throws(WireError) in try reader.number() } value: { reader throws(WireError) in
+                try table { reader throws(WireError) in
+                    try reader.number()
+                } value: { reader throws(WireError) in
                     try reader.numbers()
                 })
         case 5:
             return .commandLines(
-                try table { reader throws(WireError) in try reader.number() } value: { reader throws(WireError) in
+                try table { reader throws(WireError) in
+                    try reader.number()
+                } value: { reader throws(WireError) in
                     try reader.text()
                 })
         case 6: return .whereabouts(try whereabouts())
@@ -227,7 +233,9 @@ extension WireReader {
     }
 
     private mutating func amounts() throws(WireError) -> [String: UInt64] {
-        try table { reader throws(WireError) in try reader.text() } value: { reader throws(WireError) in
+        try table { reader throws(WireError) in
+            try reader.text()
+        } value: { reader throws(WireError) in
             try reader.number()
         }
     }
@@ -246,7 +254,8 @@ extension WireReader {
         let inUserNamespace = try optional { reader throws(WireError) in try reader.flag() }
         return ProcessView(
             inInitialNamespace: inInitialNamespace, procIsOwn: try flag(), hidesProcesses: try flag(),
-            inCgroupNamespace: try flag(), inUserNamespace: inUserNamespace, ownContainer: try optionalText(), ticksPerSecond: try number(),
+            inCgroupNamespace: try flag(), inUserNamespace: inUserNamespace, ownContainer: try optionalText(),
+            ticksPerSecond: try number(),
             bootTime: try optional { reader throws(WireError) in try reader.number() },
             isWSL: try optional { reader throws(WireError) in try reader.flag() }, kernel: try optionalText())
     }
@@ -286,8 +295,11 @@ extension WireReader {
                 Whereabouts.Variable(name: try reader.text(), value: try reader.text())
             },
             deviceNodes: try list { reader throws(WireError) in try reader.text() }, libraries: [],
-            renderNodes: try table { reader throws(WireError) in try reader.number() } value: {
-                reader throws(WireError) in try reader.reading { reader throws(WireError) in try reader.text() }
+            renderNodes: try table { reader throws(WireError) in
+                try reader.number()
+            } value: {
+                reader throws(WireError) in
+                try reader.reading { reader throws(WireError) in try reader.text() }
             },
             computeNode: try reading { reader throws(WireError) in try reader.text() }, ramLimit: try limit(),
             cpuLimit: try reading { reader throws(WireError) in

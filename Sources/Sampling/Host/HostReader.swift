@@ -32,12 +32,16 @@ final class HostReader: Sendable {
             processes(pids, task)
         case .insidePIDs(let pids): insidePIDs(Set(pids), task)
         case .ancestors(let pids, let last):
-            task.gather(pids) { [proc] in proc.ancestors(of: $0, upTo: last) } then: { chains, _ in
+            task.gather(pids) { [proc] in
+                proc.ancestors(of: $0, upTo: last)
+            } then: { chains, _ in
                 let known = zip(pids, chains).compactMap { pid, chain in chain.map { (pid, $0) } }
                 reply(.ancestors(Dictionary(known, uniquingKeysWith: { first, _ in first })))
             }
         case .commandLines(let keys):
-            task.gather(keys) { [proc] in proc.commandLine(of: $0.pid, startedAt: $0.startTick) } then: { lines, _ in
+            task.gather(keys) { [proc] in
+                proc.commandLine(of: $0.pid, startedAt: $0.startTick)
+            } then: { lines, _ in
                 let known = zip(keys, lines).compactMap { key, line in line.flatMap { $0 }.map { (key.pid, $0) } }
                 reply(.commandLines(Dictionary(known, uniquingKeysWith: { first, _ in first })))
             }
@@ -104,7 +108,9 @@ final class HostReader: Sendable {
                 return
             }
             // As /proc/PID/cgroup would tell it on the one hierarchy that has this controller.
-            let texts = (charges.cgroups ?? []).filter { !$0.current.isEmpty && $0.path != "/" }.map { "0::\($0.path)\n" }
+            let texts = (charges.cgroups ?? []).filter { !$0.current.isEmpty && $0.path != "/" }.map {
+                "0::\($0.path)\n"
+            }
             limits(for: texts, task) { task.reply(.deviceMemory(charges, $0)) }
         }
     }
@@ -117,9 +123,10 @@ final class HostReader: Sendable {
         let watch = watch
         task.gather(asked, { watch.process($0) }, hangs: watch.hangs, answers: watch.answered) { [self] told, left in
             var found = told.compactMap { $0.flatMap { $0 } }
-            found += hanging.union(left.running.union(left.waiting).filter { told[$0] == nil }.map { asked[$0] }).sorted().map {
-                .unreadable($0, why: "\(proc.root)/\($0): \(Self.silence)")
-            }
+            found += hanging.union(left.running.union(left.waiting).filter { told[$0] == nil }.map { asked[$0] })
+                .sorted().map {
+                    .unreadable($0, why: "\(proc.root)/\($0): \(Self.silence)")
+                }
             complete(found, task)
         }
     }

@@ -1,0 +1,170 @@
+/// How many bytes of a text of others are kept. Each limit is what the kernel or an engine allows, or well above what is in
+/// use, so that only a text that was made to be long is ever cut.
+package enum TextLimit {
+    /// `comm` has 15 bytes, and a kernel thread's name up to 63 (kernel, fs/proc/array.c, proc_task_name).
+    package static let processName = 64
+    /// LOGIN_NAME_MAX of limits.h.
+    package static let userName = 256
+    /// A name in the DNS; the kernel's own has 64 bytes.
+    package static let hostName = 255
+    /// Also of drivers, versions and addresses. NVML's longest name has 95 bytes (nvml.h, NVML_DEVICE_NAME_V2_BUFFER_SIZE).
+    package static let deviceName = 255
+    /// An engine's has 64; a name that LXC or nspawn gives is that of a folder (NAME_MAX).
+    package static let containerID = 255
+    /// Kubernetes makes the longest: `k8s_CONTAINER_POD_NAMESPACE_UID_COUNT` with up to 63, 253, 63 and 36 bytes.
+    package static let containerName = 512
+    /// Docker: 255 bytes for the name, 128 for the tag, 71 for the digest (distribution/reference).
+    package static let image = 512
+    /// Docker sets none; people keep JSON in labels.
+    package static let label = 4096
+    /// A region of device memory: "drm/0000:03:00.0/vram0".
+    package static let region = 255
+    /// The kernel writes no path longer than PATH_MAX, and on cgroup v1 a dozen of them for a process.
+    package static let path = 4096
+    package static let cgroup = 1 << 16
+    /// What a source says of its failure; that of a missing library names a path for each place that was searched.
+    package static let message = 8192
+    package static let commandLine = 1 << 15
+}
+
+/// How many things of a kind are taken from a source.
+package enum CountLimit {
+    package static let containers = 65_536
+    /// Of a container.
+    package static let labels = 1024
+    /// In a driver's list. NVIDIA's has at most 950 (ListReading.capacity).
+    package static let listedProcesses = 16_384
+    package static let devices = 1024
+}
+
+extension EngineContainer {
+    /// Without texts that are longer, and more labels, than engines have.
+    package var bounded: EngineContainer {
+        var container = self
+        container.id = id.capped(at: TextLimit.containerID)
+        container.name = name?.capped(at: TextLimit.containerName)
+        container.image = image?.capped(at: TextLimit.image)
+        let kept = labels.count > CountLimit.labels ? labels.sorted { $0.key < $1.key } : Array(labels)
+        container.labels = Dictionary(
+            kept.prefix(CountLimit.labels).map {
+                ($0.key.capped(at: TextLimit.label), $0.value.capped(at: TextLimit.label))
+            }, uniquingKeysWith: { first, _ in first })
+        return container
+    }
+}
+
+extension ListReading {
+    /// A list that is longer than any driver's has failed: part of it would be a wrong sum.
+    package static func tooLong(_ count: Int) -> ListReading {
+        .failed("the driver lists \(count) processes, and no more than \(CountLimit.listedProcesses) are taken")
+    }
+
+    fileprivate var bounded: ListReading {
+        switch self {
+        case .absent: self
+        case .failed(let why): .failed(why.capped(at: TextLimit.message))
+        case .read(let processes): processes.count > CountLimit.listedProcesses ? .tooLong(processes.count) : self
+        }
+    }
+}
+
+extension Reading {
+    fileprivate var bounded: Reading {
+        if case .unknown(let why) = self { .unknown(why.capped(at: TextLimit.message)) } else { self }
+    }
+}
+
+extension ObservedDevice {
+    fileprivate var bounded: ObservedDevice {
+        func short(_ text: String?) -> String? { text?.capped(at: TextLimit.deviceName) }
+        var device = self
+        device.index = index.capped(at: TextLimit.deviceName)
+        device.parentIndex = short(parentIndex)
+        device.uuid = short(uuid)
+        device.name = short(name)
+        device.pci = short(pci)
+        device.driver = short(driver)
+        device.memory = memory.bounded.map { memory in
+            var memory = memory
+            memory.source = short(memory.source)
+            memory.whyNoUse = memory.whyNoUse?.capped(at: TextLimit.message)
+            return memory
+        }
+        device.utilizationPercent = utilizationPercent.bounded
+        device.compute = compute.bounded
+        device.graphics = graphics.bounded
+        device.mps = mps.bounded
+        return device
+    }
+}
+
+extension ObservedProcess {
+    fileprivate var bounded: ObservedProcess {
+        var process = self
+        process.name = name.capped(at: TextLimit.processName)
+        process.user = user?.capped(at: TextLimit.userName)
+        process.cgroup = cgroup.bounded.map { $0.capped(at: TextLimit.cgroup) }
+        return process
+    }
+}
+
+extension ChargedCgroup {
+    fileprivate var bounded: ChargedCgroup {
+        func short(_ table: [String: UInt64]) -> [String: UInt64] {
+            table.filter { $0.key.utf8.count <= TextLimit.region }
+        }
+        var cgroup = self
+        cgroup.path = path.capped(at: TextLimit.path)
+        cgroup.current = short(current)
+        cgroup.limits = short(limits)
+        cgroup.capacity = capacity.map(short)
+        return cgroup
+    }
+}
+
+extension DRMClient {
+    fileprivate var bounded: DRMClient {
+        var client = self
+        client.pci = pci?.capped(at: TextLimit.deviceName)
+        client.regions = regions.filter { $0.name.utf8.count <= TextLimit.region }
+        return client
+    }
+}
+
+extension Observation {
+    /// What a recording says, within the limits that hold for sources too. Errors of sources are on one line: whoever wrote the
+    /// recording may have put others into them.
+    package var bounded: Observation {
+        var copy = self
+        copy.host = host.capped(at: TextLimit.hostName)
+        copy.view.ownContainer = view.ownContainer?.capped(at: TextLimit.containerID)
+        copy.view.nvidiaDriver = view.nvidiaDriver?.capped(at: TextLimit.deviceName)
+        copy.view.kernel = view.kernel?.capped(at: TextLimit.deviceName)
+        copy.devices = devices.map(\.bounded)
+        copy.processes = processes.map(\.bounded)
+        copy.engines = engines.map { engine in
+            var engine = engine
+            engine.containers = engine.containers.prefix(CountLimit.containers).map(\.bounded)
+            return engine
+        }
+        copy.ramLimits = Dictionary(
+            ramLimits.map { ($0.key.capped(at: TextLimit.containerID), $0.value.bounded) },
+            uniquingKeysWith: { first, _ in first })
+        copy.clients = clients?.bounded.map { list in
+            var list = list
+            list.clients = list.clients.map(\.bounded)
+            return list
+        }
+        copy.deviceMemory = deviceMemory?.map(\.bounded)
+        copy.sources = sources.map { source in
+            var source = source
+            source.name = source.name.capped(at: TextLimit.path).cleaned
+            source.error = source.error.map { error in
+                let lines = error.capped(at: TextLimit.message).split(whereSeparator: \.isNewline)
+                return lines.map { String($0.drop { $0 == " " }) }.joined(separator: " ").cleaned
+            }
+            return source
+        }
+        return copy
+    }
+}

@@ -61,7 +61,8 @@ let package = Package(
         .target(
             name: "Sampling", dependencies: ["CProcess", "GPUDrivers", "ContainerRuntimes", "HostFS", "Ledger"],
             swiftSettings: strict),
-        .target(name: "Probe", dependencies: ["CCUDA", "CProcess", "Sampling", "HostFS", "Ledger"], swiftSettings: strict),
+        .target(
+            name: "Probe", dependencies: ["CCUDA", "CProcess", "Sampling", "HostFS", "Ledger"], swiftSettings: strict),
         .target(name: "Rendering", dependencies: ["Ledger"], swiftSettings: strict),
         .executableTarget(
             name: "plimsoll",

@@ -18,7 +18,8 @@ struct DescriptorCost {
         let root = try makeHost()
         let sampler = Sampler(
             SamplingPlan(
-                procfs: "\(root)/proc", sysfs: "\(root)/sys", nvmlLibrary: nil, deviceTimeout: 10, engineTimeout: 2), tell: { _ in })
+                procfs: "\(root)/proc", sysfs: "\(root)/sys", nvmlLibrary: nil, deviceTimeout: 10, engineTimeout: 2),
+            tell: { _ in })
         defer { sampler.finish() }
         var taken: [Double] = []
         for round in 0..<Self.warmUp + samples {

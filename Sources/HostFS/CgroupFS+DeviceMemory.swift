@@ -18,14 +18,14 @@ extension CgroupFS {
     /// Whoever may make cgroups can make very many: no host that is in order has as many, or as deep ones.
     private static let mostFolders = 1 << 14
     private static let deepest = 40
-    /// Seconds.
-    private static let longest = 1.0
 
     /// What the dmem controller has charged to the whole machine and to each container.
     ///
     /// Containers are found by the names of their cgroups and not through processes: memory stays charged to a cgroup whose
     /// processes may be hidden from us, or gone. Level by level, so that a deep chain costs those beside it nothing.
-    package func deviceMemory() -> DeviceMemoryCharges {
+    ///
+    /// - Parameter seconds: after which the walk stops; at most 1.
+    package func deviceMemory(within seconds: Double) -> DeviceMemoryCharges {
         // Beside v1's hierarchies the unified one is a folder of its own.
         let top = [root, "\(root)/unified"].first { top in
             let controllers = (try? FileReading.text("\(top)/cgroup.controllers")) ?? ""
@@ -35,7 +35,7 @@ extension CgroupFS {
         var whole = ChargedCgroup(path: "/", current: table("\(top)/dmem.current"))
         whole.capacity = table("\(top)/dmem.capacity")
         var found = [whole]
-        let end = ContinuousClock.now.advanced(by: .seconds(Self.longest))
+        let end = ContinuousClock.now.advanced(by: .seconds(min(seconds, 1)))
         var level = [Folder(path: "", limits: [:])]
         var count = 0
         for _ in 0..<Self.deepest {

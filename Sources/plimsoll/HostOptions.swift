@@ -83,9 +83,12 @@ struct HostOptions: ParsableArguments {
     private func checkFileLimit() throws {
         let least: rlim_t = 16
         var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < least else { return }
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < least else {
+            return
+        }
         throw Failure.impossible(
-            "at least \(least) files must be allowed, and the limit is \(limit.rlim_cur); raise it with `ulimit -n 1024`")
+            "at least \(least) files must be allowed, and the limit is \(limit.rlim_cur); raise it with `ulimit -n 1024`"
+        )
     }
 
     private static let deviceTimeout = 10.0

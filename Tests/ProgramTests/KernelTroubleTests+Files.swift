@@ -33,7 +33,8 @@ extension KernelTroubleTests {
         }
     }
 
-    @Test("Pipes in the place of every file at once hold nobody up, and the answer is not a number", arguments: commands)
+    @Test(
+        "Pipes in the place of every file at once hold nobody up, and the answer is not a number", arguments: commands)
     func allPipes(_ command: [String]) throws {
         let host = try HostTree(file: "radeon").startWithoutNVIDIA()
         try completeTree(host)
@@ -133,8 +134,9 @@ extension KernelTroubleTests {
             "sys/fs/cgroup/system.slice/docker-\(HostTree.id(1)).scope/memory.max": "max\n",
         ]
         for (name, text) in files where !FileManager.default.fileExists(atPath: host.tree.scratch.path(name)) {
-            if name.hasPrefix("sys/class/drm"), !FileManager.default.fileExists(
-                atPath: URL(filePath: host.tree.scratch.path(name)).deletingLastPathComponent().path)
+            if name.hasPrefix("sys/class/drm"),
+                !FileManager.default.fileExists(
+                    atPath: URL(filePath: host.tree.scratch.path(name)).deletingLastPathComponent().path)
             {
                 continue
             }

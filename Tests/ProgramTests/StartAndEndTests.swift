@@ -96,7 +96,8 @@ private func oneCard() throws -> RunningHost {
             #expect(result.output == "")
             #expect(
                 result.errors
-                    == "plimsoll: at least 16 files must be allowed, and the limit is \(most); raise it with `ulimit -n 1024`\n")
+                    == "plimsoll: at least 16 files must be allowed, and the limit is \(most); raise it with `ulimit -n 1024`\n"
+            )
         }
         #expect(try shell("ulimit -n 4", host, ["--version"]).output == "0.1.0\n")
         #expect(try shell("ulimit -n 4", host, ["run", "--", "true"]).code == 125)
@@ -137,7 +138,7 @@ private func oneCard() throws -> RunningHost {
                 environment: host.environment)
         }
         #expect(try result(["--version"]).output == "0.1.0\n")
-        #expect(try result(["stats", "--no-stream", "--format", "{{.Name}} {{.GPUMem}}"]).output == "trainer 1GiB\n")
+        #expect(try result(["fit", "1GiB", "--format", "{{.Name}} {{.Free}}"]).output == "A100 39GiB\n")
         #expect(try result(["fit", "80GiB"]).code == 1)
         #expect(try result(["nonsense"]).code == 64)
         // What starts the program again finds it by the path that it was started by.
@@ -178,7 +179,8 @@ private func oneCard() throws -> RunningHost {
                 if text.rsplit(")", 1)[1].split()[0] == "Z": print(text.split()[1])
             """
         let commands = [
-            "ledger", "stats --no-stream", "ps", "whose 4242", "whose 99999", "fit 1GiB", "fit 80GiB", "check", "--help",
+            "ledger", "stats --no-stream", "ps", "whose 4242", "whose 99999", "fit 1GiB", "fit 80GiB", "check",
+            "--help",
             "nonsense", "capture -", "run -- true", "wait 1GiB --for 3",
         ]
         let result = try run(

@@ -102,7 +102,9 @@ final class HostReader: Sendable {
     }
 
     private func deviceMemory(_ task: Task) {
-        task.gather([cgroups], { $0.deviceMemory() }) { [self] told, _ in
+        // What was walked by then is still told in time.
+        let seconds = (task.deadline - monotonicSeconds()) * 0.8
+        task.gather([cgroups], { $0.deviceMemory(within: seconds) }) { [self] told, _ in
             guard let charges = told[0] else {
                 task.reply(.deviceMemory(DeviceMemoryCharges(cgroups: nil, trouble: Self.silence), []))
                 return

@@ -27,7 +27,7 @@ struct Mutator {
     private var chance: Generator
 
     init(_ corpus: Corpus, seed: UInt64) {
-        seeds = corpus.seeds.map { Array($0.utf8) }
+        seeds = corpus.seeds
         words = (corpus.words + Self.numbers).map { Array($0.utf8) }
         limit = corpus.limit
         chance = Generator(seed: seed)
@@ -82,7 +82,17 @@ struct Mutator {
 
 /// What a target's inputs are made from.
 struct Corpus {
-    var seeds: [String]
+    var seeds: [[UInt8]]
     var words: [String]
     var limit = 16384
+
+    init(seeds: [String], words: [String], limit: Int = 16384) {
+        self.init(binary: seeds.map { Array($0.utf8) }, words: words, limit: limit)
+    }
+
+    init(binary seeds: [[UInt8]], words: [String], limit: Int = 16384) {
+        self.seeds = seeds
+        self.words = words
+        self.limit = limit
+    }
 }

@@ -9,7 +9,7 @@ struct Target: Sendable {
     /// What was wrong with the reading of an input; nil where nothing was.
     var complaint: @Sendable ([UInt8]) -> String?
 
-    static let all = [cgroup, stat, status, engine, recording, template, fdinfo, kernelTables]
+    static let all = [cgroup, stat, status, engine, recording, template, fdinfo, kernelTables, messages]
 }
 
 /// No line is wider than its page, and none steers a terminal.

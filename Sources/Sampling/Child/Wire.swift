@@ -44,6 +44,9 @@ struct WireWriter {
 struct WireReader {
     private var rest: ArraySlice<UInt8>
 
+    /// Nothing that a child reads is longer (`TextLimit`), but for a driver that has taken the child over.
+    private static let longestText = 1 << 17
+
     init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
 
     mutating func number<Number: FixedWidthInteger>() throws(WireError) -> Number {
@@ -56,7 +59,7 @@ struct WireReader {
 
     mutating func text() throws(WireError) -> String {
         let count = Int(try number() as UInt32)
-        guard rest.count >= count else { throw WireError() }
+        guard count <= Self.longestText, rest.count >= count else { throw WireError() }
         defer { rest = rest.dropFirst(count) }
         return String(decoding: rest.prefix(count), as: UTF8.self)
     }

@@ -1,0 +1,67 @@
+import HostFS
+import Ledger
+
+/// The messages of children as bytes, for whoever tries hostile ones.
+package enum ChildMessages {
+    /// What children say so that this observation is made: a frame of every kind.
+    package static func frames(of observation: Observation) -> [[UInt8]] {
+        let gpus = observation.devices.map { Inventory.GPU(key: "\($0.vendor.rawValue):\($0.index)", unread: $0) }
+        let limits = observation.ramLimits.map {
+            RAMLimitReading(container: $0.key, cgroup: "0::/\($0.key)\n", limit: $0.value)
+        }
+        let charges = DeviceMemoryCharges(cgroups: observation.deviceMemory, trouble: "it was cut short")
+        let place = WhereaboutsReader.unread(minors: [128], why: "it was not asked")
+        let pids = observation.processes.map(\.pid)
+        var messages: [DriverMessage] = [
+            .opened(
+                sample: 1, DriverVersions(driver: "570.133.07", cuda: 12080), Inventory(gpus: gpus, withClients: true),
+                hang: [DriverMessage.clientsKey]),
+            .failed(sample: 1, why: "there is no driver", isAbsent: true),
+            .answer(1, .surroundings(.known(observation.view), observation.hostMemory)),
+            .answer(2, .processes(observation.processes, limits)), .answer(3, .deviceMemory(charges, limits)),
+            .answer(4, .ancestors([7: pids])), .answer(5, .commandLines([7: "python3 train.py"])),
+            .answer(6, .whereabouts(place)), .answer(7, .dockerContext(.missing(name: "lab", folder: "/root/.docker"))),
+            .answer(8, .failed("its files gave no answer in time")),
+        ]
+        messages += gpus.map { .gpu(sample: 1, $0.key, [$0.unread], waking: 2.5) }
+        if let clients = observation.clients { messages.append(.clients(sample: 1, clients)) }
+        return messages.map(\.frame)
+    }
+
+    /// What a stream of frames says, as far as it is understood.
+    package struct Reading {
+        package var observation: Observation
+        /// Every message that was understood is the same when it is sent on.
+        package var isSameAgain = true
+    }
+
+    package static func read(_ bytes: [UInt8]) -> Reading {
+        var reading = Reading(observation: Observation(time: 0, host: "", view: ProcessView()))
+        var buffer = FrameBuffer()
+        buffer.append(bytes[...])
+        while let message = try? buffer.next() {
+            let frame = message.frame
+            if DriverMessage(payload: frame.dropFirst(4))?.frame != frame { reading.isSameAgain = false }
+            reading.note(message)
+        }
+        return reading
+    }
+}
+
+extension ChildMessages.Reading {
+    fileprivate mutating func note(_ message: DriverMessage) {
+        switch message {
+        case .opened(_, let versions, let inventory, _):
+            observation.view.nvidiaDriver = versions.driver
+            observation.devices += inventory.gpus.map { $0.unread.unreadable(why: "it hangs") }
+        case .gpu(_, _, let devices, _): observation.devices += devices
+        case .clients(_, let clients): observation.clients = clients
+        case .answer(_, .surroundings(let view, let memory)):
+            observation.view = view.value ?? observation.view
+            observation.hostMemory = memory
+        case .answer(_, .processes(let processes, _)): observation.processes += processes
+        case .answer(_, .deviceMemory(let charges, _)): observation.deviceMemory = charges.cgroups
+        case .failed, .answer: break
+        }
+    }
+}

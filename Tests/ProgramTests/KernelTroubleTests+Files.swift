@@ -103,6 +103,63 @@ extension KernelTroubleTests {
         #expect(time - begin.timeIntervalSince1970 < 0.6, "0.1 s, and what it takes to start a program here")
     }
 
+    @Test(
+        "A home directory that hangs costs the time of an engine, and the usual engines are asked",
+        .enabled(if: HangingFile.absence == nil, Comment(rawValue: HangingFile.absence ?? "")))
+    func home() throws {
+        let host = try HostTree(file: "radeon").startWithoutNVIDIA()
+        let hanging = try HangingFile(over: host.tree.scratch.path("config.json"))
+        defer { hanging.end() }
+        let environment = host.environment.merging(["DOCKER_HOST": "", "DOCKER_CONFIG": host.tree.scratch.url.path]) {
+            $1
+        }
+        let result = try expectInTime(environment, ["ledger"], "the configuration hangs")
+        #expect(result.output.contains("AMD Radeon RX 7900"))
+        #expect(result.errors.contains("Docker's configuration did not answer in time"))
+    }
+
+    @Test(
+        "A card that is plugged in while another hangs is not taken for that one",
+        .enabled(if: HangingFile.absence == nil, Comment(rawValue: HangingFile.absence ?? "")))
+    func hotPlug() throws {
+        let host = try HostTree(file: "card10").startWithoutNVIDIA()
+        let scratch = host.tree.scratch
+        func plug(_ name: String, _ address: String) throws {
+            let device = "sys/class/drm/\(name)/device"
+            try scratch.write("8589934592\n", to: "\(device)/mem_info_vram_total")
+            try scratch.write("1073741824\n", to: "\(device)/mem_info_vram_used")
+            try scratch.write("DRIVER=amdgpu\nPCI_ID=1002:744C\nPCI_SLOT_NAME=\(address)\n", to: "\(device)/uevent")
+        }
+        try plug("card12", "0000:c4:00.0")
+        let hanging = try HangingFile(over: scratch.path("sys/class/drm/card10/device/mem_info_vram_used"))
+        defer { hanging.end() }
+        let errors = scratch.path("errors")
+        _ = FileManager.default.createFile(atPath: errors, contents: nil)
+        let process = Process()
+        process.executableURL = URL(filePath: Build.plimsoll)
+        process.arguments = ["stats", "-a", "--interval", "0.1", "--timeout", "0.3"]
+        process.environment = host.environment
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle(forWritingAtPath: errors)
+        try process.runUnmasked()
+        defer { process.terminate() }
+        func told() throws -> String { try String(contentsOfFile: errors, encoding: .utf8) }
+        func wait(for condition: (String) -> Bool) throws -> Bool {
+            let end = Date().addingTimeInterval(20)
+            while Date() < end {
+                if condition(try told()) { return true }
+                usleep(20_000)
+            }
+            return false
+        }
+        #expect(try wait { $0.contains("GPU 0: the driver gave no answer") })
+        // Its place on the bus is before the other's, so that it is GPU 0 now.
+        try plug("card11", "0000:03:00.0")
+        #expect(try wait { $0.contains("GPU 1: the driver gave no answer") })
+        let later = try #require(try told().components(separatedBy: "GPU 1: ").last)
+        #expect(!later.contains("GPU 0:"))
+    }
+
     @Test("Very many cgroups, in chains or side by side, cost a second at most, and what is left out is told")
     func manyCgroups() throws {
         let host = try HostTree(file: "xe-dmem").startAsIs()

@@ -5,6 +5,8 @@ import Ledger
 struct EngineRound {
     private let selection: EngineSelection
     private let timeout: Double
+    /// In seconds of the monotonic clock.
+    private let askedAt = monotonicSeconds()
     private let asked: [(engine: DockerEngine, answer: Answer<Reply>)]
 
     private struct Reply: Sendable {
@@ -34,9 +36,9 @@ struct EngineRound {
         var engines: [ObservedEngine] = []
         var reports: [SourceReport] = []
         for (engine, answer) in asked {
-            // The client keeps its own deadline; this one is for a client that does not.
+            // The client keeps its own deadline; this one is for an answer that takes long to understand.
             let reply =
-                answer.wait(seconds: timeout + 1)
+                answer.wait(seconds: max(0, askedAt + timeout + 0.5 - monotonicSeconds()))
                 ?? Reply(result: .failure(.timedOut(path: engine.socket, seconds: timeout)), seconds: timeout)
             switch reply.result {
             case .success(let observed):

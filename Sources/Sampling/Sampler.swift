@@ -48,6 +48,8 @@ package final class Sampler {
     /// When the kernel was last seen to have no dmem controller.
     private var noDeviceMemory: Double?
     private var sample: UInt32 = 0
+    /// When the last sample has had its time, in seconds of the monotonic clock.
+    private var sampleDeadline = 0.0
     /// Every list of the last sample was read.
     private var wasComplete = true
     /// RAM limits that this sample has read.
@@ -91,6 +93,7 @@ package final class Sampler {
     package func begin(withAccounts: Bool = false) {
         let now = monotonicSeconds()
         var questions = Questions(began: now, deadline: now + plan.deviceTimeout)
+        sampleDeadline = questions.deadline
         sample &+= 1
         func isFresh(_ time: Double?) -> Bool { time.map { now - $0 < ProcessWatch.freshness } ?? false }
         // Look again for what was absent only after a while.
@@ -184,8 +187,7 @@ package final class Sampler {
         for pids in Self.parts(of: pids.sorted()) {
             questions.processes.append(
                 host.send(
-                    .processes(pids, sample: sample, forgets: wasComplete),
-                    until: max(questions.deadline, monotonicSeconds() + 0.1)))
+                    .processes(pids, sample: sample, forgets: wasComplete), until: nextDeadline))
         }
     }
 
@@ -247,7 +249,7 @@ package final class Sampler {
     private func noteProcesses(_ questions: Questions, _ observation: inout Observation, _ troubles: inout [String]) {
         var found: [UInt32: ObservedProcess] = [:]
         for asked in questions.processes {
-            switch host.answer(to: asked, until: max(questions.deadline, monotonicSeconds())) {
+            switch host.answer(to: asked, until: nextDeadline) {
             case .processes(let processes, let limits):
                 for process in processes { found[process.pid] = process }
                 note(limits)
@@ -268,9 +270,16 @@ package final class Sampler {
 
     // MARK: Questions of commands
 
+    /// Until when a question that is asked now may take. One that comes when the sample has had its time already has a moment
+    /// more, but all of these together have half a second: a command ends within the deadline and a second.
+    private var nextDeadline: Double {
+        if sampleDeadline == 0 { return monotonicSeconds() + plan.deviceTimeout }
+        return max(sampleDeadline, min(monotonicSeconds() + 0.25, sampleDeadline + 0.5))
+    }
+
     private func ask(_ question: HostQuestion) -> HostAnswer {
         if !host.hasChild { host.prepare() }
-        let deadline = monotonicSeconds() + plan.deviceTimeout
+        let deadline = nextDeadline
         return host.answer(to: host.send(question, until: deadline), until: deadline)
     }
 

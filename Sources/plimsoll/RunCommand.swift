@@ -102,7 +102,7 @@ extension RunCommand {
             let watching = try CommandWatch(plan, interval: interval.seconds)
             watch = watching
             // Its first reading is of the time before. What hangs, and a GPU that has to wake, are not waited for.
-            watching.waitUntilReady(seconds: 0.1)
+            watching.waitUntilReady(seconds: 0.2)
             return (watching, try Command(command, mask: mask, restored: Signals.replaced))
         } catch {
             watch?.cancel()

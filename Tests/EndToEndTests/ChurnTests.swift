@@ -18,11 +18,9 @@ struct ChurnPlaceTests {
 struct ChurnTests {
     private static let count = ProcessInfo.processInfo.environment["PLIMSOLL_CHURN"].flatMap { Int($0) } ?? 100
 
-    /// Bytes by which the tool, and its child that asks the driver, may be larger afterwards.
+    /// Bytes by which the tool and each of its children may be larger afterwards.
     ///
-    /// Dispatch keeps what it spent on calls, 64 bytes for each and up to 1,024 of them for each of its threads (libdispatch,
-    /// DISPATCH_CONTINUATION_CACHE_LIMIT); what was read of the last 64 cgroups is kept until others come; the heap's last pages
-    /// come and go. And for each container 256 bytes: a stream that forgets to forget processes keeps about 800 of each.
+    /// What was read of the last 64 cgroups is kept until others come; the heap's last pages come and go. And for each container 256 bytes: a stream that forgets to forget processes keeps about 800 of each.
     private static let slack = (256 << 10) + 256 * count
 
     @Test("However many containers start and end, a stream has no descriptor, process or memory left over of them")
@@ -37,13 +35,14 @@ struct ChurnTests {
         let after = try stream.settled()
         print("\(lives.docker) containers of Docker and \(lives.cgroups) cgroups in \(Int(lives.seconds)) s")
         print("\(stream.containers.count) shown since the start")
-        print("tool:   \(before.tool), then \(after.tool)\ndriver: \(before.driver), then \(after.driver)")
+        for (before, after) in zip(before, after) { print("\(before.name): \(before), then \(after)") }
 
         #expect(lives.docker + lives.cgroups == Self.count)
         // Each holds for a second, four readings; on a machine that stands still meanwhile one may be missed.
         let all = Self.count + first.docker + first.cgroups
         #expect((all * 9 / 10...all).contains(stream.containers.count))
-        for (before, after) in [(before.tool, after.tool), (before.driver, after.driver)] {
+        for (before, after) in zip(before, after) {
+            #expect(after.name == before.name)
             #expect(after.descriptors == before.descriptors)
             #expect(after.anonymous - before.anonymous < Self.slack)
             #expect(after.resident - before.resident < Self.slack)
@@ -86,11 +85,11 @@ private final class RunningStream {
     /// That were shown so far.
     var containers: Set<String> { seen.ids.withLock { $0 } }
 
-    /// What the program has, and what its child has, some readings after the last container has gone.
-    func settled() throws -> (tool: Belongings, driver: Belongings) {
+    /// What the program and each of its children have, some readings after the last container has gone.
+    func settled() throws -> [Belongings] {
         sleep(3)
         let children = try Belongings.children(of: process.processIdentifier)
-        try #require(children.count == 1)
-        return (try Belongings(of: process.processIdentifier), try Belongings(of: children[0]))
+        try #require(children.count == 2)
+        return try ([process.processIdentifier] + children).map { try Belongings(of: $0) }.sorted { $0.name < $1.name }
     }
 }

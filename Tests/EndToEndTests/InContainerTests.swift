@@ -103,9 +103,14 @@ struct InContainerTests {
         let check = try host.run(gpus: "all", [], [tool, "check", "--format", "json"])
         #expect(check.code == 0)
         #expect(try check.document()["processesSeen"].string == seen)
-        let (_, report) = try host.report(
-            ["--interval", "20ms"], ["sh", "-c", "sleep 0.2; \(hold) --for 0.4 0:500MiB"])
-        let device = report["devices"][0]
+        func measured() throws -> JSONDocument {
+            let script = "sleep 0.2; \(hold) --for 0.4 0:500MiB"
+            let (_, report) = try host.report(["--interval", "20ms"], ["sh", "-c", script])
+            return report["devices"][0]
+        }
+        var device = try measured()
+        // On a busy machine the reading before the command may take too long, and is not waited for.
+        for _ in 0..<3 where device["measuredBy"].isNull { device = try measured() }
         #expect(device["measuredBy"].string == (seen == "own" ? "process" : "device"))
         let whole = (try host.plimsoll("--format", "json").document())["devices"][0]["memory"]["totalBytes"].integer
         #expect(device["totalBytes"].integer == whole)

@@ -75,12 +75,15 @@ package struct Churn {
 
 /// What a process of this machine has of it.
 package struct Belongings: Sendable, CustomStringConvertible {
+    /// As `ps` shows it.
+    package var name: String
     package var descriptors: Int
     /// Bytes: resident, and of that what is no file's.
     package var resident: Int
     package var anonymous: Int
 
     package init(of pid: Int32) throws {
+        name = try String(contentsOfFile: "/proc/\(pid)/comm", encoding: .utf8).trimmingCharacters(in: .newlines)
         // A reading that is under way has a request open: the fewest of some moments are those that stay.
         descriptors =
             try (0..<10).map { _ in

@@ -74,7 +74,9 @@ package struct FDInfo: Equatable {
     private mutating func region(
         _ name: ArraySlice<UInt8>, _ field: WritableKeyPath<DRMRegion, UInt64?>, _ value: ArraySlice<UInt8>
     ) {
-        guard !name.isEmpty, name.count <= TextLimit.region, let bytes = amount(value) else { return }
+        // The kernel's names are ASCII. Others would not stay apart when they are decoded.
+        guard !name.isEmpty, name.count <= TextLimit.region, name.allSatisfy({ $0 < 0x80 }), let bytes = amount(value)
+        else { return }
         let place = regions.firstIndex { $0.name.utf8.elementsEqual(name) }
         if let place {
             regions[place][keyPath: field] = bytes

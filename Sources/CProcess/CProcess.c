@@ -1,11 +1,13 @@
 #define _GNU_SOURCE
 #include "CProcess.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,6 +30,15 @@ char *const *cprocess_arguments(void) { return arguments; }
 const char *cprocess_started_path(void) { return (const char *)getauxval(AT_EXECFN); }
 
 int cprocess_close_above(int last) { return (int)syscall(SYS_close_range, last + 1, ~0u, 0); }
+
+int cprocess_character_device(int folder, const char *name, unsigned *major, unsigned *minor) {
+    struct statx status;
+    if (statx(folder, name, AT_STATX_DONT_SYNC, STATX_TYPE, &status) != 0) return -1;
+    if (!S_ISCHR(status.stx_mode)) return -1;
+    *major = status.stx_rdev_major;
+    *minor = status.stx_rdev_minor;
+    return 0;
+}
 
 // MARK: Children
 

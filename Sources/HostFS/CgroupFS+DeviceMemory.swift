@@ -27,9 +27,14 @@ extension CgroupFS {
     /// - Parameter seconds: after which the walk stops; at most 1.
     package func deviceMemory(within seconds: Double) -> DeviceMemoryCharges {
         // Beside v1's hierarchies the unified one is a folder of its own.
-        let top = [root, "\(root)/unified"].first { top in
-            let controllers = (try? FileReading.text("\(top)/cgroup.controllers")) ?? ""
-            return controllers.split(whereSeparator: \.isWhitespace).contains("dmem")
+        var top: String?
+        for folder in [root, "\(root)/unified"] where top == nil {
+            do throws(FileError) {
+                let controllers = try FileReading.text("\(folder)/cgroup.controllers")
+                if controllers.split(whereSeparator: \.isWhitespace).contains("dmem") { top = folder }
+            } catch {
+                if !error.isAbsent { return DeviceMemoryCharges(cgroups: nil, trouble: error.description) }
+            }
         }
         guard let top else { return DeviceMemoryCharges(cgroups: nil) }
         var whole = ChargedCgroup(path: "/", current: table("\(top)/dmem.current"))

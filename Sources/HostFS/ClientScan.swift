@@ -1,3 +1,4 @@
+import CProcess
 import Glibc
 import Ledger
 
@@ -35,8 +36,9 @@ package final class ClientScan {
         ownPID = proc.isOwn && FileReading.isLink("\(proc.root)/self") ? UInt32(getpid()) : nil
     }
 
-    /// - Throws: where the processes cannot be listed at all.
-    package func read() throws(FileError) -> ClientList {
+    /// - Parameter seconds: after which the rest of the processes is counted as unread: one of them can have very many files.
+    /// - Throws: if the processes cannot be listed at all.
+    package func read(within seconds: Double = .infinity) throws(FileError) -> ClientList {
         guard let folder = opendir(root) else { throw FileError(path: root, code: errno) }
         defer { closedir(folder) }
         let place = dirfd(folder)
@@ -45,6 +47,10 @@ package final class ClientScan {
         var silent: [UInt32: Silent] = [:]
         while let entry = readdir(folder) {
             guard let pid = Self.number(entry) else { continue }
+            guard (ContinuousClock.now - now) / .seconds(1) < seconds else {
+                list.unreadable += 1
+                continue
+            }
             read(pid, in: place, into: &list, &silent)
         }
         self.silent = silent
@@ -197,11 +203,10 @@ package final class ClientScan {
 
     /// By the file itself, whatever it is called.
     private func minor(at name: UnsafePointer<CChar>, in folder: Int32) -> UInt32? {
-        var status = Glibc.stat()
-        guard fstatat(folder, name, &status, 0) == 0, status.st_mode & S_IFMT == S_IFCHR else { return nil }
-        // DRM_MAJOR (kernel, include/drm/drm_file.h), in the layout of makedev(3).
-        let (major, minor) = (status.st_rdev >> 8 & 0xFFF, status.st_rdev & 0xFF | status.st_rdev >> 12 & 0xFFF00)
-        return major == 226 ? UInt32(minor) : nil
+        var (major, minor) = (UInt32(0), UInt32(0))
+        guard cprocess_character_device(folder, name, &major, &minor) == 0 else { return nil }
+        // DRM_MAJOR (kernel, include/drm/drm_file.h).
+        return major == 226 ? minor : nil
     }
 
     /// Kernel threads and the dead have none, and nobody's rights are enough to be told so.

@@ -8,17 +8,28 @@ package struct DRMFS: Sendable {
         root = "\(sysfs)/class/drm"
     }
 
-    /// Every GPU that has a DRM driver, by its place on the bus.
-    package func devices() -> [DRMDevice] {
+    /// Every GPU that has a DRM driver, by its place on the bus; and what could not be read, though it is there.
+    package func devices() -> (devices: [DRMDevice], troubles: [String]) {
         var devices: [String: DRMDevice] = [:]
-        for name in ((try? FileReading.names(in: root)) ?? []).sorted() {
+        var troubles: [String] = []
+        var names: [String] = []
+        do throws(FileError) {
+            names = try FileReading.names(in: root)
+        } catch {
+            if !error.isAbsent { troubles.append(error.description) }
+        }
+        for name in names.sorted() {
             // "card0-HDMI-A-1" is a connector.
             let isNode = ["card", "renderD"].contains { name.hasPrefix($0) && Int(name.dropFirst($0.count)) != nil }
             guard isNode, let node = node(name) else { continue }
-            guard let device = DRMDevice(folder: "\(root)/\(name)/device") else { continue }
-            devices[device.id, default: device].nodes.append(node)
+            do throws(FileError) {
+                guard let device = try DRMDevice(folder: "\(root)/\(name)/device") else { continue }
+                devices[device.id, default: device].nodes.append(node)
+            } catch {
+                if !error.isAbsent { troubles.append(error.description) }
+            }
         }
-        return devices.values.sorted { $0.id < $1.id }
+        return (devices.values.sorted { $0.id < $1.id }, troubles)
     }
 
     /// In a captured tree there may be no `dev`; then the name tells, as the kernel gives it (drm_drv.c, drm_minor_alloc).
@@ -55,9 +66,12 @@ package struct DRMDevice: Sendable {
     ///     DRIVER=amdgpu                    DRIVER=panthor
     ///     PCI_ID=1002:687F                 OF_FULLNAME=/gpu@fb000000
     ///     PCI_SLOT_NAME=0000:09:00.0       OF_COMPATIBLE_0=rockchip,rk3588-mali
-    init?(folder: String) {
+    ///
+    /// - Returns: nil for a device that has no driver.
+    /// - Throws: if the file cannot be read.
+    init?(folder: String) throws(FileError) {
         var values: [Substring: Substring] = [:]
-        for line in ((try? FileReading.text("\(folder)/uevent")) ?? "").split(separator: "\n") {
+        for line in try FileReading.text("\(folder)/uevent").split(separator: "\n") {
             guard let equals = line.firstIndex(of: "=") else { continue }
             values[line[..<equals]] = line[line.index(after: equals)...]
         }

@@ -26,12 +26,15 @@ package struct CommandUsage: Sendable {
     /// Those that are not the command's. Who is no descendant of ours never becomes one, but looking that up reads the files of
     /// a process's forebears one after the other, while they come and go: after a while it is looked up again.
     private var foreign: Set<ProcessKey> = []
+    /// Of the last reading: those whose parents could not be read, and who may be the command's.
+    private var undecided: Set<UInt32> = []
     private var foreignSince = 0.0
     private static let freshness = 2.0
     /// What was there before the command began and counts all the same: a container's other processes.
     private var earlier: Set<ProcessKey> = []
 
-    /// The parents of processes as /proc tells them now, nearest first, as far up as a given one; none of one that is no more.
+    /// The parents of processes as /proc tells them now, nearest first, as far up as a given one: empty for one that is no more, and
+    /// none for one of which they could not be read.
     package typealias Ancestors = ([UInt32], _ upTo: UInt32) -> [UInt32: [UInt32]]
 
     package init(_ scope: CommandScope) {
@@ -122,7 +125,9 @@ package struct CommandUsage: Sendable {
             meet(told)
             let unseen = unseen(told, observation)
             devices[place].unseen = unseen ?? devices[place].unseen
-            devices[place].held.add(isListed && unseen == nil ? told.own.bytes : nil, at: time)
+            let isDecided = undecided.isEmpty || !told.others.contains { undecided.contains($0.pid) }
+            if !isDecided { isWhole = false }
+            devices[place].held.add(isListed && isDecided && unseen == nil ? told.own.bytes : nil, at: time)
             devices[place].change.add(devices[place].difference(told.device.memory.used), at: time)
         }
         // A device of which nothing was heard does not keep what it had.
@@ -155,8 +160,13 @@ package struct CommandUsage: Sendable {
             }
         }
         let chains = unknown.isEmpty ? [:] : ancestors(unknown.map(\.pid), scope.ownPID)
+        undecided = []
         for key in unknown {
-            if chains[key.pid]?.contains(scope.ownPID) == true { found[key.pid] = key } else { foreign.insert(key) }
+            guard let chain = chains[key.pid] else {
+                undecided.insert(key.pid)
+                continue
+            }
+            if chain.contains(scope.ownPID) { found[key.pid] = key } else { foreign.insert(key) }
         }
         ours = found
     }

@@ -23,6 +23,8 @@ package final class CommandWatch: Sendable {
         var began: Beginning?
         /// Of the monotonic clock, in seconds.
         var ended: Double?
+        /// The findings were told.
+        var isTold = false
     }
 
     package struct Beginning: Sendable {
@@ -85,6 +87,7 @@ package final class CommandWatch: Sendable {
             if !isWhole {
                 state.usage.end(nil, at: ended - began.clock, began: began.time, pid: began.pid) { _, _ in [:] }
             }
+            state.isTold = true
             return Findings(usage: state.usage, began: began.time, isCutShort: !isWhole)
         }
     }
@@ -114,10 +117,13 @@ package final class CommandWatch: Sendable {
         while true {
             let observation = sampler.observe()
             let now = monotonicSeconds()
+            // Not under the lock: the end of the command must not wait for files.
+            var usage = state.withLock(\.usage)
+            usage.add(observation, at: now - began.clock, ancestors: sampler.ancestors(of:upTo:))
             let isOver = state.withLock { state in
                 // What was read around its end may be from after it.
                 guard state.ended == nil else { return true }
-                state.usage.add(observation, at: now - began.clock, ancestors: sampler.ancestors(of:upTo:))
+                state.usage = usage
                 return false
             }
             if isOver { break }
@@ -125,12 +131,10 @@ package final class CommandWatch: Sendable {
             if hasEnded.wait(timeout: .now() + max(0, next - now)) == .success { break }
         }
         let last = sampler.observe(withAccounts: true)
-        state.withLock { state in
-            let ended = state.ended ?? monotonicSeconds()
-            state.usage.end(
-                last, at: ended - began.clock, began: began.time, pid: began.pid, ancestors: sampler.ancestors(of:upTo:)
-            )
-        }
+        var (usage, ended) = state.withLock { ($0.usage, $0.ended ?? monotonicSeconds()) }
+        usage.end(
+            last, at: ended - began.clock, began: began.time, pid: began.pid, ancestors: sampler.ancestors(of:upTo:))
+        state.withLock { [usage] state in if !state.isTold { state.usage = usage } }
         sampler.finish()
         isFinished.signal()
     }

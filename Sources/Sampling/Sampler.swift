@@ -100,9 +100,8 @@ package final class Sampler {
         questions.asksNVIDIA =
             noKernelGPUs != nil || !(absence.map { now - $0.since < 6 * ProcessWatch.freshness } ?? false)
         questions.asksKernel = !isFresh(noKernelGPUs)
-        func look(_ devices: [ObservedDevice]) { lookUp(Self.pids(listedBy: devices), &questions) }
-        if questions.asksNVIDIA { nvidia.ask(withAccounts: withAccounts, look) }
-        if questions.asksKernel { host.ask(look) } else { host.prepare() }
+        if questions.asksNVIDIA { nvidia.ask(withAccounts: withAccounts) }
+        if questions.asksKernel { host.ask() } else { host.prepare() }
         if sharesHostMemory || !isFresh(view?.readAt) {
             questions.surroundings = host.send(.surroundings, until: questions.deadline)
         }
@@ -117,7 +116,9 @@ package final class Sampler {
         if round == nil { begin(withAccounts: withAccounts) }
         var questions = round!
         round = nil
-        questions.engines = engines.map { EngineRound($0, within: plan.engineTimeout) }
+        // The user's Docker configuration may have taken its time already.
+        let left = max(0.3, questions.deadline - monotonicSeconds())
+        questions.engines = engines.map { EngineRound($0, within: min(plan.engineTimeout, left)) }
         var observation = Observation(time: wallClock(), host: hostName(), view: ProcessView())
         let drivers = collectDrivers(&questions, into: &observation)
         readHost(questions, drivers, into: &observation)
@@ -191,10 +192,10 @@ package final class Sampler {
         }
     }
 
-    /// What a child takes in one question.
-    private static func parts(of pids: [UInt32]) -> [[UInt32]] {
-        let most = 100_000
-        return stride(from: 0, to: pids.count, by: most).map { Array(pids[$0..<min($0 + most, pids.count)]) }
+    /// What a child takes in one question, which has 1 MiB.
+    private static func parts<Item>(of items: [Item]) -> [[Item]] {
+        let most = 65_536
+        return stride(from: 0, to: items.count, by: most).map { Array(items[$0..<min($0 + most, items.count)]) }
     }
 
     // MARK: The host
@@ -203,7 +204,7 @@ package final class Sampler {
         var clock = Stopwatch()
         var troubles: [String] = []
         observation.view = currentView(questions, &observation, &troubles)
-        if let asked = questions.deviceMemory { noteDeviceMemory(asked, questions, &observation) }
+        if let asked = questions.deviceMemory { noteDeviceMemory(asked, questions, troubles, &observation) }
         noteProcesses(questions, &observation, &troubles)
         wasComplete = drivers.areComplete && troubles.isEmpty
         sharesHostMemory = observation.devices.contains { $0.sharesHostMemory == true || $0.driver != nil }
@@ -234,8 +235,13 @@ package final class Sampler {
 
     private static let misunderstood = "the process that reads the host's files answered another question"
 
-    private func noteDeviceMemory(_ asked: UInt32, _ questions: Questions, _ observation: inout Observation) {
+    /// - Parameter troubles: what keeps the host's files from being read at all is told already.
+    private func noteDeviceMemory(
+        _ asked: UInt32, _ questions: Questions, _ troubles: [String], _ observation: inout Observation
+    ) {
         guard case .deviceMemory(let charges, let limits) = host.answer(to: asked, until: questions.deadline) else {
+            if !troubles.isEmpty { return }
+            observation.sources.append(SourceReport(name: "dmem", seconds: 0, error: HostReader.silence))
             return
         }
         noDeviceMemory = charges.cgroups == nil && charges.trouble == nil ? questions.began : nil
@@ -251,7 +257,9 @@ package final class Sampler {
         for asked in questions.processes {
             switch host.answer(to: asked, until: nextDeadline) {
             case .processes(let processes, let limits):
-                for process in processes { found[process.pid] = process }
+                for process in processes where process.cgroup.value != nil || found[process.pid] == nil {
+                    found[process.pid] = process
+                }
                 note(limits)
             case .failed(let why): if !troubles.contains(why) { troubles.append(why) }
             default: troubles.append(Self.misunderstood)
@@ -293,24 +301,33 @@ package final class Sampler {
         }
     }
 
-    /// Every process that has one of these PIDs in a namespace of its own, as `docker exec … ps` shows it.
-    package func processes(withInsidePIDs pids: Set<UInt32>) -> [ObservedProcess] {
-        Self.parts(of: pids.sorted()).flatMap { pids -> [ObservedProcess] in
-            if case .processes(let found, _) = ask(.insidePIDs(pids)) { found } else { [] }
+    /// Every process that has one of these PIDs in a namespace of its own, as `docker exec … ps` shows it; and those that could not
+    /// be read and may have it. nil if nobody could look.
+    package func processes(withInsidePIDs pids: Set<UInt32>) -> [ObservedProcess]? {
+        var all: [ObservedProcess] = []
+        for pids in Self.parts(of: pids.sorted()) {
+            guard case .processes(let found, _) = ask(.insidePIDs(pids)) else { return nil }
+            all += found
         }
+        return all
     }
 
-    /// The parents of each process, nearest first, as far up as `last`; none of one that is no more.
+    /// The parents of each process, nearest first, as far up as `last`: empty for one that is no more, and none for one of which
+    /// they could not be read.
     package func ancestors(of pids: [UInt32], upTo last: UInt32) -> [UInt32: [UInt32]] {
-        guard !pids.isEmpty, case .ancestors(let chains) = ask(.ancestors(pids, upTo: last)) else { return [:] }
-        return chains
+        Self.parts(of: pids).reduce(into: [:]) { all, pids in
+            guard case .ancestors(let chains) = ask(.ancestors(pids, upTo: last)) else { return }
+            all.merge(chains) { first, _ in first }
+        }
     }
 
     /// The command lines of processes that were observed, if they are still those, by PID.
     package func commandLines(of processes: [ObservedProcess]) -> [UInt32: String] {
         let keys = processes.map { HostQuestion.ProcessKey(pid: $0.pid, startTick: $0.startTick) }
-        if case .commandLines(let lines) = ask(.commandLines(keys)) { return lines }
-        return [:]
+        return Self.parts(of: keys).reduce(into: [:]) { all, keys in
+            guard case .commandLines(let lines) = ask(.commandLines(keys)) else { return }
+            all.merge(lines) { first, _ in first }
+        }
     }
 
     /// Where this program runs. The device files with these minor numbers are opened.

@@ -35,7 +35,10 @@ struct WhoseCommand: ParsableCommand {
         var owners = Owners(observation, in: snapshot)
         let unknown = asked.filter { owners.owners(of: $0).isEmpty }
         if !unknown.isEmpty, case .host(let sampler) = source {
-            observation.processes += sampler.processes(withInsidePIDs: Set(unknown))
+            let inside = sampler.processes(withInsidePIDs: Set(unknown))
+            observation.processes += inside ?? []
+            // One that could not be read may be the one that is meant.
+            if inside?.contains(where: { $0.namespacePIDs.isEmpty }) ?? true { observation.view.hidesProcesses = true }
             snapshot = Snapshot(observation)
             owners = Owners(observation, in: snapshot)
         }

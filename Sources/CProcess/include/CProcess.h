@@ -15,6 +15,10 @@ const char *cprocess_started_path(void);
 /// Closes every descriptor above `last`: close_range(2), which takes Linux 5.9. Returns 0, or -1 with errno.
 int cprocess_close_above(int last);
 
+/// The numbers of a character device, without a question to the server of its file system (statx(2), AT_STATX_DONT_SYNC), so that
+/// another user's file on FUSE does not hang the caller. Returns 0, or -1 if it is none or cannot be looked at.
+int cprocess_character_device(int folder, const char *name, unsigned *major, unsigned *minor);
+
 /// fork(2), with every signal held back in the child. For a process that has no other thread: Swift hides the call, because
 /// a program with threads must not go on after it.
 pid_t cprocess_fork(void);

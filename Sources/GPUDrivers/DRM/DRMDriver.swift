@@ -8,10 +8,14 @@ package struct DRMDriver: Sendable {
     let kfd: KFDFS
     /// By vendor and place on the bus, which is the order in which the vendors' own tools count.
     package let gpus: [KernelGPU]
+    /// What could not be read, so that GPUs may be missing.
+    package let trouble: String?
 
     package init(sysfs: String) {
         kfd = KFDFS(sysfs: sysfs)
-        gpus = KernelGPU.all(DRMFS(sysfs: sysfs).devices(), kfd.nodes())
+        let found = DRMFS(sysfs: sysfs).devices()
+        gpus = KernelGPU.all(found.devices, kfd.nodes())
+        trouble = found.troubles.isEmpty ? nil : found.troubles.joined(separator: "; ")
     }
 
     /// A GPU, and then its partitions.

@@ -15,7 +15,9 @@ protocol DriverRound: Sendable {
     /// A GPU of the inventory and its instances, and the seconds that it took to wake if it slept.
     func observe(_ key: String, withAccounts: Bool) -> (devices: [ObservedDevice], waking: Double?)
     /// Who has the devices' files open.
-    func clients() -> Reading<ClientList>
+    ///
+    /// - Parameter deadline: in seconds of the monotonic clock; what has not been looked at by then is counted as unread.
+    func clients(until deadline: Double) -> Reading<ClientList>
 }
 
 final class NVIDIAAccess: DriverAccess {
@@ -50,7 +52,7 @@ final class NVIDIAAccess: DriverAccess {
         }
 
         var versions: DriverVersions { DriverVersions(driver: driver.driverVersion, cuda: driver.cudaVersion) }
-        func clients() -> Reading<ClientList> { .known(ClientList(clients: [], unreadable: 0)) }
+        func clients(until deadline: Double) -> Reading<ClientList> { .known(ClientList(clients: [], unreadable: 0)) }
 
         func observe(_ key: String, withAccounts: Bool) -> (devices: [ObservedDevice], waking: Double?) {
             driver.observe(gpu: Int(key) ?? 0, withAccounts: withAccounts, clock: proc.uptime)
@@ -81,10 +83,10 @@ final class KernelAccess: DriverAccess {
         var inventory: Inventory {
             Inventory(
                 gpus: driver.gpus.map { Inventory.GPU(key: $0.key, unread: $0.unread) },
-                withClients: !driver.gpus.isEmpty)
+                withClients: !driver.gpus.isEmpty, trouble: driver.trouble)
         }
 
-        func clients() -> Reading<ClientList> { scan.read() }
+        func clients(until deadline: Double) -> Reading<ClientList> { scan.read(until: deadline) }
 
         func observe(_ key: String, withAccounts: Bool) -> (devices: [ObservedDevice], waking: Double?) {
             guard let gpu = driver.gpus.first(where: { $0.key == key }) else { return ([], nil) }
@@ -99,10 +101,12 @@ private final class ClientScanner: Sendable {
 
     init(_ proc: ProcFS) { scan = Mutex(ClientScan(proc)) }
 
-    func read() -> Reading<ClientList> {
-        scan.withLock { scan in
+    func read(until deadline: Double) -> Reading<ClientList> {
+        // What was found by then is still told in time.
+        let seconds = (deadline - monotonicSeconds()) * 0.8
+        return scan.withLock { scan in
             do throws(FileError) {
-                return .known(try scan.read())
+                return .known(try scan.read(within: seconds))
             } catch {
                 return .unknown(error.description)
             }

@@ -108,18 +108,20 @@ struct DriverQuestion {
 
 /// What is asked of a child.
 enum ChildRequest: Equatable {
-    /// Every GPU. `withAccounts`: the accounts of processes too.
-    case sample(UInt32, withAccounts: Bool)
-    /// Something about the host's files. `deadline` is in seconds of the monotonic clock, which all processes share.
+    /// Every GPU. `withAccounts`: the accounts of processes too. Deadlines are in seconds of the monotonic clock, which all
+    /// processes share.
+    case sample(UInt32, withAccounts: Bool, deadline: Double)
+    /// Something about the host's files.
     case question(UInt32, HostQuestion, deadline: Double)
 
     var frame: [UInt8] {
         var writer = WireWriter()
         switch self {
-        case .sample(let sample, let withAccounts):
+        case .sample(let sample, let withAccounts, let deadline):
             writer.flag(false)
             writer.number(sample)
             writer.flag(withAccounts)
+            writer.number(deadline.bitPattern)
         case .question(let number, let question, let deadline):
             writer.flag(true)
             writer.number(number)
@@ -137,7 +139,9 @@ enum ChildRequest: Equatable {
                 let deadline = Double(bitPattern: try reader.number())
                 self = .question(number, try reader.question(), deadline: deadline)
             } else {
-                self = .sample(try reader.number(), withAccounts: try reader.flag())
+                self = .sample(
+                    try reader.number(), withAccounts: try reader.flag(),
+                    deadline: Double(bitPattern: try reader.number()))
             }
         } catch {
             return nil

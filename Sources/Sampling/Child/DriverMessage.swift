@@ -30,6 +30,7 @@ enum DriverMessage: Equatable {
                 writer.device(gpu.unread)
             }
             writer.flag(inventory.withClients)
+            writer.optional(inventory.trouble) { $0.text($1) }
             writer.list(hang) { $0.text($1) }
         case .gpu(let sample, let gpu, let devices, let waking):
             writer.number(UInt8(1))
@@ -69,7 +70,9 @@ enum DriverMessage: Equatable {
                     Inventory.GPU(key: try reader.text(), unread: try reader.device())
                 }
                 guard gpus.count <= Inventory.most else { return nil }
-                let inventory = Inventory(gpus: gpus, withClients: try reader.flag())
+                let inventory = Inventory(
+                    gpus: gpus, withClients: try reader.flag(),
+                    trouble: try reader.optional { reader throws(WireError) in try reader.text() })
                 self = .opened(
                     sample: sample, versions, inventory,
                     hang: try reader.list { reader throws(WireError) in try reader.text() })
@@ -106,6 +109,8 @@ struct Inventory: Equatable {
     var gpus: [GPU] = []
     /// The open files of processes tell who has these devices' memory.
     var withClients = false
+    /// What could not be read, so that GPUs may be missing.
+    var trouble: String?
 
     /// No machine has as many.
     static let most = 1024

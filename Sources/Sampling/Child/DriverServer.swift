@@ -7,20 +7,31 @@ import Synchronization
 /// Every call that may hang is made on a thread of its own; the main thread does nothing but listen and look after them, so
 /// that the end of the parent ends the child.
 final class DriverServer: Sendable {
+    private let question: DriverQuestion
     private let access: any DriverAccess
-    private let reader: HostReader
+    private let reader = Mutex<HostReader?>(nil)
     private let watchdog = Watchdog()
     /// Keys of GPUs that have not answered.
     private let hanging = Mutex<Set<String>>([])
     private let writing = Mutex(())
 
     init(_ question: DriverQuestion) {
+        self.question = question
         access =
             switch question.role {
             case .nvidia: NVIDIAAccess(question)
             case .host: KernelAccess(question)
             }
-        reader = HostReader(procfs: question.procfs, sysfs: question.sysfs, watchdog)
+    }
+
+    /// Made on the thread of the first question, because it looks at the host already.
+    private func hostReader() -> HostReader {
+        reader.withLock { reader in
+            if let reader { return reader }
+            let made = HostReader(procfs: question.procfs, sysfs: question.sysfs, watchdog)
+            reader = made
+            return made
+        }
     }
 
     func serve() -> Never {
@@ -36,19 +47,25 @@ final class DriverServer: Sendable {
 
     private func take(_ request: ChildRequest) {
         switch request {
-        case .sample(let sample, let withAccounts):
-            let job = Job(1, until: nil) { [self] _ in answer(sample, withAccounts: withAccounts) }
+        case .sample(let sample, let withAccounts, let deadline):
+            let job = Job(1, until: nil) { [self] _ in answer(sample, withAccounts: withAccounts, until: deadline) }
             let code = watchdog.start(job)
             if code != 0 { send(.failed(sample: sample, why: noThread(code), isAbsent: false)) }
         case .question(let number, let question, let deadline):
+            watchdog.beginsQuestion()
             let code = startThread { [self] in
-                reader.answer(question, until: deadline) { [self] in send(.answer(number, $0)) }
+                hostReader().answer(question, until: deadline) { [self] in
+                    send(.answer(number, $0))
+                    watchdog.endsQuestion()
+                }
             }
-            if code != 0 { send(.answer(number, .failed(noThread(code)))) }
+            guard code != 0 else { return }
+            watchdog.endsQuestion()
+            send(.answer(number, .failed(noThread(code))))
         }
     }
 
-    private func answer(_ sample: UInt32, withAccounts: Bool) {
+    private func answer(_ sample: UInt32, withAccounts: Bool, until deadline: Double) {
         do throws(NVMLError) {
             let round = try access.round()
             let inventory = round.inventory
@@ -61,7 +78,7 @@ final class DriverServer: Sendable {
             let job = Job(asked.count, until: nil) { [self] number in
                 let key = asked[number]
                 hanging.withLock { _ = $0.insert(key) }
-                let message = message(on: key, of: round, sample, withAccounts)
+                let message = message(on: key, of: round, sample, withAccounts, until: deadline)
                 hanging.withLock { _ = $0.remove(key) }
                 send(message)
             }
@@ -75,9 +92,9 @@ final class DriverServer: Sendable {
     }
 
     private func message(
-        on key: String, of round: any DriverRound, _ sample: UInt32, _ withAccounts: Bool
+        on key: String, of round: any DriverRound, _ sample: UInt32, _ withAccounts: Bool, until deadline: Double
     ) -> DriverMessage {
-        if key == DriverMessage.clientsKey { return .clients(sample: sample, round.clients()) }
+        if key == DriverMessage.clientsKey { return .clients(sample: sample, round.clients(until: deadline)) }
         let (devices, waking) = round.observe(key, withAccounts: withAccounts)
         return .gpu(sample: sample, key, devices, waking: waking)
     }

@@ -46,9 +46,11 @@ final class DriverSession {
     private var askedAt = 0.0
     /// Which GPUs there were when the driver last said so.
     private var inventory: Inventory?
-    /// Of questions; answers that nobody waited for are dropped with the next sample.
-    private var answers: [UInt32: HostAnswer] = [:]
+    /// Of questions that are waited for: those of this sample.
+    private var answers: [UInt32: HostAnswer?] = [:]
     private var asked: UInt32 = 0
+    /// Since when questions were not answered.
+    private var deafSince: Double?
 
     init(_ role: ChildRole, _ plan: SamplingPlan, tell: @escaping (String) -> Void) {
         self.role = role
@@ -61,22 +63,21 @@ final class DriverSession {
 
     /// Asks, and does not wait.
     ///
-    /// - Parameters:
-    ///   - withAccounts: the driver's accounts of processes are asked for too.
-    ///   - look: is handed each GPU with its instances as soon as it has answered.
-    func ask(withAccounts: Bool = false, _ look: ([ObservedDevice]) -> Void) {
+    /// - Parameter withAccounts: the driver's accounts of processes are asked for too.
+    func ask(withAccounts: Bool = false) {
         sample &+= 1
         round = Round(silence: silence, known: inventory)
         askedAt = monotonicSeconds()
         answers = [:]
         attempt { () throws(DriverProcessError) in
-            if let why = try prepareChild() { round.whyNot = why } else { try ask(withAccounts, look) }
+            if let why = try prepareChild() { round.whyNot = why } else { try send(withAccounts) }
         }
     }
 
     /// Waits for what was asked.
     func collect(_ look: ([ObservedDevice]) -> Void) -> DriverAnswer {
         if round.whyNot == nil { attempt { () throws(DriverProcessError) in try wait(look) } }
+        handOver(look)
         hangsSince = round.isComplete ? nil : hangsSince ?? monotonicSeconds()
         return round.answer
     }
@@ -102,25 +103,33 @@ final class DriverSession {
         attempt { () throws(DriverProcessError) in
             try child.ask(.question(asked, question, deadline: deadline), until: deadline)
         }
-        return self.child == nil ? nil : asked
+        guard self.child != nil else { return nil }
+        answers[asked] = .some(nil)
+        return asked
     }
 
     /// Waits for the answer to a question.
-    func answer(to question: UInt32?, until deadline: Double, _ look: ([ObservedDevice]) -> Void = { _ in })
-        -> HostAnswer
-    {
-        guard let question else { return .failed(round.whyNot ?? lastError ?? silence) }
+    func answer(to question: UInt32?, until deadline: Double) -> HostAnswer {
+        guard let question else { return .failed(round.whyNot ?? lastError ?? deafness) }
         // The child answers at the deadline at the latest, with what it has.
         let last = deadline + Self.grace
-        while answers[question] == nil, let child {
+        while case .some(nil) = answers[question], let child {
             var isLate = false
             attempt { () throws(DriverProcessError) in
-                if let message = try child.message(until: last) { note(message, look) } else { isLate = true }
+                if let message = try child.message(until: last) { note(message) } else { isLate = true }
             }
-            if isLate { break }
+            if isLate || monotonicSeconds() > last { break }
         }
-        return answers.removeValue(forKey: question) ?? .failed(child == nil ? round.whyNot ?? silence : silence)
+        if let answer = answers.removeValue(forKey: question), let answer {
+            deafSince = nil
+            return answer
+        }
+        guard child != nil else { return .failed(round.whyNot ?? deafness) }
+        deafSince = deafSince ?? monotonicSeconds()
+        return .failed(deafness)
     }
+
+    private var deafness: String { "the host's files gave no answer within \(plan.deviceTimeout.plain) s" }
 
     var hasChild: Bool { child != nil }
 
@@ -135,7 +144,7 @@ final class DriverSession {
     private func prepareChild() throws(DriverProcessError) -> String? {
         abandoned.removeAll(where: \.isGone)
         let now = monotonicSeconds()
-        if child != nil, let since = hangsSince, now - since > patience {
+        if child != nil, let since = hangsSince ?? deafSince, now - since > patience {
             if abandoned.count + 1 < Self.mostAbandoned {
                 tell("the driver has hung for \(Int(now - since)) s; a new process asks it")
                 leaveChild()
@@ -157,6 +166,7 @@ final class DriverSession {
         }
         startedAt = now
         hangsSince = nil
+        deafSince = nil
         owesOpening = false
         child = try DriverProcess(role, plan)
         return nil
@@ -176,11 +186,14 @@ final class DriverSession {
         child = nil
     }
 
-    private func ask(_ withAccounts: Bool, _ look: ([ObservedDevice]) -> Void) throws(DriverProcessError) {
+    private func send(_ withAccounts: Bool) throws(DriverProcessError) {
         // If the last request is still outstanding, only drain replies.
-        while let child, owesOpening, let late = try child.message(until: askedAt) { note(late, look) }
+        let deadline = askedAt + plan.deviceTimeout
+        while let child, owesOpening, monotonicSeconds() < deadline, let late = try child.message(until: askedAt) {
+            note(late)
+        }
         guard let child, !owesOpening else { return }
-        try child.ask(.sample(sample, withAccounts: withAccounts), until: askedAt + plan.deviceTimeout)
+        try child.ask(.sample(sample, withAccounts: withAccounts, deadline: deadline), until: deadline)
         owesOpening = true
         round.isAsked = true
     }
@@ -190,9 +203,14 @@ final class DriverSession {
         // Where another driver took all the time, what this one has said meanwhile is still to be taken.
         let deadline = max(askedAt + plan.deviceTimeout, monotonicSeconds() + Self.grace)
         while let child, !round.isSettled {
-            let pause = hasToldSlowness ? deadline : min(deadline, askedAt + 1)
+            // What is there already is handed over together.
+            let pause = round.answeredNow.isEmpty ? hasToldSlowness ? deadline : min(deadline, askedAt + 1) : askedAt
             if let message = try child.message(until: pause) {
-                note(message, look)
+                note(message)
+                // Whoever goes on talking is not listened to for longer than the others.
+                if monotonicSeconds() >= deadline { return }
+            } else if !round.answeredNow.isEmpty {
+                handOver(look)
             } else if monotonicSeconds() >= deadline {
                 return
             } else {
@@ -205,7 +223,12 @@ final class DriverSession {
         }
     }
 
-    private func note(_ message: DriverMessage, _ look: ([ObservedDevice]) -> Void) {
+    private func handOver(_ look: ([ObservedDevice]) -> Void) {
+        if !round.answeredNow.isEmpty { look(round.answeredNow) }
+        round.answeredNow = []
+    }
+
+    private func note(_ message: DriverMessage) {
         switch message {
         case .opened(let sample, let versions, let inventory, let hang):
             owesOpening = false
@@ -214,10 +237,10 @@ final class DriverSession {
             round.open(versions, inventory, hang: hang)
         case .gpu(let sample, let gpu, let devices, let waking):
             // An answer to an earlier question is of another moment than the rest.
-            guard sample == self.sample else { return }
+            guard sample == self.sample, round.awaits(gpu) else { return }
             hasAnswered = true
             round.answered[gpu] = devices
-            look(devices)
+            round.answeredNow += devices
             if let waking { tell("GPU \(gpu) took \(waking.rounded().plain) s to wake: its persistence mode is off") }
         case .clients(let sample, let clients):
             guard sample == self.sample else { return }
@@ -228,7 +251,9 @@ final class DriverSession {
             lastError = nil
             round.whyNot = why
             round.isAbsent = isAbsent
-        case .answer(let question, let answer): answers[question] = answer
+        case .answer(let question, let answer):
+            // One that nobody waits for any more is of an earlier sample.
+            if answers.keys.contains(question) { answers[question] = answer }
         }
     }
 
@@ -247,6 +272,8 @@ private struct Round {
     var isAbsent = false
     /// By the keys of GPUs.
     var answered: [String: [ObservedDevice]] = [:]
+    /// Of those, what nobody has looked at yet.
+    var answeredNow: [ObservedDevice] = []
     var clients: Reading<ClientList>?
     private var versions = DriverVersions()
     private var inventory: Inventory?
@@ -261,6 +288,10 @@ private struct Round {
         self.versions = versions
         self.inventory = inventory
         self.hang = Set(hang)
+    }
+
+    func awaits(_ gpu: String) -> Bool {
+        answered[gpu] == nil && inventory?.gpus.contains { $0.key == gpu } == true
     }
 
     /// Nothing is to be waited for any more.
@@ -286,6 +317,7 @@ private struct Round {
         // What befell them all is told once.
         let answering = inventory.gpus.compactMap { answered[$0.key] }.flatMap(\.self)
         var troubles = whyNot.map { [$0] + answering.compactMap(\.trouble) } ?? devices.compactMap(\.trouble)
+        if let trouble = inventory.trouble { troubles.append(trouble) }
         if whyNot == nil, let why = clients?.reason { troubles.append("the open files of processes: \(why)") }
         return DriverAnswer(
             devices: devices, versions: versions, clients: clients,

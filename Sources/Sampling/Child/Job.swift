@@ -127,12 +127,22 @@ final class Job: Sendable {
     func tellLate(_ left: Left) { finish(left) }
 }
 
-/// Looks after jobs. The main thread of a child asks it to look while there are any.
+/// Looks after jobs. The main thread of a child asks it to look while there are any, and while a question is in hand, whose
+/// threads add jobs.
 final class Watchdog: Sendable {
     private let jobs = Mutex<[Job]>([])
+    private let late = Mutex<[(Job, Job.Left)]>([])
+    private let inHand = Atomic(0)
 
     /// Milliseconds from look to look; -1 while there is nothing to look after.
-    var pause: Int32 { jobs.withLock { $0.isEmpty ? -1 : 20 } }
+    var pause: Int32 {
+        inHand.load(ordering: .sequentiallyConsistent) == 0 && jobs.withLock(\.isEmpty) && late.withLock(\.isEmpty)
+            ? -1 : 20
+    }
+
+    /// To be called on the main thread, before the question's thread is started.
+    func beginsQuestion() { inHand.add(1, ordering: .sequentiallyConsistent) }
+    func endsQuestion() { inHand.subtract(1, ordering: .sequentiallyConsistent) }
 
     /// - Returns: 0, or the error number if no thread could be started.
     func start(_ job: Job) -> Int32 {
@@ -157,9 +167,15 @@ final class Watchdog: Sendable {
             case .needsThread: _ = startThread { job.run() }
             case .isLate(let left):
                 jobs.withLock { jobs in jobs.removeAll { $0 === job } }
-                // It sends an answer, and who listens must not wait for whoever reads that.
-                if startThread({ job.tellLate(left) }) != 0 { job.tellLate(left) }
+                late.withLock { $0.append((job, left)) }
             }
+        }
+        // It sends an answer, and who listens must not wait for whoever reads that. If there is no thread now, there may be one
+        // at the next look.
+        for (job, left) in late.withLock({ late in
+            defer { late = [] }; return late
+        }) where startThread({ job.tellLate(left) }) != 0 {
+            late.withLock { $0.append((job, left)) }
         }
     }
 }

@@ -135,7 +135,8 @@ package struct OwnChild: Sendable {
         let pid = cprocess_fork()
         if pid == 0 {
             let nothing = open(SystemPath.nothing, O_RDWR)
-            for fd in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] { dup2(nothing, fd) }
+            // Whoever waits for the end of our output must not wait for a child that hangs.
+            for fd in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where dup2(nothing, fd) < 0 { close(fd) }
             dup2(ends[1], channel)
             serve()
         }
@@ -220,6 +221,8 @@ package struct ChildLines {
             let ready = poll(&waiting, 1, Int32((min(left, 3600) * 1000).rounded(.up)))
             if ready < 0 && errno == EINTR { continue }
             guard ready > 0 else { throw .silent }
+            // No answer is as long; one without an end would never be late.
+            guard received.count < 1 << 20 else { throw .ended }
             let count = read(child.channel, &buffer, buffer.count)
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else { throw .ended }

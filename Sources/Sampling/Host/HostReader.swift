@@ -11,6 +11,7 @@ final class HostReader: Sendable {
     private let cgroups: CgroupFS
     private let watch: ProcessWatch
     private let watchdog: Watchdog
+    private let hanging = HangingReadings()
 
     init(procfs: String, sysfs: String, _ watchdog: Watchdog) {
         proc = ProcFS(root: procfs)
@@ -23,7 +24,7 @@ final class HostReader: Sendable {
     ///   - deadline: in seconds of the monotonic clock.
     ///   - reply: called once, on some thread.
     func answer(_ question: HostQuestion, until deadline: Double, _ reply: @escaping @Sendable (HostAnswer) -> Void) {
-        let task = Task(deadline: deadline, watchdog: watchdog, reply: reply)
+        let task = Task(deadline: deadline, watchdog: watchdog, hanging: hanging, reply: reply)
         switch question {
         case .surroundings: surroundings(task)
         case .deviceMemory: deviceMemory(task)
@@ -32,22 +33,22 @@ final class HostReader: Sendable {
             processes(pids, task)
         case .insidePIDs(let pids): insidePIDs(Set(pids), task)
         case .ancestors(let pids, let last):
-            task.gather(pids) { [proc] in
-                proc.ancestors(of: $0, upTo: last)
-            } then: { chains, _ in
+            let climb: @Sendable (UInt32) -> [UInt32] = { [proc] in proc.ancestors(of: $0, upTo: last) }
+            task.gather(pids, key: { "ancestors \($0)" }, climb) { chains in
                 let known = zip(pids, chains).compactMap { pid, chain in chain.map { (pid, $0) } }
                 reply(.ancestors(Dictionary(known, uniquingKeysWith: { first, _ in first })))
             }
         case .commandLines(let keys):
-            task.gather(keys) { [proc] in
+            let read: @Sendable (HostQuestion.ProcessKey) -> String? = { [proc] in
                 proc.commandLine(of: $0.pid, startedAt: $0.startTick)
-            } then: { lines, _ in
+            }
+            task.gather(keys, key: { "process \($0.pid)" }, read) { lines in
                 let known = zip(keys, lines).compactMap { key, line in line.flatMap { $0 }.map { (key.pid, $0) } }
                 reply(.commandLines(Dictionary(known, uniquingKeysWith: { first, _ in first })))
             }
         case .whereabouts(let minors): whereabouts(minors, task)
         case .dockerContext(let environment):
-            task.gather([environment], DockerContext.current) { contexts, _ in
+            task.gather([environment], key: { _ in "docker" }, DockerContext.current) { contexts in
                 reply(contexts[0].map { .dockerContext($0) } ?? .failed(Self.silence))
             }
         }
@@ -74,7 +75,8 @@ final class HostReader: Sendable {
         let readings: [@Sendable () -> Part] =
             [{ .view(read()) }, { .memory(proc.hostMemory()) }]
             + proc.viewParts.map { part in { @Sendable in .detail(part()) } }
-        task.gather(readings, { $0() }) { [root = proc.root] parts, _ in
+        let numbered = readings.enumerated().map { (number: $0, read: $1) }
+        task.gather(numbered, key: { "surroundings \($0.number)" }, { $0.read() }) { [root = proc.root] parts in
             var view: Reading<ProcessView> = .unknown("\(root): \(Self.silence)")
             var memory: HostMemory?
             for part in parts.compactMap(\.self) {
@@ -94,7 +96,8 @@ final class HostReader: Sendable {
 
     private func whereabouts(_ minors: [UInt32], _ task: Task) {
         let parts = WhereaboutsReader(proc, cgroups).parts(minors: minors)
-        task.gather(parts, { $0() }) { notes, _ in
+        let numbered = parts.enumerated().map { (number: $0, read: $1) }
+        task.gather(numbered, key: { "whereabouts \($0.number)" }, { $0.read() }) { notes in
             var place = WhereaboutsReader.unread(minors: minors, why: Self.silence)
             for note in notes.compactMap(\.self) { note(&place) }
             task.reply(.whereabouts(place))
@@ -104,7 +107,7 @@ final class HostReader: Sendable {
     private func deviceMemory(_ task: Task) {
         // What was walked by then is still told in time.
         let seconds = (task.deadline - monotonicSeconds()) * 0.8
-        task.gather([cgroups], { $0.deviceMemory(within: seconds) }) { [self] told, _ in
+        task.gather([cgroups], key: { _ in "dmem" }, { $0.deviceMemory(within: seconds) }) { [self] told in
             guard let charges = told[0] else {
                 task.reply(.deviceMemory(DeviceMemoryCharges(cgroups: nil, trouble: Self.silence), []))
                 return
@@ -120,16 +123,15 @@ final class HostReader: Sendable {
     // MARK: Processes
 
     private func processes(_ pids: [UInt32], _ task: Task) {
-        let hanging = watch.hanging(among: pids)
-        let asked = hanging.isEmpty ? pids : pids.filter { !hanging.contains($0) }
-        let watch = watch
-        task.gather(asked, { watch.process($0) }, hangs: watch.hangs, answers: watch.answered) { [self] told, left in
-            var found = told.compactMap { $0.flatMap { $0 } }
-            found += hanging.union(left.running.union(left.waiting).filter { told[$0] == nil }.map { asked[$0] })
-                .sorted().map {
-                    .unreadable($0, why: "\(proc.root)/\($0): \(Self.silence)")
-                }
-            complete(found, task)
+        task.gather(pids, key: { "process \($0)" }, { [watch] in watch.process($0) }) { [self] told in
+            complete(found(pids, told), task)
+        }
+    }
+
+    /// Those that are there; one that was not read says so in its place.
+    private func found(_ pids: [UInt32], _ told: [ObservedProcess??]) -> [ObservedProcess] {
+        zip(pids, told).compactMap { pid, told in
+            told ?? .unreadable(pid, why: "\(proc.root)/\(pid): \(Self.silence)")
         }
     }
 
@@ -146,14 +148,8 @@ final class HostReader: Sendable {
         // The users of another namespace's processes are not this one's.
         guard proc.isOwn else { return then(processes) }
         let users = Set(processes.compactMap { $0.user.flatMap { UInt32($0) } })
-        let unknown = users.filter { UserNames.known($0) == nil && watch.beginsLookingUp($0) }
-        let lookUp: @Sendable (UInt32) -> Void = { [watch] user in
-            UserNames.lookUp(user)
-            watch.endsLookingUp(user)
-        }
-        let unknownInOrder = unknown.sorted()
-        task.gather(unknownInOrder, lookUp) { [watch] _, left in
-            for number in left.waiting { watch.endsLookingUp(unknownInOrder[number]) }
+        let unknown = users.filter { UserNames.known($0) == nil }.sorted()
+        task.gather(unknown, key: { "user \($0)" }, UserNames.lookUp) { _ in
             then(
                 processes.map { process in
                     var process = process
@@ -171,7 +167,10 @@ final class HostReader: Sendable {
             for container in ProcessWatch.containers(in: text) { wanted.append((container, text)) }
         }
         let keys = wanted
-        task.gather(keys, { [watch] in watch.limit(of: $0.container, cgroup: $0.cgroup) }) { limits, _ in
+        task.gather(
+            keys, key: { "limit \($0.container) \($0.cgroup)" },
+            { [watch] in watch.limit(of: $0.container, cgroup: $0.cgroup) }
+        ) { limits in
             then(
                 zip(keys, limits).map { key, limit in
                     RAMLimitReading(
@@ -181,46 +180,61 @@ final class HostReader: Sendable {
     }
 
     private func insidePIDs(_ pids: Set<UInt32>, _ task: Task) {
-        let list: @Sendable (ProcFS) -> [UInt32] = { (try? $0.pids()) ?? [] }
-        task.gather([proc], list) { [self] listed, _ in
-            let all = listed[0] ?? []
-            let read: @Sendable (UInt32) -> ObservedProcess? = { [proc] pid in
-                proc.process(pid).flatMap { pids.isDisjoint(with: $0.namespacePIDs.dropFirst()) ? nil : $0 }
+        let list: @Sendable (ProcFS) -> [UInt32]? = { try? $0.pids() }
+        task.gather([proc], key: { _ in "list" }, list) { [self] listed in
+            guard let all = listed[0].flatMap(\.self) else { return task.reply(.failed(Self.silence)) }
+            task.gather(all, key: { "process \($0)" }, { [proc] in proc.process($0) }) { [self] told in
+                // One that was not read may be meant.
+                let meant = found(all, told).filter { process in
+                    process.namespacePIDs.isEmpty || !pids.isDisjoint(with: process.namespacePIDs.dropFirst())
+                }
+                complete(meant, task)
             }
-            task.gather(all, read) { [self] told, _ in complete(told.compactMap { $0.flatMap { $0 } }, task) }
         }
     }
+}
+
+/// What has not answered since an earlier question: it is not read again before it does, or every question would leave one
+/// more thread behind there, and wait for it.
+private final class HangingReadings: Sendable {
+    private let keys = Mutex<Set<String>>([])
+
+    func hangs(_ key: String) { keys.withLock { _ = $0.insert(key) } }
+    func answers(_ key: String) { keys.withLock { if !$0.isEmpty { $0.remove(key) } } }
+    /// None while nothing hangs, which is nearly always.
+    var any: Set<String>? { keys.withLock { $0.isEmpty ? nil : $0 } }
 }
 
 /// A question in hand.
 private struct Task: Sendable {
     let deadline: Double
     let watchdog: Watchdog
+    let hanging: HangingReadings
     let reply: @Sendable (HostAnswer) -> Void
 
-    /// Reads all items, one after another; those that are not read at the deadline are nil.
+    /// Reads all items, one after another; those that are not read at the deadline, and those that hang already, are nil.
     ///
-    /// - Parameters:
-    ///   - hangs: is told of each whose reading has not returned at the deadline.
-    ///   - answers: is told of each whose reading returns, if need be after that.
+    /// - Parameter key: what tells a reading from others.
     func gather<Item: Sendable, Value: Sendable>(
-        _ items: [Item], _ read: @escaping @Sendable (Item) -> Value,
-        hangs: @escaping @Sendable (Item) -> Void = { _ in }, answers: @escaping @Sendable (Item) -> Void = { _ in },
-        then: @escaping @Sendable ([Value?], Job.Left) -> Void
+        _ items: [Item], key: @escaping @Sendable (Item) -> String, _ read: @escaping @Sendable (Item) -> Value,
+        then: @escaping @Sendable ([Value?]) -> Void
     ) {
-        guard !items.isEmpty else { return then([], Job.Left()) }
-        let values = Mutex<[Value?]>(Array(repeating: nil, count: items.count))
-        let shared = Shared(values: values)
-        let job = Job(items.count, until: deadline) { number in
-            let value = read(items[number])
-            shared.values.withLock { $0[number] = value }
-            answers(items[number])
-        } finish: { left in
-            for number in left.running { hangs(items[number]) }
+        let hangs = hanging.any
+        let asked = items.indices.filter { hangs?.contains(key(items[$0])) != true }
+        guard !asked.isEmpty else { return then(Array(repeating: nil, count: items.count)) }
+        let shared = Shared(values: Mutex<[Value?]>(Array(repeating: nil, count: items.count)))
+        let job = Job(asked.count, until: deadline) { [hanging] number in
+            let value = read(items[asked[number]])
+            shared.values.withLock { $0[asked[number]] = value }
+            if hanging.any != nil { hanging.answers(key(items[asked[number]])) }
+        } finish: { [hanging] left in
+            for number in left.running { hanging.hangs(key(items[asked[number]])) }
             let told = shared.values.withLock { $0 }
             // It came while that was noted.
-            for number in left.running where told[number] != nil { answers(items[number]) }
-            then(told, left)
+            for number in left.running where told[asked[number]] != nil {
+                hanging.answers(key(items[asked[number]]))
+            }
+            then(told)
         }
         watchdog.run(job)
     }

@@ -16,10 +16,6 @@ final class ProcessWatch: Sendable {
         var sample: UInt32 = 0
         var processes: [UInt32: Known] = [:]
         var limits: [LimitKey: KnownLimit] = [:]
-        /// Processes whose files have not answered.
-        var hangingProcesses: Set<UInt32> = []
-        /// Users who are being looked up, and since when.
-        var users: [UInt32: Double] = [:]
     }
 
     private struct Known {
@@ -95,29 +91,4 @@ final class ProcessWatch: Sendable {
         memory.withLock { $0.limits[key] = KnownLimit(limit: limit, readAt: now, sample: sample) }
         return limit
     }
-
-    // MARK: What hangs
-
-    /// Those of the PIDs whose files have not answered since an earlier question.
-    func hanging(among pids: [UInt32]) -> Set<UInt32> {
-        memory.withLock { $0.hangingProcesses.isEmpty ? [] : $0.hangingProcesses.intersection(pids) }
-    }
-
-    func hangs(_ pid: UInt32) { memory.withLock { _ = $0.hangingProcesses.insert(pid) } }
-    func answered(_ pid: UInt32) {
-        memory.withLock { if !$0.hangingProcesses.isEmpty { $0.hangingProcesses.remove(pid) } }
-    }
-
-    /// - Returns: whether the user is to be looked up: not if that has hung for a while already.
-    func beginsLookingUp(_ user: UInt32) -> Bool {
-        let now = monotonicSeconds()
-        return memory.withLock { memory in
-            guard let since = memory.users[user] else {
-                memory.users[user] = now
-                return true
-            }
-            return now - since < 0.5
-        }
-    }
-    func endsLookingUp(_ user: UInt32) { memory.withLock { _ = $0.users.removeValue(forKey: user) } }
 }

@@ -52,15 +52,12 @@ package final class Sampler {
     private var sampleDeadline = 0.0
     /// Every list of the last sample was read.
     private var wasComplete = true
-    /// RAM limits that this sample has read.
-    private var limits: [LimitKey: Reading<UInt64?>] = [:]
+    /// Of the last sample.
+    private var processes: [UInt32: ObservedProcess] = [:]
+    /// RAM limits by container, each with the text of /proc/PID/cgroup that it was read for.
+    private var limits: [String: [(cgroup: String, limit: Reading<UInt64?>)]] = [:]
     /// The questions of the sample that was begun and not observed yet.
     private var round: Questions?
-
-    private struct LimitKey: Hashable {
-        var container: String
-        var cgroup: String
-    }
 
     private struct Questions {
         let began: Double
@@ -117,7 +114,7 @@ package final class Sampler {
         var questions = round!
         round = nil
         // The user's Docker configuration may have taken its time already.
-        let left = max(0.3, questions.deadline - monotonicSeconds())
+        let left = max(0.3, ((questions.deadline - monotonicSeconds()) * 10).rounded() / 10)
         questions.engines = engines.map { EngineRound($0, within: min(plan.engineTimeout, left)) }
         var observation = Observation(time: wallClock(), host: hostName(), view: ProcessView())
         let drivers = collectDrivers(&questions, into: &observation)
@@ -128,10 +125,10 @@ package final class Sampler {
         }
         // Which claims to a container are believed is known when the engines have answered.
         for (container, cgroup) in observation.containerCgroups where observation.ramLimits[container]?.value == nil {
-            let limit = limits[LimitKey(container: container, cgroup: cgroup)]
+            let limit = limits[container]?.first { $0.cgroup == cgroup }?.limit
             observation.ramLimits[container] = limit ?? observation.ramLimits[container]
         }
-        limits = [:]
+        limits = limits.filter { observation.ramLimits[$0.key] != nil }
         return observation
     }
 
@@ -188,7 +185,7 @@ package final class Sampler {
         for pids in Self.parts(of: pids.sorted()) {
             questions.processes.append(
                 host.send(
-                    .processes(pids, sample: sample, forgets: wasComplete), until: nextDeadline))
+                    .processes(pids, sample: sample, forgets: wasComplete, whole: false), until: nextDeadline))
         }
     }
 
@@ -254,25 +251,43 @@ package final class Sampler {
 
     private func noteProcesses(_ questions: Questions, _ observation: inout Observation, _ troubles: inout [String]) {
         var found: [UInt32: ObservedProcess] = [:]
+        var missing: Set<UInt32> = []
+        func note(_ told: ToldProcess) {
+            switch told {
+            case .whole(let process):
+                // What answered once in this sample stays.
+                if process.cgroup.value != nil || found[process.pid] == nil { found[process.pid] = process }
+            case .same(let pid, let startTick):
+                // An answer that came too late had it.
+                guard let process = processes[pid], process.startTick == startTick else {
+                    missing.insert(pid)
+                    return
+                }
+                found[pid] = process
+            }
+        }
         for asked in questions.processes {
             switch host.answer(to: asked, until: nextDeadline) {
-            case .processes(let processes, let limits):
-                for process in processes where process.cgroup.value != nil || found[process.pid] == nil {
-                    found[process.pid] = process
-                }
-                note(limits)
+            case .processes(let told, let limits):
+                for process in told { note(process) }
+                self.note(limits)
             case .failed(let why): if !troubles.contains(why) { troubles.append(why) }
             default: troubles.append(Self.misunderstood)
             }
         }
+        for process in missing.isEmpty ? [] : processes(missing.sorted()) { found[process.pid] = process }
         // A process that could not be looked up is hidden, and not gone.
         if !troubles.isEmpty { observation.view.hidesProcesses = true }
+        processes = found
         observation.processes = found.values.sorted { $0.pid < $1.pid }
     }
 
     private func note(_ readings: [RAMLimitReading]) {
         for reading in readings {
-            limits[LimitKey(container: reading.container, cgroup: reading.cgroup)] = reading.limit
+            var known = limits[reading.container] ?? []
+            known.removeAll { $0.cgroup == reading.cgroup }
+            // A container has few cgroups; one that keeps making new ones is not followed for ever.
+            limits[reading.container] = known.suffix(15) + [(reading.cgroup, reading.limit)]
         }
     }
 
@@ -285,6 +300,10 @@ package final class Sampler {
         return max(sampleDeadline, min(monotonicSeconds() + 0.25, sampleDeadline + 0.5))
     }
 
+    private static func whole(_ told: [ToldProcess]) -> [ObservedProcess] {
+        told.compactMap { if case .whole(let process) = $0 { process } else { nil } }
+    }
+
     private func ask(_ question: HostQuestion) -> HostAnswer {
         if !host.hasChild { host.prepare() }
         let deadline = nextDeadline
@@ -294,10 +313,11 @@ package final class Sampler {
     /// Processes by PID, whether a driver lists them or not: those that are there.
     package func processes(_ pids: [UInt32]) -> [ObservedProcess] {
         Self.parts(of: pids).flatMap { pids -> [ObservedProcess] in
-            guard case .processes(let found, _) = ask(.processes(pids, sample: sample, forgets: false)) else {
+            let question = HostQuestion.processes(pids, sample: sample, forgets: false, whole: true)
+            guard case .processes(let told, _) = ask(question) else {
                 return pids.map { .unreadable($0, why: HostReader.silence) }
             }
-            return found
+            return Self.whole(told)
         }
     }
 
@@ -306,8 +326,8 @@ package final class Sampler {
     package func processes(withInsidePIDs pids: Set<UInt32>) -> [ObservedProcess]? {
         var all: [ObservedProcess] = []
         for pids in Self.parts(of: pids.sorted()) {
-            guard case .processes(let found, _) = ask(.insidePIDs(pids)) else { return nil }
-            all += found
+            guard case .processes(let told, _) = ask(.insidePIDs(pids)) else { return nil }
+            all += Self.whole(told)
         }
         return all
     }

@@ -18,7 +18,8 @@ package enum ChildMessages {
                 hang: [DriverMessage.clientsKey]),
             .failed(sample: 1, why: "there is no driver", isAbsent: true),
             .answer(1, .surroundings(.known(observation.view), observation.hostMemory)),
-            .answer(2, .processes(observation.processes, limits)), .answer(3, .deviceMemory(charges, limits)),
+            .answer(2, .processes(observation.processes.map { .whole($0) } + [.same(pid: 1, startTick: 5)], limits)),
+            .answer(3, .deviceMemory(charges, limits)),
             .answer(4, .ancestors([7: pids])), .answer(5, .commandLines([7: "python3 train.py"])),
             .answer(6, .whereabouts(place)), .answer(7, .dockerContext(.missing(name: "lab", folder: "/root/.docker"))),
             .answer(8, .failed("its files gave no answer in time")),
@@ -59,7 +60,8 @@ extension ChildMessages.Reading {
         case .answer(_, .surroundings(let view, let memory)):
             observation.view = view.value ?? observation.view
             observation.hostMemory = memory
-        case .answer(_, .processes(let processes, _)): observation.processes += processes
+        case .answer(_, .processes(let told, _)):
+            observation.processes += told.compactMap { if case .whole(let process) = $0 { process } else { nil } }
         case .answer(_, .deviceMemory(let charges, _)): observation.deviceMemory = charges.cgroups
         case .failed, .answer: break
         }

@@ -9,11 +9,12 @@ extension WireWriter {
         switch question {
         case .surroundings: number(UInt8(0))
         case .deviceMemory: number(UInt8(1))
-        case .processes(let pids, let sample, let forgets):
+        case .processes(let pids, let sample, let forgets, let whole):
             number(UInt8(2))
             list(pids) { $0.number($1) }
             number(sample)
             flag(forgets)
+            flag(whole)
         case .insidePIDs(let pids):
             number(UInt8(3))
             list(pids) { $0.number($1) }
@@ -58,7 +59,7 @@ extension WireWriter {
             self.limits(limits)
         case .processes(let processes, let limits):
             number(UInt8(3))
-            list(processes) { $0.process($1) }
+            list(processes) { $0.told($1) }
             self.limits(limits)
         case .ancestors(let chains):
             number(UInt8(4))
@@ -126,6 +127,18 @@ extension WireWriter {
         }
     }
 
+    private mutating func told(_ told: ToldProcess) {
+        switch told {
+        case .whole(let process):
+            flag(true)
+            self.process(process)
+        case .same(let pid, let startTick):
+            flag(false)
+            number(pid)
+            number(startTick)
+        }
+    }
+
     private mutating func process(_ process: ObservedProcess) {
         number(process.pid)
         number(process.startTick)
@@ -159,7 +172,7 @@ extension WireReader {
         switch try number() as UInt8 {
         case 0: return .surroundings
         case 1: return .deviceMemory
-        case 2: return .processes(try numbers(), sample: try number(), forgets: try flag())
+        case 2: return .processes(try numbers(), sample: try number(), forgets: try flag(), whole: try flag())
         case 3: return .insidePIDs(try numbers())
         case 4: return .ancestors(try numbers(), upTo: try number())
         case 5:
@@ -195,7 +208,7 @@ extension WireReader {
                 }, trouble: try optionalText())
             return .deviceMemory(charges, try limits())
         case 3:
-            return .processes(try list { reader throws(WireError) in try reader.process() }, try limits())
+            return .processes(try list { reader throws(WireError) in try reader.told() }, try limits())
         case 4:
             return .ancestors(
                 try table { reader throws(WireError) in
@@ -277,6 +290,10 @@ extension WireReader {
         try reading { reader throws(WireError) in
             try reader.optional { reader throws(WireError) in try reader.number() }
         }
+    }
+
+    private mutating func told() throws(WireError) -> ToldProcess {
+        try flag() ? .whole(try process()) : .same(pid: try number(), startTick: try number())
     }
 
     private mutating func process() throws(WireError) -> ObservedProcess {

@@ -8,8 +8,9 @@ enum HostQuestion: Sendable, Equatable {
     case surroundings
     /// What the dmem controller has charged.
     case deviceMemory
-    /// Processes by PID. `sample` counts those of this child; `forgets`: what was in no earlier one need not be remembered.
-    case processes([UInt32], sample: UInt32, forgets: Bool)
+    /// Processes by PID. `sample` counts those of this child; `forgets`: what was in no earlier one need not be remembered;
+    /// `whole`: also what was told already.
+    case processes([UInt32], sample: UInt32, forgets: Bool, whole: Bool)
     /// Every process that has one of these PIDs in a namespace of its own.
     case insidePIDs([UInt32])
     /// The parents of each process, as far up as this one.
@@ -30,14 +31,20 @@ enum HostAnswer: Sendable, Equatable {
     /// The view, or why there is none.
     case surroundings(Reading<ProcessView>, HostMemory?)
     case deviceMemory(DeviceMemoryCharges, [RAMLimitReading])
-    /// Those that are there; one that did not answer says so in its place.
-    case processes([ObservedProcess], [RAMLimitReading])
+    /// Those that are there; one that did not answer says so in its place. Limits are told when they were read.
+    case processes([ToldProcess], [RAMLimitReading])
     case ancestors([UInt32: [UInt32]])
     case commandLines([UInt32: String])
     case whereabouts(Whereabouts)
     case dockerContext(DockerContext)
     /// Why there is no answer.
     case failed(String)
+}
+
+/// What is told of a process: everything, or that it is as it was when that was told last.
+enum ToldProcess: Sendable, Equatable {
+    case whole(ObservedProcess)
+    case same(pid: UInt32, startTick: Int64)
 }
 
 /// A container's RAM limit as a cgroup told it.

@@ -28,9 +28,9 @@ final class HostReader: Sendable {
         switch question {
         case .surroundings: surroundings(task)
         case .deviceMemory: deviceMemory(task)
-        case .processes(let pids, let sample, let forgets):
+        case .processes(let pids, let sample, let forgets, let whole):
             watch.begin(sample: sample, forgets: forgets)
-            processes(pids, task)
+            processes(pids, whole: whole, task)
         case .insidePIDs(let pids): insidePIDs(Set(pids), task)
         case .ancestors(let pids, let last):
             let climb: @Sendable (UInt32) -> [UInt32] = { [proc] in proc.ancestors(of: $0, upTo: last) }
@@ -122,23 +122,28 @@ final class HostReader: Sendable {
 
     // MARK: Processes
 
-    private func processes(_ pids: [UInt32], _ task: Task) {
-        task.gather(pids, key: { "process \($0)" }, { [watch] in watch.process($0) }) { [self] told in
+    private func processes(_ pids: [UInt32], whole: Bool, _ task: Task) {
+        task.gather(pids, key: { "process \($0)" }, { [watch] in watch.process($0, whole: whole) }) { [self] told in
             complete(found(pids, told), task)
         }
     }
 
     /// Those that are there; one that was not read says so in its place.
-    private func found(_ pids: [UInt32], _ told: [ObservedProcess??]) -> [ObservedProcess] {
+    private func found(_ pids: [UInt32], _ told: [ToldProcess??]) -> [ToldProcess] {
         zip(pids, told).compactMap { pid, told in
-            told ?? .unreadable(pid, why: "\(proc.root)/\(pid): \(Self.silence)")
+            told ?? .whole(.unreadable(pid, why: "\(proc.root)/\(pid): \(Self.silence)"))
         }
     }
 
-    /// With users' names, and the RAM limits of their containers.
-    private func complete(_ processes: [ObservedProcess], _ task: Task) {
-        names(of: processes, task) { [self] named in
-            limits(for: named.compactMap(\.cgroup.value), task) { task.reply(.processes(named, $0)) }
+    /// With users' names, and the RAM limits of their containers, of those that were read anew.
+    private func complete(_ told: [ToldProcess], _ task: Task) {
+        let whole = told.compactMap { if case .whole(let process) = $0 { process } else { nil } }
+        guard !whole.isEmpty else { return task.reply(.processes(told, [])) }
+        let same = told.filter { if case .same = $0 { true } else { false } }
+        names(of: whole, task) { [self] named in
+            limits(for: named.compactMap(\.cgroup.value), task) { limits in
+                task.reply(.processes(named.map { .whole($0) } + same, limits))
+            }
         }
     }
 
@@ -184,9 +189,11 @@ final class HostReader: Sendable {
         task.gather([proc], key: { _ in "list" }, list) { [self] listed in
             guard let all = listed[0].flatMap(\.self) else { return task.reply(.failed(Self.silence)) }
             task.gather(all, key: { "process \($0)" }, { [proc] in proc.process($0) }) { [self] told in
+                let whole = told.map { process in process.map { process in process.map { ToldProcess.whole($0) } } }
                 // One that was not read may be meant.
-                let meant = found(all, told).filter { process in
-                    process.namespacePIDs.isEmpty || !pids.isDisjoint(with: process.namespacePIDs.dropFirst())
+                let meant = found(all, whole).filter { told in
+                    guard case .whole(let process) = told else { return false }
+                    return process.namespacePIDs.isEmpty || !pids.isDisjoint(with: process.namespacePIDs.dropFirst())
                 }
                 complete(meant, task)
             }

@@ -15,22 +15,10 @@ final class ProcessWatch: Sendable {
     private struct Memory {
         var sample: UInt32 = 0
         var processes: [UInt32: Known] = [:]
-        var limits: [LimitKey: KnownLimit] = [:]
     }
 
     private struct Known {
         var process: ObservedProcess
-        var readAt: Double
-        var sample: UInt32
-    }
-
-    private struct LimitKey: Hashable {
-        var container: String
-        var cgroup: String
-    }
-
-    private struct KnownLimit {
-        var limit: Reading<UInt64?>
         var readAt: Double
         var sample: UInt32
     }
@@ -48,17 +36,19 @@ final class ProcessWatch: Sendable {
             // A list that fails for good must not make it remember everybody.
             let oldest = forgets ? Double.infinity : monotonicSeconds() - 6 * Self.freshness
             memory.processes = memory.processes.filter { $0.value.sample &+ 1 == sample || $0.value.readAt > oldest }
-            memory.limits = memory.limits.filter { $0.value.sample &+ 1 == sample }
         }
     }
 
     /// What can be told of a process now; nil if there is none.
-    func process(_ pid: UInt32) -> ObservedProcess? {
+    ///
+    /// - Parameter whole: also what was told already.
+    func process(_ pid: UInt32, whole: Bool) -> ToldProcess? {
         let (earlier, sample) = memory.withLock { ($0.processes[pid], $0.sample) }
         let now = monotonicSeconds()
         if let earlier, now - earlier.readAt < Self.freshness, let process = proc.refreshed(earlier.process) {
             keep(Known(process: process, readAt: earlier.readAt, sample: sample))
-            return process
+            let isSame = !whole && process.name == earlier.process.name
+            return isSame ? .same(pid: pid, startTick: process.startTick) : .whole(process)
         }
         guard var process = proc.process(pid) else { return nil }
         // On cgroup v1 a zombie has moved to the root; while it lived it was seen in its container.
@@ -66,7 +56,7 @@ final class ProcessWatch: Sendable {
             process.cgroup = earlier.process.cgroup
         }
         if process.cgroup.value != nil { keep(Known(process: process, readAt: now, sample: sample)) }
-        return process
+        return .whole(process)
     }
 
     private func keep(_ known: Known) { memory.withLock { $0.processes[known.process.pid] = known } }
@@ -79,16 +69,6 @@ final class ProcessWatch: Sendable {
     }
 
     func limit(of container: String, cgroup: String) -> Reading<UInt64?> {
-        let key = LimitKey(container: container, cgroup: cgroup)
-        let now = monotonicSeconds()
-        let (kept, sample) = memory.withLock { ($0.limits[key], $0.sample) }
-        if var kept, now - kept.readAt < Self.freshness, kept.limit.value != nil {
-            kept.sample = sample
-            memory.withLock { $0.limits[key] = kept }
-            return kept.limit
-        }
-        let limit = cgroups.ramLimit(of: container, cgroup: cgroup)
-        memory.withLock { $0.limits[key] = KnownLimit(limit: limit, readAt: now, sample: sample) }
-        return limit
+        cgroups.ramLimit(of: container, cgroup: cgroup)
     }
 }

@@ -10,8 +10,6 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
     case forbidden(path: String, group: String?)
     case timedOut(path: String, seconds: Double)
     case broken(path: String, code: Int32)
-    /// We could not ask it.
-    case notAsked(path: String, why: String)
     case refused(path: String, status: Int, message: String)
     case notUnderstood(path: String, why: String)
     /// An engine that is not on this machine.
@@ -34,7 +32,6 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
             """
         case .forbidden(let path, nil): "no permission for \(path); only its owner has it: use sudo"
         case .timedOut(let path, let seconds): "\(path) gave no answer within \(seconds.plain) s"
-        case .notAsked(let path, let why): "\(path): \(why)"
         case .broken(let path, let code): "\(path): \(String(cString: strerror(code)))"
         case .refused(let path, let status, let message): "\(path) answered \(status): \(message)"
         case .notUnderstood(let path, let why): "\(path) answered what no container engine would: \(why)"

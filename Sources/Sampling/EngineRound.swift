@@ -1,56 +1,43 @@
 import ContainerRuntimes
 import Ledger
 
-/// One question to every engine, side by side with the driver and /proc.
+/// One question to every engine, side by side with the drivers and /proc, through the child that reads the host's files.
 struct EngineRound {
     private let selection: EngineSelection
     private let timeout: Double
     /// In seconds of the monotonic clock.
-    private let askedAt = monotonicSeconds()
-    private let asked: [(engine: DockerEngine, answer: Answer<Reply>)]
+    private let deadline: Double
+    private let asked: [(engine: DockerEngine, question: UInt32?)]
 
-    private struct Reply: Sendable {
-        var result: Result<ObservedEngine, EngineError>
-        var seconds: Double
-    }
-
-    init(_ selection: EngineSelection, within timeout: Double) {
+    init(_ selection: EngineSelection, through host: DriverSession, within timeout: Double) {
         self.selection = selection
         self.timeout = timeout
+        // The client in the child keeps the time of an engine; the rest is for an answer that takes long to understand.
+        let deadline = monotonicSeconds() + timeout + 0.25
+        self.deadline = deadline
         asked = selection.engines.map { engine in
-            let answer = Answer(
-                { () -> Reply in
-                    var clock = Stopwatch()
-                    do throws(EngineError) {
-                        let observed = try engine.containers(within: timeout)
-                        return Reply(result: .success(observed), seconds: clock.lap())
-                    } catch {
-                        return Reply(result: .failure(error), seconds: clock.lap())
-                    }
-                }, failed: { Reply(result: .failure(.notAsked(path: engine.socket, why: $0)), seconds: 0) })
-            return (engine, answer)
+            (engine, host.send(.engine(socket: engine.socket, seconds: timeout), until: deadline))
         }
     }
 
-    func wait() -> (engines: [ObservedEngine], reports: [SourceReport]) {
+    func wait(_ host: DriverSession) -> (engines: [ObservedEngine], reports: [SourceReport]) {
         var engines: [ObservedEngine] = []
         var reports: [SourceReport] = []
-        for (engine, answer) in asked {
-            // The client keeps its own deadline; this one is for an answer that takes long to understand.
-            let reply =
-                answer.wait(seconds: max(0, askedAt + timeout + 0.5 - monotonicSeconds()))
-                ?? Reply(result: .failure(.timedOut(path: engine.socket, seconds: timeout)), seconds: timeout)
-            switch reply.result {
-            case .success(let observed):
+        for (engine, question) in asked {
+            switch host.answer(to: question, until: deadline) {
+            case .engine(let observed, let seconds):
                 engines.append(observed)
                 reports.append(
-                    SourceReport(name: name(engine, observed.runtime.rawValue, among: reports), seconds: reply.seconds))
-            case .failure(let error):
-                if !selection.isNamed && error.isAbsence { continue }
-                let guess = engine.socket.contains("podman") ? "podman" : "docker"
-                reports.append(
-                    SourceReport(
-                        name: name(engine, guess, among: reports), seconds: reply.seconds, error: error.description))
+                    SourceReport(name: name(engine, observed.runtime.rawValue, among: reports), seconds: seconds))
+            case .noEngine(let trouble, let seconds):
+                if !selection.isNamed && trouble.isAbsence { continue }
+                reports.append(report(on: engine, trouble.message, seconds, among: reports))
+            case .failed(let why) where why != HostReader.silence:
+                reports.append(report(on: engine, "\(engine.socket.cleaned): \(why)", 0, among: reports))
+            default:
+                // The folder of its socket hangs.
+                let error = EngineError.timedOut(path: engine.socket, seconds: timeout)
+                reports.append(report(on: engine, error.description, timeout, among: reports))
             }
         }
         if reports.isEmpty {
@@ -58,6 +45,13 @@ struct EngineRound {
             reports = [SourceReport(name: "docker", seconds: 0, error: error.description, isAbsent: true)]
         }
         return (engines, reports)
+    }
+
+    private func report(
+        on engine: DockerEngine, _ why: String, _ seconds: Double, among reports: [SourceReport]
+    ) -> SourceReport {
+        let guess = engine.socket.contains("podman") ? "podman" : "docker"
+        return SourceReport(name: name(engine, guess, among: reports), seconds: seconds, error: why)
     }
 
     /// "docker" or "podman"; the second of a kind has its socket behind it.

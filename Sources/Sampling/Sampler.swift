@@ -115,11 +115,11 @@ package final class Sampler {
         round = nil
         // The user's Docker configuration may have taken its time already.
         let left = max(0.3, ((questions.deadline - monotonicSeconds()) * 10).rounded() / 10)
-        questions.engines = engines.map { EngineRound($0, within: min(plan.engineTimeout, left)) }
+        questions.engines = engines.map { EngineRound($0, through: host, within: min(plan.engineTimeout, left)) }
         var observation = Observation(time: wallClock(), host: hostName(), view: ProcessView())
         let drivers = collectDrivers(&questions, into: &observation)
         readHost(questions, drivers, into: &observation)
-        if let answered = questions.engines?.wait() {
+        if let answered = questions.engines?.wait(host) {
             observation.engines = answered.engines
             observation.sources += answered.reports
         }

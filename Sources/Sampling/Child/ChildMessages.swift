@@ -23,8 +23,10 @@ package enum ChildMessages {
             .answer(4, .ancestors([7: pids])), .answer(5, .commandLines([7: "python3 train.py"])),
             .answer(6, .whereabouts(place)), .answer(7, .dockerContext(.missing(name: "lab", folder: "/root/.docker"))),
             .answer(8, .failed("its files gave no answer in time")),
+            .answer(9, .noEngine(EngineTrouble(message: "no such socket", isAbsence: true), seconds: 0.5)),
         ]
         messages += gpus.map { .gpu(sample: 1, $0.key, [$0.unread], waking: 2.5) }
+        messages += observation.engines.map { .answer(10, .engine($0, seconds: 0.01)) }
         if let clients = observation.clients { messages.append(.clients(sample: 1, clients)) }
         return messages.map(\.frame)
     }
@@ -62,6 +64,7 @@ extension ChildMessages.Reading {
             observation.hostMemory = memory
         case .answer(_, .processes(let told, _)):
             observation.processes += told.compactMap { if case .whole(let process) = $0 { process } else { nil } }
+        case .answer(_, .engine(let engine, _)): observation.engines.append(engine)
         case .answer(_, .deviceMemory(let charges, _)): observation.deviceMemory = charges.cgroups
         case .failed, .answer: break
         }

@@ -128,8 +128,8 @@ struct FrameBuffer {
     private var bytes: [UInt8] = []
     private var start = 0
 
-    /// No driver has as much to say.
-    private static let longest = 64 << 20
+    /// No driver has as much to say, and an engine's answer ends at 64 MiB.
+    private static let longest = 128 << 20
 
     mutating func append(_ more: ArraySlice<UInt8>) {
         if start > 0 {

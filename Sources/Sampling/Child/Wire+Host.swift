@@ -37,6 +37,10 @@ extension WireWriter {
                 writer.text(variable.key)
                 writer.text(variable.value)
             }
+        case .engine(let socket, let seconds):
+            number(UInt8(8))
+            text(socket)
+            number(seconds.bitPattern)
         }
     }
 
@@ -79,6 +83,28 @@ extension WireWriter {
         case .dockerContext(let context):
             number(UInt8(7))
             self.context(context)
+        case .engine(let engine, let seconds):
+            number(UInt8(8))
+            self.engine(engine)
+            number(seconds.bitPattern)
+        case .noEngine(let trouble, let seconds):
+            number(UInt8(9))
+            text(trouble.message)
+            flag(trouble.isAbsence)
+            number(seconds.bitPattern)
+        }
+    }
+
+    private mutating func engine(_ engine: ObservedEngine) {
+        text(engine.runtime.rawValue)
+        optional(engine.owner) { $0.number($1) }
+        list(engine.containers) { writer, container in
+            writer.text(container.id)
+            for field in [container.name, container.image] { writer.optional(field) { $0.text($1) } }
+            writer.list(container.labels.sorted { $0.key < $1.key }) { writer, label in
+                writer.text(label.key)
+                writer.text(label.value)
+            }
         }
     }
 
@@ -188,6 +214,7 @@ extension WireReader {
                 } value: { reader throws(WireError) in
                     try reader.text()
                 })
+        case 8: return .engine(socket: try text(), seconds: try double())
         default: throw WireError()
         }
     }
@@ -225,9 +252,31 @@ extension WireReader {
                 })
         case 6: return .whereabouts(try whereabouts())
         case 7: return .dockerContext(try context())
+        case 8: return .engine(try engine(), seconds: try double())
+        case 9:
+            let trouble = EngineTrouble(message: try text(), isAbsence: try flag())
+            return .noEngine(trouble, seconds: try double())
         default: throw WireError()
         }
     }
+
+    private mutating func engine() throws(WireError) -> ObservedEngine {
+        guard let runtime = Runtime(rawValue: try text()) else { throw WireError() }
+        let owner: UInt32? = try optional { reader throws(WireError) in try reader.number() }
+        let containers = try list { reader throws(WireError) in
+            EngineContainer(
+                id: try reader.text(), name: try reader.optionalText(), image: try reader.optionalText(),
+                labels: try reader.table { reader throws(WireError) in
+                    try reader.text()
+                } value: {
+                    reader throws(WireError) in
+                    try reader.text()
+                })
+        }
+        return ObservedEngine(runtime: runtime, containers: containers, owner: owner)
+    }
+
+    private mutating func double() throws(WireError) -> Double { Double(bitPattern: try number()) }
 
     private mutating func numbers() throws(WireError) -> [UInt32] {
         try list { reader throws(WireError) in try reader.number() }

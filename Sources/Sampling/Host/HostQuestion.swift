@@ -20,6 +20,8 @@ enum HostQuestion: Sendable, Equatable {
     case whereabouts(minors: [UInt32])
     /// The current context of the Docker client with these variables.
     case dockerContext([String: String])
+    /// The containers of the engine at this socket, whose path can lead to a file system that hangs.
+    case engine(socket: String, seconds: Double)
 
     struct ProcessKey: Sendable, Equatable {
         var pid: UInt32
@@ -37,8 +39,17 @@ enum HostAnswer: Sendable, Equatable {
     case commandLines([UInt32: String])
     case whereabouts(Whereabouts)
     case dockerContext(DockerContext)
+    case engine(ObservedEngine, seconds: Double)
+    case noEngine(EngineTrouble, seconds: Double)
     /// Why there is no answer.
     case failed(String)
+}
+
+/// Why an engine did not tell its containers.
+struct EngineTrouble: Sendable, Equatable {
+    var message: String
+    /// Nobody listens there.
+    var isAbsence = false
 }
 
 /// What is told of a process: everything, or that it is as it was when that was told last.

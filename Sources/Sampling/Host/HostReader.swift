@@ -51,6 +51,21 @@ final class HostReader: Sendable {
             task.gather([environment], key: { _ in "docker" }, DockerContext.current) { contexts in
                 reply(contexts[0].map { .dockerContext($0) } ?? .failed(Self.silence))
             }
+        case .engine(let socket, let seconds):
+            task.gather([socket], key: { "engine \($0)" }, { Self.ask($0, within: seconds) }) { answers in
+                reply(answers[0] ?? .failed(Self.silence))
+            }
+        }
+    }
+
+    private static func ask(_ socket: String, within seconds: Double) -> HostAnswer {
+        var clock = Stopwatch()
+        do throws(EngineError) {
+            let engine = try DockerEngine(socket: socket).containers(within: seconds)
+            return .engine(engine, seconds: clock.lap())
+        } catch {
+            let trouble = EngineTrouble(message: error.description, isAbsence: error.isAbsence)
+            return .noEngine(trouble, seconds: clock.lap())
         }
     }
 

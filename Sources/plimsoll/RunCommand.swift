@@ -77,7 +77,7 @@ struct RunCommand: ParsableCommand {
         Command.finish(mask)
         let findings = watch.end(beginning, within: min(2, plan.deviceTimeout + 0.5))
         let report = RunReport(
-            program: command[0].split(separator: "/").last.map(String.init) ?? command[0], end, findings,
+            program: command[0].pathNames.last.map(String.init) ?? command[0], end, findings,
             interval: interval.seconds, isContainer: findings.isContainer)
         if !quiet { Output.remark(report.lines(on: Screen.errorPage)) }
         var code = end.exitCode

@@ -103,12 +103,15 @@ extension RunCommand {
             watch = watching
             // Its first reading is of the time before. What hangs, and a GPU that has to wake, are not waited for.
             watching.waitUntilReady(seconds: 0.2)
-            return (watching, try Command(command, mask: mask, restored: Signals.replaced))
+            return (watching, try Command(arguments, mask: mask, restored: Signals.replaced))
         } catch {
             watch?.cancel()
             throw Failure(outcome: Outcome(rawValue: error.exitCode), message: error.description)
         }
     }
+
+    /// The command as it was given, byte for byte: it stands at the end of our own arguments.
+    private var arguments: [UnsafeMutablePointer<CChar>] { ProgramArguments.last(command.count) }
 }
 
 extension RunReport {

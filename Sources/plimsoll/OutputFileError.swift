@@ -12,9 +12,9 @@ enum OutputFileError: Error, CustomStringConvertible {
     ///
     /// - Parameter link: its name, if it is another than the path.
     case foreignLink(path: String, link: String?, owner: uid_t)
-    /// A symbolic link with a second name, in a folder where everybody may give a link a second name.
+    /// A symbolic link with a second name, in a folder where others may give a link a second name.
     case sharedLink(path: String)
-    /// A file or pipe of another user, in a folder where everybody may create one.
+    /// A file or pipe of another user, in a folder where others may create one.
     case foreignFile(path: String, owner: uid_t)
     /// The file has more names than this one.
     case otherNames(path: String)
@@ -40,7 +40,7 @@ enum OutputFileError: Error, CustomStringConvertible {
             (path, "\(link) is a symbolic link of another user (uid \(owner)); choose another name")
         case .sharedLink(let path): (path, "it is a symbolic link that has other names too; choose another name")
         case .foreignFile(let path, let owner):
-            (path, "it belongs to another user (uid \(owner)), in a folder that is open to all; choose another name")
+            (path, "it belongs to another user (uid \(owner)), in a folder that is open to others; choose another name")
         case .otherNames(let path): (path, "the file has other names too (hard links); choose another name")
         case .notWritable(let path, .folder): (path, "it is a folder; add the name of a file")
         case .notWritable(let path, .blockDevice): (path, "it is a block device; choose another name")

@@ -1,5 +1,6 @@
 import Glibc
 import Ledger
+import Sampling
 
 /// Why a file is not written.
 enum OutputFileError: Error, CustomStringConvertible {
@@ -25,6 +26,13 @@ enum OutputFileError: Error, CustomStringConvertible {
     case foreignDescriptor(path: String)
     case silentPipe(path: String, seconds: Double)
     case silentDevice(path: String, seconds: Double)
+    /// Its file system does not answer.
+    case hangs(path: String, seconds: Double)
+    /// A file is written by a process of its own.
+    case noProcess(path: String, ChildStartError)
+    case childEnded(path: String)
+    /// The bytes of the argument are no text.
+    case notUTF8(path: String)
 
     var description: String {
         let (path, reason) = parts
@@ -51,6 +59,11 @@ enum OutputFileError: Error, CustomStringConvertible {
             (path, "it is a file that another process has open; give the name of the file")
         case .silentPipe(let path, let seconds): (path, "nobody reads from the pipe within \(seconds.plain) s")
         case .silentDevice(let path, let seconds): (path, "the device takes no data within \(seconds.plain) s")
+        case .hangs(let path, let seconds):
+            (path, "it was not written within \(seconds.plain) s; a longer --timeout allows more")
+        case .noProcess(let path, let error): (path, "the process that writes it could not be started: \(error)")
+        case .childEnded(let path): (path, "the process that writes it was killed")
+        case .notUTF8(let path): (path, "the name is not UTF-8; choose another name")
         }
     }
 }

@@ -82,8 +82,17 @@ enum OutputTarget {
     /// link folders in their homes; but where other users than the folder's owner may create names, it must be ours, root's, or
     /// the folder owner's, as the kernel demands with fs.protected_symlinks. Where another user may create names, a link must
     /// have one name only: he may have given a second name to a link that we or root have elsewhere.
-    init(_ path: String) throws(OutputFileError) {
-        self = try PathWalk(path: path).target()
+    ///
+    /// - Parameter process: whose descriptors "self" means.
+    init(_ path: String, of process: pid_t) throws(OutputFileError) {
+        self = try PathWalk(path: path, process: process, isJudging: true).target()
+    }
+
+    /// The descriptor of a process that a path of a file to be read leads to; nil if it leads to none.
+    static func descriptor(of path: String, in process: pid_t) -> Int32? {
+        let walk = PathWalk(path: path, process: process, isJudging: false)
+        guard case .descriptor(let fd)? = try? walk.target() else { return nil }
+        return fd
     }
 }
 
@@ -92,14 +101,20 @@ private struct PathWalk {
     private static let mostLinks = 40
 
     let path: String
+    let process: pid_t
+    /// Whether links of others are refused.
+    let isJudging: Bool
 
     func target() throws(OutputFileError) -> OutputTarget {
         guard !path.isEmpty else { throw .failed(path: path, code: ENOENT) }
-        if let descriptor = SystemPath.ownDescriptor(named: path) { return .descriptor(descriptor) }
+        if let descriptor = SystemPath.ownDescriptor(named: path, of: process) { return .descriptor(descriptor) }
         var rest = Self.components(of: path)
         var folder = try start(of: path)
         var links = 0
-        while let name = rest.popFirst() {
+        while let typed = rest.popFirst() {
+            // This is a child of the program that the user started.
+            let isSelf = folder.isProcFS && ["self", "thread-self"].contains(typed)
+            let name = isSelf ? "\(process)" : typed
             let isLast = rest.isEmpty
             if !isLast, let next = try subfolder(name, of: folder) {
                 folder = next
@@ -117,7 +132,7 @@ private struct PathWalk {
             guard links <= Self.mostLinks else { throw .failed(path: path, code: ELOOP) }
             try checkLink(entry.status, in: folder, isLast: isLast, named: isLast && links == 1 ? nil : name)
             if isLast, folder.isProcFS { return try magicTarget(name, in: folder) }
-            if isLast, let fd = SystemPath.ownDescriptor(named: text) { return .descriptor(fd) }
+            if isLast, let fd = SystemPath.ownDescriptor(named: text, of: process) { return .descriptor(fd) }
             rest = Self.components(of: text) + rest
             if text.isAbsolutePath { folder = try start(of: text) }
         }
@@ -176,6 +191,7 @@ private struct PathWalk {
     private func checkLink(
         _ link: stat, in folder: OutputFolder, isLast: Bool, named name: String?
     ) throws(OutputFileError) {
+        guard isJudging else { return }
         var isTrusted = [geteuid(), 0].contains(link.st_uid)
         if !isLast { isTrusted = isTrusted || !folder.isShared || link.st_uid == folder.status.st_uid }
         guard isTrusted else { throw .foreignLink(path: path, link: name, owner: link.st_uid) }

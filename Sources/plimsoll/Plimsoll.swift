@@ -34,6 +34,7 @@ enum Main {
         DriverChild.serveIfAsked()
         LoaderChild.serveIfAsked()
         AllocationChild.serveIfAsked()
+        FileChild.serveIfAsked()
         Signals.prepare()
         Signals.ignoreClosedPipes()
         let arguments = ProgramArguments.all

@@ -64,14 +64,15 @@ struct RunCommand: ParsableCommand {
     mutating func run() throws {
         let files = report.map { OutputFile($0, .report) }
         let plan: SamplingPlan
+        let checks: [OutputFile.Check]
         do {
             plan = try host.plan()
-            for file in files { try file.check() }
+            checks = try files.map { try $0.startCheck() }
         } catch let failure as Failure {
             throw failure.ending(with: .ownFailure)
         }
         let mask = Command.prepare()
-        let (watch, running) = try start(plan, mask)
+        let (watch, running) = try start(plan, mask, checks)
         let beginning = watch.begin(running)
         let end = running.wait()
         Command.finish(mask)
@@ -96,17 +97,27 @@ struct RunCommand: ParsableCommand {
 }
 
 extension RunCommand {
-    private func start(_ plan: SamplingPlan, _ mask: sigset_t) throws -> (CommandWatch, Command) {
+    /// The command does not wait longer than this for what is read before it, and for its reports' file systems.
+    private static let patience = 0.2
+
+    private func start(
+        _ plan: SamplingPlan, _ mask: sigset_t, _ checks: [OutputFile.Check]
+    ) throws -> (CommandWatch, Command) {
+        let deadline = monotonicSeconds() + Self.patience
         var watch: CommandWatch?
-        do throws(CommandError) {
+        do {
             let watching = try CommandWatch(plan, interval: interval.seconds)
             watch = watching
             // Its first reading is of the time before. What hangs, and a GPU that has to wake, are not waited for.
-            watching.waitUntilReady(seconds: 0.2)
+            watching.waitUntilReady(seconds: Self.patience)
+            for check in checks { try check.finish(within: max(0, deadline - monotonicSeconds())) }
             return (watching, try Command(arguments, mask: mask, restored: Signals.replaced))
-        } catch {
+        } catch let error as CommandError {
             watch?.cancel()
             throw Failure(outcome: Outcome(rawValue: error.exitCode), message: error.description)
+        } catch let failure as Failure {
+            watch?.cancel()
+            throw failure.ending(with: .ownFailure)
         }
     }
 

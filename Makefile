@@ -21,7 +21,7 @@ RELEASE := .build/release/plimsoll
 SOURCES := Package.swift $(shell find Sources -type f)
 
 # A program that plain `swift build` linked is newer than the sources, but has the RUNPATH: it is linked again.
-ifneq ($(shell grep -F '$$ORIGIN' "$(RELEASE)" 2>/dev/null),)
+ifneq ($(shell grep -qF '$$ORIGIN' "$(RELEASE)" 2>/dev/null && echo yes),)
 RELINK := relink
 endif
 

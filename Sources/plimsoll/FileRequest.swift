@@ -15,7 +15,7 @@ struct FileRequest {
         case ended
     }
 
-    /// How long a child may take to begin: that is this machine's time, and not the file system's.
+    /// How long a child may take to begin, at least: that is the time of a busy machine, and not the file system's.
     private static let start = 1.0
     /// A pipe is given up by the child at the deadline, which the child tells here a moment later.
     private static let grace = 0.5
@@ -46,7 +46,7 @@ struct FileRequest {
     private func exchange(_ bytes: [UInt8], within seconds: Double) -> Answer {
         guard send(bytes, until: monotonicSeconds() + seconds + Self.start) else { return .ended }
         do throws(Stop) {
-            _ = try receive(1, until: monotonicSeconds() + Self.start)
+            _ = try receive(1, until: monotonicSeconds() + max(Self.start, seconds))
             let deadline = monotonicSeconds() + seconds
             let head = try receive(9, until: deadline)
             let length = head.dropFirst().reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }

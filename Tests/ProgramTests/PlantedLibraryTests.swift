@@ -112,7 +112,7 @@ struct BinaryTests {
     func relinked() throws {
         let scratch = try Scratch()
         defer { scratch.remove() }
-        for (name, text, isBuilt) in [("plain", "ELF $ORIGIN", true), ("made", "ELF", false)] {
+        for (name, text, isBuilt) in [("plain", "ELF\0 $ORIGIN\0", true), ("made", "ELF\0", false)] {
             try scratch.write(text, to: name)
             let lines = try run(
                 program: "/usr/bin/make", ["-C", Build.package.path, "-n", "build", "RELEASE=\(scratch.path(name))"]

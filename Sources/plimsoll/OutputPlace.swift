@@ -83,7 +83,7 @@ enum OutputTarget {
     /// the folder owner's, as the kernel demands with fs.protected_symlinks. Where another user may create names, a link must
     /// have one name only: he may have given a second name to a link that we or root have elsewhere.
     ///
-    /// - Parameter process: whose descriptors "self" means.
+    /// - Parameter process: the program that the user started.
     init(_ path: String, of process: pid_t) throws(OutputFileError) {
         self = try PathWalk(path: path, process: process, isJudging: true).target()
     }
@@ -111,10 +111,8 @@ private struct PathWalk {
         var rest = Self.components(of: path)
         var folder = try start(of: path)
         var links = 0
-        while let typed = rest.popFirst() {
-            // This is a child of the program that the user started.
-            let isSelf = folder.isProcFS && ["self", "thread-self"].contains(typed)
-            let name = isSelf ? "\(process)" : typed
+        while let name = rest.popFirst() {
+            if let descriptor = Self.ownDescriptor(name, rest, in: folder) { return .descriptor(descriptor) }
             let isLast = rest.isEmpty
             if !isLast, let next = try subfolder(name, of: folder) {
                 folder = next
@@ -137,6 +135,15 @@ private struct PathWalk {
             if text.isAbsolutePath { folder = try start(of: text) }
         }
         throw .notWritable(path: path, .folder)
+    }
+
+    /// `self/fd/N` of procfs, in whatever way the path comes there. This is a child, and the user means the program that he
+    /// started.
+    private static func ownDescriptor(_ name: String, _ rest: ArraySlice<String>, in folder: OutputFolder) -> Int32? {
+        guard rest.count == 2, rest.first == "fd", ["self", "thread-self"].contains(name), folder.isProcFS,
+            let digits = rest.last, digits.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 })
+        else { return nil }
+        return Int32(digits)
     }
 
     /// A slash at the end asks for a folder.

@@ -62,7 +62,7 @@ struct ArgumentBytesTests {
         for script in [
             "cat \(sample) | plimsoll --replay /dev/stdin", "plimsoll --replay <(cat \(sample))",
             "ln -s /dev/stdin in; cat \(sample) | plimsoll --replay in",
-            "plimsoll --replay /proc/self/fd/7 7< \(sample)",
+            "plimsoll --replay /proc/self/fd/7 7< \(sample)", "plimsoll --replay /proc/./self/fd/7 7< \(sample)",
         ] {
             let result = try bash(script, in: scratch.url.path)
             #expect(result.output == plain, "\(script): \(result.errors)")

@@ -24,22 +24,6 @@ package struct Recording: Codable {
         var plimsollRecording: Int
     }
 
-    /// - Parameters:
-    ///   - seconds: how long it may take.
-    ///   - file: reads the file's bytes in that time.
-    package static func read(
-        _ path: String, within seconds: Double, _ file: (String, Double) throws(FileError) -> [UInt8]
-    ) throws(RecordingError) -> Observation {
-        if ProgramArguments.isRepaired(path) { throw .notUTF8(path: path) }
-        let bytes: [UInt8]
-        do throws(FileError) {
-            bytes = try file(path, seconds)
-        } catch {
-            throw error.code == ETIMEDOUT ? .silent(path: path, seconds: seconds) : .unreadable(error)
-        }
-        return try decode(bytes, path: path)
-    }
-
     /// - Parameter path: for messages.
     package static func decode(_ bytes: [UInt8], path: String) throws(RecordingError) -> Observation {
         let data = Data(bytes)
@@ -72,11 +56,14 @@ package struct Recording: Codable {
 
 package enum RecordingError: Error, CustomStringConvertible {
     case unreadable(FileError)
-    /// A pipe that did not bring it in time.
+    /// A pipe, or a file system, that did not bring it in time.
     case silent(path: String, seconds: Double)
     case unwritable
     /// The bytes of the argument are no text.
     case notUTF8(path: String)
+    /// A file is read by a process of its own.
+    case noProcess(path: String, ChildStartError)
+    case childEnded(path: String)
     case notARecording(path: String)
     case otherVersion(path: String, version: Int)
     case damaged(path: String)
@@ -91,6 +78,9 @@ package enum RecordingError: Error, CustomStringConvertible {
         case .unwritable: "what was read cannot be written as JSON"
         case .notUTF8(let path):
             "cannot read \(path): the name is not UTF-8; rename the file"
+        case .noProcess(let path, let error):
+            "cannot read \(path): the process that reads it could not be started: \(error)"
+        case .childEnded(let path): "cannot read \(path): the process that reads it was killed"
         case .notARecording(let path): "\(path) is no recording of `plimsoll capture`"
         case .otherVersion(let path, let version):
             "\(path) is a recording of format \(version); this plimsoll reads format \(Recording.version)"

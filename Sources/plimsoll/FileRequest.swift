@@ -109,33 +109,43 @@ struct FileRequest {
 }
 
 extension FileRequest {
-    /// The bytes of a file that the user named, which may also be a pipe or a terminal.
+    /// The bytes of a recording that the user named, which may also be a pipe or a terminal.
     ///
-    /// - Throws: ETIMEDOUT if its end does not come within `seconds`.
-    static func read(_ path: String, within seconds: Double) throws(FileError) -> [UInt8] {
+    /// - Parameter seconds: how long it may take.
+    static func read(_ path: String, within seconds: Double) throws(RecordingError) -> [UInt8] {
+        if ProgramArguments.isRepaired(path) { throw .notUTF8(path: path) }
         // No other process has our descriptors.
-        func readHere() throws(FileError) -> [UInt8] {
-            try FileReading.bytesOfUsersFile(path, limit: Recording.limit, within: seconds)
-        }
-        if SystemPath.ownDescriptor(named: path, of: getpid()) != nil { return try readHere() }
+        if SystemPath.ownDescriptor(named: path, of: getpid()) != nil { return try readHere(path, within: seconds) }
         let request: FileRequest
         do throws(ChildStartError) {
             request = try FileRequest(.read, path, seconds: seconds)
         } catch {
-            throw FileError(path: path, code: error.code)
+            throw .noProcess(path: path, error)
         }
         switch request.answer(within: seconds + grace) {
         case .done(let bytes): return bytes
-        case .descriptor: return try readHere()
-        case .failed(let text): throw FileError(path: path, code: Int32(text) ?? EIO)
-        case .silent: throw FileError(path: path, code: ETIMEDOUT)
-        case .ended: throw FileError(path: path, code: EIO)
+        case .descriptor: return try readHere(path, within: seconds)
+        case .failed(let text): throw unreadable(FileError(path: path, code: Int32(text) ?? EIO), seconds)
+        case .silent: throw .silent(path: path, seconds: seconds)
+        case .ended: throw .childEnded(path: path)
         }
     }
 
-    static func writeAnswer(_ file: OutputFile, _ bytes: [UInt8], within seconds: Double) throws(ChildStartError)
-        -> Answer
-    {
+    private static func readHere(_ path: String, within seconds: Double) throws(RecordingError) -> [UInt8] {
+        do throws(FileError) {
+            return try FileReading.bytesOfUsersFile(path, limit: Recording.limit, within: seconds)
+        } catch {
+            throw unreadable(error, seconds)
+        }
+    }
+
+    private static func unreadable(_ error: FileError, _ seconds: Double) -> RecordingError {
+        error.code == ETIMEDOUT ? .silent(path: error.path, seconds: seconds) : .unreadable(error)
+    }
+
+    static func writeAnswer(
+        _ file: OutputFile, _ bytes: [UInt8], within seconds: Double
+    ) throws(ChildStartError) -> Answer {
         try FileRequest(.write, file.path, file.content, seconds: seconds, size: bytes.count)
             .answer(bytes, within: seconds + grace)
     }

@@ -20,11 +20,16 @@ LINK    := --disable-local-rpath
 RELEASE := .build/release/plimsoll
 SOURCES := Package.swift $(shell find Sources -type f)
 
-.PHONY: build demo test bench check install uninstall dist test-install image man clean
+# A program that plain `swift build` linked is newer than the sources, but has the RUNPATH: it is linked again.
+ifneq ($(shell grep -qF '$$ORIGIN' "$(RELEASE)" 2>/dev/null && echo yes),)
+RELINK := relink
+endif
+
+.PHONY: build demo test bench check install uninstall dist test-install image man clean relink
 
 build: $(RELEASE)
 
-$(RELEASE): $(SOURCES) Makefile
+$(RELEASE): $(SOURCES) Makefile $(RELINK)
 	@sh scripts/require-swift.sh "$(SWIFT)"
 	$(SWIFT) build $(LINK) -c release --product plimsoll
 	@touch $@

@@ -6,6 +6,18 @@ cd "$(dirname "$0")/.."
 program=$1 bin=$2 share=$3 plugins=$4
 bash=$share/bash-completion/completions zsh=$share/zsh/site-functions fish=$share/fish/vendor_completions.d
 man=$share/man/man1
+# A library beside a program with a RUNPATH would be loaded in place of the system's. Without binutils only the one that plain
+# `swift build` gives is found.
+search=
+if grep -qF '$ORIGIN' "$program"; then
+    search='$ORIGIN'
+elif command -v readelf >/dev/null; then
+    search=$(readelf -d "$program" 2>/dev/null | grep -E '\((RPATH|RUNPATH)\)' || true)
+fi
+if [ -n "$search" ]; then
+    echo "install: $program looks for libraries in folders of its own ($search); type: make build" >&2
+    exit 1
+fi
 for folder in "$bin" "$man" "$bash" "$zsh" "$fish" "$plugins"; do
     existing=$folder
     while [ ! -e "$existing" ]; do existing=$(dirname "$existing"); done

@@ -45,6 +45,7 @@ int cprocess_character_device(int folder, const char *name, unsigned *major, uns
 struct child {
     _Atomic pid_t pid;
     _Atomic bool waits;
+    _Atomic int ending;
 };
 static struct child children[32];
 static const int child_count = sizeof children / sizeof *children;
@@ -54,7 +55,14 @@ void cprocess_add_child(pid_t pid, bool waits) {
         pid_t none = 0;
         if (!atomic_compare_exchange_strong(&children[i].pid, &none, pid)) continue;
         atomic_store(&children[i].waits, waits);
+        atomic_store(&children[i].ending, SIGKILL);
         return;
+    }
+}
+
+void cprocess_set_ending(pid_t pid, int signal) {
+    for (int i = 0; i < child_count; i++) {
+        if (atomic_load(&children[i].pid) == pid) atomic_store(&children[i].ending, signal);
     }
 }
 
@@ -91,7 +99,8 @@ bool cprocess_is_ending(void) { return atomic_load(&is_ending); }
 static void end_children(void) {
     for (int i = 0; i < child_count; i++) {
         pid_t pid = atomic_load(&children[i].pid);
-        if (pid > 0) kill(pid, SIGKILL);
+        int ending = atomic_load(&children[i].ending);
+        if (pid > 0) kill(pid, ending ? ending : SIGKILL);
     }
     for (int tenths = 0; tenths < 10000; tenths++) {
         bool left = false;

@@ -15,7 +15,7 @@ package struct CgroupFS: Sendable {
     package func ramLimit(of container: String, cgroup: String) -> Reading<UInt64?> {
         var tried: [String] = []
         for place in CgroupMembership.places(of: container, cgroup: cgroup) {
-            guard !place.path.hasPrefix("/..") else { continue }
+            guard !place.path.utf8.starts(with: "/..".utf8) else { continue }
             for path in files(for: place) {
                 if let text = try? FileReading.text(path), let limit = HostFS.ramLimit(text) { return .known(limit) }
                 tried.append(path)
@@ -56,7 +56,7 @@ package struct CgroupFS: Sendable {
         let v1 = lines.first { $0.count == 3 && $0[1].split(separator: ",").contains(Substring(controller)) }
         guard let line = v1 ?? lines.first(where: { $0.count == 3 && $0[1].isEmpty }) else { return [] }
         let top = v1 == nil ? root : "\(root)/\(controller)"
-        let components = line[2].split(separator: "/").filter { $0 != ".." }
+        let components = line[2].pathNames.filter { $0 != ".." }
         return (0...components.count).map { count in top + components.prefix(count).map { "/" + $0 }.joined() }
     }
 

@@ -4,14 +4,16 @@ extension SystemPath {
     /// The descriptor of this process that a path names, as `/dev/stdout` and `/proc/self/fd/1` do.
     ///
     /// The text decides, so that it also works where /proc is not mounted, and for a pipe, which has no path to resolve.
-    package static func ownDescriptor(named path: String) -> Int32? {
+    ///
+    /// - Parameter process: the number of the process; "self" means it too.
+    package static func ownDescriptor(named path: String, of process: pid_t) -> Int32? {
         switch path {
         case "/dev/stdin": return STDIN_FILENO
         case "/dev/stdout": return STDOUT_FILENO
         case "/dev/stderr": return STDERR_FILENO
         default: break
         }
-        let folders = ["/dev/fd/", "/proc/self/fd/", "/proc/thread-self/fd/", "/proc/\(getpid())/fd/"]
+        let folders = ["/dev/fd/", "/proc/self/fd/", "/proc/thread-self/fd/", "/proc/\(process)/fd/"]
         guard let folder = folders.first(where: path.hasPrefix) else { return nil }
         let digits = path.dropFirst(folder.count)
         guard digits.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }) else { return nil }

@@ -9,7 +9,7 @@ package struct ProcFS: Sendable {
     package let isOwn: Bool
 
     package init(root: String) {
-        let root = root.count > 1 && root.hasSuffix("/") ? String(root.dropLast()) : root
+        let root = root.utf8.count > 1 && root.endsWithSlash ? String(root.dropLast()) : root
         self.root = root
         // In a /proc of a namespace that we are not in, the link is there and leads nowhere.
         isOwn = FileReading.link("\(root)/self").map { $0 == String(getpid()) } ?? !FileReading.isLink("\(root)/self")

@@ -44,7 +44,7 @@ package func mountsHideProcesses(_ mounts: String) -> Bool {
     // As bytes: each container adds a mount or more.
     for line in mounts.utf8.split(separator: UInt8(ascii: "\n")) {
         let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 4).map { Substring($0) }
-        guard fields.count >= 4, fields[2] == "proc", fields[1].hasSuffix("/proc") else { continue }
+        guard fields.count >= 4, fields[2] == "proc", fields[1].pathNames.last == "proc" else { continue }
         for option in fields[3].split(separator: ",") where option.hasPrefix("hidepid=") {
             return !["0", "off"].contains(String(option.dropFirst("hidepid=".count)))
         }
@@ -60,7 +60,7 @@ package func ownContainer(mountinfo: String) -> String? {
         guard fields.count > 4, ["/etc/hostname", "/etc/resolv.conf", "/etc/hosts"].contains(fields[4]) else {
             continue
         }
-        let components = fields[3].split(separator: "/")
+        let components = fields[3].pathNames
         for (parent, component) in zip(components, components.dropFirst())
         where ["containers", "overlay-containers"].contains(parent) && component.count == 64 {
             return String(component)

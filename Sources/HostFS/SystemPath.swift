@@ -36,9 +36,9 @@ package enum SystemPath {
         let maps = (try? FileReading.text("/proc/self/maps")) ?? ""
         for line in maps.split(separator: "\n") {
             // address perms offset dev inode path; the name may go on with the version behind ".1".
-            guard let start = line.firstIndex(of: "/") else { continue }
+            guard let start = line.utf8.firstIndex(of: UInt8(ascii: "/")) else { continue }
             let path = line[start...]
-            if path.split(separator: "/").last?.hasPrefix(library) == true { return String(path) }
+            if path.pathNames.last?.hasPrefix(library) == true { return String(path) }
         }
         return nil
     }

@@ -121,22 +121,27 @@ package struct Command {
     // MARK: Start
 
     /// - Parameters:
-    ///   - words: the program, looked for in PATH, and its arguments.
+    ///   - words: the program, looked for in PATH, and its arguments: not Strings, because they need not be UTF-8.
     ///   - mask: the signals that it shall find held back.
     ///   - restored: signals that we ignore and it shall not.
-    package init(_ words: [String], mask: sigset_t, restored: [Int32]) throws(CommandError) {
+    package init(
+        _ words: [UnsafeMutablePointer<CChar>], mask: sigset_t, restored: [Int32]
+    ) throws(CommandError) {
         if let number = Self.early { throw .interrupted(signal: number) }
+        let name = String(cString: words[0])
         var (pid, code) = Self.spawn(words, mask: mask, restored: restored)
         if code == ENOEXEC, let script = CommandPath.file(of: words[0]) {
             // A script without a first line that names its shell: as execvp(3) does, and so env, nohup and timeout.
-            (pid, code) = Self.spawn([CommandPath.shell, script] + words.dropFirst(), mask: mask, restored: restored)
+            let shell = [strdup(CommandPath.shell)!, strdup(script)!]
+            defer { for word in shell { free(word) } }
+            (pid, code) = Self.spawn(shell + words.dropFirst(), mask: mask, restored: restored)
         }
         switch code {
         case 0: self.pid = pid
-        case ENOENT where CommandPath.file(of: words[0]) != nil: throw .noInterpreter(words[0])
-        case ENOENT, ENOTDIR: throw .notFound(words[0])
-        case EAGAIN, ENOMEM: throw .notStarted(words[0], code: code)
-        default: throw .notExecutable(words[0], code: code)
+        case ENOENT where CommandPath.file(of: words[0]) != nil: throw .noInterpreter(name)
+        case ENOENT, ENOTDIR: throw .notFound(name)
+        case EAGAIN, ENOMEM: throw .notStarted(name, code: code)
+        default: throw .notExecutable(name, code: code)
         }
         // What came between the look above and now: it may be that the command has not got it.
         var passed = Self.passedOn
@@ -144,7 +149,9 @@ package struct Command {
         while case let number = sigtimedwait(&passed, nil, &now), number > 0 { kill(pid, number) }
     }
 
-    private static func spawn(_ words: [String], mask: sigset_t, restored: [Int32]) -> (pid: pid_t, code: Int32) {
+    private static func spawn(
+        _ words: [UnsafeMutablePointer<CChar>], mask: sigset_t, restored: [Int32]
+    ) -> (pid: pid_t, code: Int32) {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -155,10 +162,9 @@ package struct Command {
         posix_spawnattr_setsigmask(&attributes, &mask)
         posix_spawnattr_setsigdefault(&attributes, &defaults)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-        var arguments = words.map { strdup($0) } + [nil]
-        defer { for argument in arguments { free(argument) } }
+        let arguments = words + [nil]
         var pid: pid_t = 0
-        let code = posix_spawnp(&pid, words[0], nil, &attributes, &arguments, environ)
+        let code = posix_spawnp(&pid, words[0], nil, &attributes, arguments, environ)
         return (pid, code)
     }
 

@@ -12,7 +12,7 @@ package struct Recording: Codable {
 
     package static let version = 1
     /// Bytes; a machine of a thousand GPUs stays far below.
-    private static let limit = 256 << 20
+    package static let limit = 256 << 20
 
     package init(_ observation: Observation, program: String) {
         plimsollRecording = Self.version
@@ -22,17 +22,6 @@ package struct Recording: Codable {
 
     private struct Header: Decodable {
         var plimsollRecording: Int
-    }
-
-    /// - Parameter seconds: how long a pipe may take to bring the recording.
-    package static func read(_ path: String, within seconds: Double) throws(RecordingError) -> Observation {
-        let bytes: [UInt8]
-        do throws(FileError) {
-            bytes = try FileReading.bytesOfUsersFile(path, limit: limit, within: seconds)
-        } catch {
-            throw error.code == ETIMEDOUT ? .silent(path: path, seconds: seconds) : .unreadable(error)
-        }
-        return try decode(bytes, path: path)
     }
 
     /// - Parameter path: for messages.
@@ -67,9 +56,14 @@ package struct Recording: Codable {
 
 package enum RecordingError: Error, CustomStringConvertible {
     case unreadable(FileError)
-    /// A pipe that did not bring it in time.
+    /// A pipe, or a file system, that did not bring it in time.
     case silent(path: String, seconds: Double)
     case unwritable
+    /// The bytes of the argument are no text.
+    case notUTF8(path: String)
+    /// A file is read by a process of its own.
+    case noProcess(path: String, ChildStartError)
+    case childEnded(path: String)
     case notARecording(path: String)
     case otherVersion(path: String, version: Int)
     case damaged(path: String)
@@ -82,6 +76,11 @@ package enum RecordingError: Error, CustomStringConvertible {
         case .unreadable(let error): error.description
         case .silent(let path, let seconds): "\(path) did not bring a recording within \(seconds.plain) s"
         case .unwritable: "what was read cannot be written as JSON"
+        case .notUTF8(let path):
+            "cannot read \(path): the name is not UTF-8; rename the file"
+        case .noProcess(let path, let error):
+            "cannot read \(path): the process that reads it could not be started: \(error)"
+        case .childEnded(let path): "cannot read \(path): the process that reads it was killed"
         case .notARecording(let path): "\(path) is no recording of `plimsoll capture`"
         case .otherVersion(let path, let version):
             "\(path) is a recording of format \(version); this plimsoll reads format \(Recording.version)"

@@ -54,7 +54,7 @@ struct HostOptions: ParsableArguments {
         if let replay {
             let seconds = try deviceTimeout()
             do throws(RecordingError) {
-                return .recording(try Recording.read(replay, within: seconds))
+                return .recording(try Recording.decode(try FileRequest.read(replay, within: seconds), path: replay))
             } catch {
                 throw Failure.impossible(error)
             }

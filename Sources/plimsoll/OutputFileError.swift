@@ -1,5 +1,6 @@
 import Glibc
 import Ledger
+import Sampling
 
 /// Why a file is not written.
 enum OutputFileError: Error, CustomStringConvertible {
@@ -12,9 +13,9 @@ enum OutputFileError: Error, CustomStringConvertible {
     ///
     /// - Parameter link: its name, if it is another than the path.
     case foreignLink(path: String, link: String?, owner: uid_t)
-    /// A symbolic link with a second name, in a folder where everybody may give a link a second name.
+    /// A symbolic link with a second name, in a folder where others may give a link a second name.
     case sharedLink(path: String)
-    /// A file or pipe of another user, in a folder where everybody may create one.
+    /// A file or pipe of another user, in a folder where others may create one.
     case foreignFile(path: String, owner: uid_t)
     /// The file has more names than this one.
     case otherNames(path: String)
@@ -25,6 +26,13 @@ enum OutputFileError: Error, CustomStringConvertible {
     case foreignDescriptor(path: String)
     case silentPipe(path: String, seconds: Double)
     case silentDevice(path: String, seconds: Double)
+    /// Its file system does not answer.
+    case hangs(path: String, seconds: Double)
+    /// A file is written by a process of its own.
+    case noProcess(path: String, ChildStartError)
+    case childEnded(path: String)
+    /// The bytes of the argument are no text.
+    case notUTF8(path: String)
 
     var description: String {
         let (path, reason) = parts
@@ -40,7 +48,7 @@ enum OutputFileError: Error, CustomStringConvertible {
             (path, "\(link) is a symbolic link of another user (uid \(owner)); choose another name")
         case .sharedLink(let path): (path, "it is a symbolic link that has other names too; choose another name")
         case .foreignFile(let path, let owner):
-            (path, "it belongs to another user (uid \(owner)), in a folder that is open to all; choose another name")
+            (path, "it belongs to another user (uid \(owner)), in a folder that is open to others; choose another name")
         case .otherNames(let path): (path, "the file has other names too (hard links); choose another name")
         case .notWritable(let path, .folder): (path, "it is a folder; add the name of a file")
         case .notWritable(let path, .blockDevice): (path, "it is a block device; choose another name")
@@ -51,6 +59,11 @@ enum OutputFileError: Error, CustomStringConvertible {
             (path, "it is a file that another process has open; give the name of the file")
         case .silentPipe(let path, let seconds): (path, "nobody reads from the pipe within \(seconds.plain) s")
         case .silentDevice(let path, let seconds): (path, "the device takes no data within \(seconds.plain) s")
+        case .hangs(let path, let seconds):
+            (path, "it was not written within \(seconds.plain) s; a longer --timeout allows more")
+        case .noProcess(let path, let error): (path, "the process that writes it could not be started: \(error)")
+        case .childEnded(let path): (path, "the process that writes it was killed")
+        case .notUTF8(let path): (path, "the name is not UTF-8; choose another name")
         }
     }
 }

@@ -16,17 +16,34 @@ final class OutputFolder {
         fd = openat(parent, name, flags)
         guard fd >= 0 else { throw SystemError() }
         var status = stat()
-        fstat(fd, &status)
+        guard fstat(fd, &status) == 0 else {
+            let error = SystemError()
+            close(fd)
+            throw error
+        }
         self.status = status
     }
 
     deinit { close(fd) }
 
-    /// Any user may create a name here.
-    var isOpenToAll: Bool { status.st_mode & S_IWOTH != 0 }
     var isProcFS: Bool { status.st_dev == SystemPath.procFSDevice }
-    /// Any user may create a name here, and only the owner of a file may remove it (the sticky bit).
-    var isLikeTmp: Bool { isOpenToAll && status.st_mode & S_ISVTX != 0 }
+
+    // MARK: Who may create names here
+
+    /// Other users than the owner may: everybody, or the members of the group. An access control list counts here too, because
+    /// its rights are below those that the kernel shows as the group's (acl(5)).
+    var isShared: Bool { status.st_mode & (S_IWOTH | S_IWGRP) != 0 }
+    /// Nobody may but this user and root.
+    var isOurs: Bool { !isShared && [geteuid(), 0].contains(status.st_uid) }
+    /// A folder of a group whose members, of which this user is one, work on each other's files, such as one of mode 2775. With
+    /// the sticky bit they do not, and root belongs to no such group.
+    var isOfOurGroup: Bool {
+        guard status.st_mode & (S_IWOTH | S_ISVTX) == 0, isShared, geteuid() != 0 else { return false }
+        if status.st_gid == getegid() { return true }
+        var groups = [gid_t](repeating: 0, count: Int(max(0, getgroups(0, nil))))
+        let count = getgroups(Int32(groups.count), &groups)
+        return groups.prefix(Int(max(0, count))).contains(status.st_gid)
+    }
 }
 
 struct SystemError: Error {
@@ -44,9 +61,9 @@ struct OutputPlace {
     let name: String
     /// What has the name now; nil if nothing has.
     let existing: stat?
-    /// The file whose mode and owner a new one takes over. In a folder such as /tmp another user may have given the name to a
+    /// The file whose mode and owner a new one takes over. Where another user may create names, he may have given the name to a
     /// file of ours that all may read, and a recording would become readable to all.
-    var predecessor: stat? { existing.flatMap { folder.isLikeTmp && $0.st_nlink > 1 ? nil : $0 } }
+    var predecessor: stat? { existing.flatMap { !folder.isOurs && $0.st_nlink > 1 ? nil : $0 } }
     /// The name is a link of procfs, which only the kernel can follow.
     var isMagicLink = false
 }
@@ -62,11 +79,20 @@ enum OutputTarget {
     /// Walks along a path, one component at a time, and looks at every symbolic link before it follows the link.
     ///
     /// A link that is the last component must be ours or root's. A link to a folder on the way may be anybody's, as people
-    /// link folders in their homes; but where any user may create names, it must be ours, root's, or the folder owner's, as
-    /// the kernel demands with fs.protected_symlinks. In such a folder a link of root's must have one name only: another user
-    /// may have given a second name to a link that root has elsewhere.
-    init(_ path: String) throws(OutputFileError) {
-        self = try PathWalk(path: path).target()
+    /// link folders in their homes; but where other users than the folder's owner may create names, it must be ours, root's, or
+    /// the folder owner's, as the kernel demands with fs.protected_symlinks. Where another user may create names, a link must
+    /// have one name only: he may have given a second name to a link that we or root have elsewhere.
+    ///
+    /// - Parameter process: the program that the user started.
+    init(_ path: String, of process: pid_t) throws(OutputFileError) {
+        self = try PathWalk(path: path, process: process, isJudging: true).target()
+    }
+
+    /// The descriptor of a process that a path of a file to be read leads to; nil if it leads to none.
+    static func descriptor(of path: String, in process: pid_t) -> Int32? {
+        let walk = PathWalk(path: path, process: process, isJudging: false)
+        guard case .descriptor(let fd)? = try? walk.target() else { return nil }
+        return fd
     }
 }
 
@@ -75,14 +101,18 @@ private struct PathWalk {
     private static let mostLinks = 40
 
     let path: String
+    let process: pid_t
+    /// Whether links of others are refused.
+    let isJudging: Bool
 
     func target() throws(OutputFileError) -> OutputTarget {
         guard !path.isEmpty else { throw .failed(path: path, code: ENOENT) }
-        if let descriptor = SystemPath.ownDescriptor(named: path) { return .descriptor(descriptor) }
+        if let descriptor = SystemPath.ownDescriptor(named: path, of: process) { return .descriptor(descriptor) }
         var rest = Self.components(of: path)
         var folder = try start(of: path)
         var links = 0
         while let name = rest.popFirst() {
+            if let descriptor = Self.ownDescriptor(name, rest, in: folder) { return .descriptor(descriptor) }
             let isLast = rest.isEmpty
             if !isLast, let next = try subfolder(name, of: folder) {
                 folder = next
@@ -100,22 +130,31 @@ private struct PathWalk {
             guard links <= Self.mostLinks else { throw .failed(path: path, code: ELOOP) }
             try checkLink(entry.status, in: folder, isLast: isLast, named: isLast && links == 1 ? nil : name)
             if isLast, folder.isProcFS { return try magicTarget(name, in: folder) }
-            if isLast, let descriptor = SystemPath.ownDescriptor(named: text) { return .descriptor(descriptor) }
+            if isLast, let fd = SystemPath.ownDescriptor(named: text, of: process) { return .descriptor(fd) }
             rest = Self.components(of: text) + rest
-            if text.hasPrefix("/") { folder = try start(of: text) }
+            if text.isAbsolutePath { folder = try start(of: text) }
         }
         throw .notWritable(path: path, .folder)
     }
 
+    /// `self/fd/N` of procfs, in whatever way the path comes there. This is a child, and the user means the program that he
+    /// started.
+    private static func ownDescriptor(_ name: String, _ rest: ArraySlice<String>, in folder: OutputFolder) -> Int32? {
+        guard rest.count == 2, rest.first == "fd", ["self", "thread-self"].contains(name), folder.isProcFS,
+            let digits = rest.last, digits.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 })
+        else { return nil }
+        return Int32(digits)
+    }
+
     /// A slash at the end asks for a folder.
     private static func components(of path: String) -> ArraySlice<String> {
-        let names = path.split(separator: "/").map(String.init)
-        return (names + (path.hasSuffix("/") && !names.isEmpty ? ["."] : []))[...]
+        let names = path.pathNames.map(String.init)
+        return (names + (path.endsWithSlash && !names.isEmpty ? ["."] : []))[...]
     }
 
     private func start(of text: String) throws(OutputFileError) -> OutputFolder {
         do throws(SystemError) {
-            return try OutputFolder(text.hasPrefix("/") ? "/" : ".")
+            return try OutputFolder(text.isAbsolutePath ? "/" : ".")
         } catch {
             throw .failed(path: path, code: error.code)
         }
@@ -159,10 +198,11 @@ private struct PathWalk {
     private func checkLink(
         _ link: stat, in folder: OutputFolder, isLast: Bool, named name: String?
     ) throws(OutputFileError) {
+        guard isJudging else { return }
         var isTrusted = [geteuid(), 0].contains(link.st_uid)
-        if !isLast { isTrusted = isTrusted || !folder.isOpenToAll || link.st_uid == folder.status.st_uid }
+        if !isLast { isTrusted = isTrusted || !folder.isShared || link.st_uid == folder.status.st_uid }
         guard isTrusted else { throw .foreignLink(path: path, link: name, owner: link.st_uid) }
-        if folder.isOpenToAll, link.st_nlink > 1 { throw .sharedLink(path: path) }
+        if !folder.isOurs, link.st_nlink > 1 { throw .sharedLink(path: path) }
     }
 
     private func target(_ place: OutputPlace) throws(OutputFileError) -> OutputTarget {
@@ -181,12 +221,16 @@ private struct PathWalk {
         }
     }
 
-    /// In a folder such as /tmp anybody may have put a file or a pipe there, and would read what we write. The kernel has the
-    /// same rule in fs.protected_regular and fs.protected_fifos, which many systems leave off.
+    /// Where others may create names, one of them may have put a file or a pipe there, and would read what we write. The kernel
+    /// has the same rule in fs.protected_regular and fs.protected_fifos, for folders with the sticky bit; many systems leave it
+    /// off.
+    ///
+    /// A file of a colleague in a folder of our group is written, in place: that is what such folders are for. A pipe is not.
     private func checkOwner(of place: OutputPlace) throws(OutputFileError) {
-        guard place.folder.isLikeTmp, let owner = place.existing?.st_uid else { return }
-        guard [geteuid(), place.folder.status.st_uid].contains(owner) else {
-            throw .foreignFile(path: path, owner: owner)
+        guard place.folder.isShared, let existing = place.existing else { return }
+        guard ![geteuid(), place.folder.status.st_uid].contains(existing.st_uid) else { return }
+        guard place.folder.isOfOurGroup, existing.st_mode & S_IFMT == S_IFREG else {
+            throw .foreignFile(path: path, owner: existing.st_uid)
         }
     }
 

@@ -34,11 +34,12 @@ enum Main {
         DriverChild.serveIfAsked()
         LoaderChild.serveIfAsked()
         AllocationChild.serveIfAsked()
+        FileChild.serveIfAsked()
         Signals.prepare()
         Signals.ignoreClosedPipes()
         let arguments = ProgramArguments.all
         if readsHost(arguments) { DriverChild.startEarly() }
-        let name = arguments.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
+        let name = arguments.first.map { $0.pathNames.last.map(String.init) ?? $0 }
         if name == DockerPlugin.executable || arguments.dropFirst().first == DockerPlugin.metadataCommand {
             DockerPlugin.main(Array(arguments.dropFirst()))
         } else {

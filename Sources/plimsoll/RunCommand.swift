@@ -64,27 +64,32 @@ struct RunCommand: ParsableCommand {
     mutating func run() throws {
         let files = report.map { OutputFile($0, .report) }
         let plan: SamplingPlan
+        let checks: [OutputFile.Check]
         do {
             plan = try host.plan()
-            for file in files { try file.check() }
+            checks = try files.map { try $0.startCheck() }
         } catch let failure as Failure {
             throw failure.ending(with: .ownFailure)
         }
         let mask = Command.prepare()
-        let (watch, running) = try start(plan, mask)
+        let (watch, running) = try start(plan, mask, checks)
         let beginning = watch.begin(running)
         let end = running.wait()
         Command.finish(mask)
         let findings = watch.end(beginning, within: min(2, plan.deviceTimeout + 0.5))
         let report = RunReport(
-            program: command[0].split(separator: "/").last.map(String.init) ?? command[0], end, findings,
+            program: command[0].pathNames.last.map(String.init) ?? command[0], end, findings,
             interval: interval.seconds, isContainer: findings.isContainer)
         if !quiet { Output.remark(report.lines(on: Screen.errorPage)) }
         var code = end.exitCode
+        let began = monotonicSeconds()
         for file in files {
+            // Where one has taken all the time, the others get a moment each.
+            let isLate = monotonicSeconds() - began >= plan.deviceTimeout
+            let seconds = isLate ? min(1, plan.deviceTimeout) : plan.deviceTimeout
             do {
                 let text = file.path.hasSuffix(".svg") ? RunChart(report).svg : report.json.text(indented: true) + "\n"
-                try file.write(Array(text.utf8), within: plan.deviceTimeout)
+                try file.write(Array(text.utf8), within: seconds)
             } catch let failure as Failure {
                 Output.error(failure.message)
                 // A command that failed has the first word.
@@ -96,19 +101,32 @@ struct RunCommand: ParsableCommand {
 }
 
 extension RunCommand {
-    private func start(_ plan: SamplingPlan, _ mask: sigset_t) throws -> (CommandWatch, Command) {
+    /// The command does not wait longer than this for what is read before it, and for its reports' file systems.
+    private static let patience = 0.2
+
+    private func start(
+        _ plan: SamplingPlan, _ mask: sigset_t, _ checks: [OutputFile.Check]
+    ) throws -> (CommandWatch, Command) {
+        let deadline = monotonicSeconds() + Self.patience
         var watch: CommandWatch?
-        do throws(CommandError) {
+        do {
             let watching = try CommandWatch(plan, interval: interval.seconds)
             watch = watching
             // Its first reading is of the time before. What hangs, and a GPU that has to wake, are not waited for.
-            watching.waitUntilReady(seconds: 0.2)
-            return (watching, try Command(command, mask: mask, restored: Signals.replaced))
-        } catch {
+            watching.waitUntilReady(seconds: Self.patience)
+            for check in checks { try check.finish(within: max(0, deadline - monotonicSeconds())) }
+            return (watching, try Command(arguments, mask: mask, restored: Signals.replaced))
+        } catch let error as CommandError {
             watch?.cancel()
             throw Failure(outcome: Outcome(rawValue: error.exitCode), message: error.description)
+        } catch let failure as Failure {
+            watch?.cancel()
+            throw failure.ending(with: .ownFailure)
         }
     }
+
+    /// The command as it was given, byte for byte: it stands at the end of our own arguments.
+    private var arguments: [UnsafeMutablePointer<CChar>] { ProgramArguments.last(command.count) }
 }
 
 extension RunReport {

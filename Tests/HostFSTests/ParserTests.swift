@@ -55,9 +55,23 @@ struct ParserTests {
             ("proc /proc proc rw,relatime,hidepid=ptraceable 0 0", true), ("proc /proc proc rw,hidepid=0 0 0", false),
             ("proc /proc proc rw,hidepid=off 0 0", false), ("proc /proc proc rw 0 0", false),
             ("tmpfs /tmp tmpfs rw,hidepid=2 0 0", false), ("", false),
+            // The mark belongs to the slash, for Swift and not for the kernel.
+            ("proc /x\u{600}/proc proc rw,hidepid=2 0 0", true),
         ])
     func hidepid(_ mounts: String, _ expected: Bool) {
         #expect(mountsHideProcesses(mounts) == expected)
+    }
+
+    @Test(
+        "A path has the names that the kernel sees, whatever characters stand beside a slash",
+        arguments: [
+            ("/a//b/", ["a", "b"]), ("t1/\u{301}x", ["t1", "\u{301}x"]), ("\u{600}/../x", ["\u{600}", "..", "x"]),
+            ("/\u{301}x", ["\u{301}x"]), ("", []), ("/", []),
+        ])
+    func pathNames(_ path: String, _ names: [String]) {
+        #expect(path.pathNames.map { Array($0.utf8) } == names.map { Array($0.utf8) })
+        #expect(path.isAbsolutePath == (path.utf8.first == 47))
+        #expect("\(path)\u{600}/".endsWithSlash)
     }
 
     @Test("Our own container is named by what its engine mounts")

@@ -8,7 +8,7 @@ struct OutputPipeTests {
 
     @Test(
         "The name of a descriptor stands for what is open there: a pipe is written, and >> appends",
-        arguments: Caller.possible, ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "LINK"])
+        arguments: Caller.possible, ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/proc/./self/fd/1", "LINK"])
     func descriptors(_ caller: Caller, _ name: String) throws {
         let folder = try OutputFolder(caller)
         try folder.link("own/link", to: "/dev/stdout")

@@ -107,6 +107,43 @@ struct BinaryTests {
     }
 
     @Test(
+        "make links a program again that plain swift build linked",
+        .enabled(if: isHere("/usr/bin/make"), "there is no make here"))
+    func relinked() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        for (name, text, isBuilt) in [("plain", "ELF\0 $ORIGIN\0", true), ("made", "ELF\0", false)] {
+            try scratch.write(text, to: name)
+            let lines = try run(
+                program: "/usr/bin/make", ["-C", Build.package.path, "-n", "build", "RELEASE=\(scratch.path(name))"]
+            ).output
+            #expect(lines.contains("swift build --disable-local-rpath") == isBuilt, "\(name): \(lines)")
+        }
+    }
+
+    @Test("A program with a search path for libraries is not installed, also where there are no tools to look at it")
+    func notInstalled() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let script = Build.package.appending(path: "scripts/install.sh").path
+        func install(_ program: String) throws -> ProgramResult {
+            let folders = ["bin", "share", "plugins"].map(scratch.path)
+            return try run(program: "/bin/sh", [script, program] + folders)
+        }
+        for (name, text) in [("plain", "#!/bin/sh\n# $ORIGIN\n"), ("made", "#!/bin/sh\n")] {
+            try scratch.write(text, to: name)
+            chmod(scratch.path(name), 0o755)
+        }
+        let refused = try install(scratch.path("plain"))
+        #expect(refused.code == 1)
+        #expect(refused.errors.contains("\(scratch.path("plain")) looks for libraries in folders of its own"))
+        #expect(access(scratch.path("bin/plimsoll"), F_OK) != 0)
+        let installed = try install(scratch.path("made"))
+        #expect(installed.code == 0, "\(installed.errors)")
+        #expect(access(scratch.path("bin/plimsoll"), X_OK) == 0)
+    }
+
+    @Test(
         "A program with a search path for libraries is not handed out",
         .enabled(if: isHere("/usr/bin/objdump"), "there is no objdump here; type: sudo apt install binutils"))
     func checkedBinary() throws {

@@ -82,7 +82,7 @@ struct PlantedOutputTests {
         .enabled(if: getuid() == 0, "\(lacksOtherUsers)"), arguments: Caller.allCases)
     func plantedFile(_ caller: Caller) throws {
         let folder = try OutputFolder(caller)
-        let reason = "it belongs to another user (uid \(attacker)), in a folder that is open to all"
+        let reason = "it belongs to another user (uid \(attacker)), in a folder that is open to others"
         try folder.file("sticky/x.json", owner: attacker, mode: 0o666)
         folder.pipe("sticky/pipe.json", owner: attacker)
         try expectRefusal(caller, folder.path("sticky/x.json"), reason)

@@ -41,6 +41,24 @@ private func oneCard() throws -> RunningHost {
     }
 
     @Test(
+        "So is that a file cannot be read or written then",
+        .enabled(if: isRoot, "the limit is another user's, who has no processes yet"))
+    func processLimitForFiles() throws {
+        let sample = Build.package.appending(path: "samples/workstation.json").path
+        for (path, reason) in [
+            (sample, "cannot read \(sample): the process that reads it could not be started"),
+            ("/dev/stdin", "cannot write /tmp/x.json: the process that writes it could not be started"),
+        ] {
+            let limited = ["--reuid=54010", "--regid=65534", "--clear-groups", "prlimit", "--nproc=1"]
+            let result = try run(
+                program: "/usr/bin/setpriv", limited + [Build.plimsoll, "capture", "/tmp/x.json", "--replay", path],
+                input: String(contentsOfFile: sample, encoding: .utf8))
+            #expect(result.code == 2)
+            #expect(result.errors.contains("\(reason): Resource temporarily unavailable; raise the limit"))
+        }
+    }
+
+    @Test(
         "If the cgroup may have no more processes, that is told, with exit code 2",
         .enabled(if: isRoot && access("/sys/fs/cgroup/pids", F_OK) == 0, "no cgroup of version 1 can be made here"),
         arguments: [1, 2, 3, 4, 5, 6])

@@ -13,22 +13,31 @@ package final class HangingFile: @unchecked Sendable {
         return access("/dev/fuse", R_OK | W_OK) == 0 ? nil : "there is no /dev/fuse"
     }
 
-    /// - Parameter path: a file, which is covered by one that hangs.
-    package init(over path: String) throws {
+    package enum Hang: Sendable {
+        /// The file can be opened, and its reading hangs.
+        case reading
+        /// Open, stat and the search for a name in a folder hang too.
+        case everything
+    }
+
+    /// - Parameter path: a file or folder, which is covered by one that hangs.
+    package init(over path: String, _ hang: Hang = .reading) throws {
         self.path = path
-        if !FileManager.default.fileExists(atPath: path) {
+        var isFolder: ObjCBool = false
+        if !FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
             _ = FileManager.default.createFile(atPath: path, contents: nil)
         }
         device = open("/dev/fuse", O_RDWR | O_CLOEXEC)
         guard device >= 0 else { throw Unexpected("/dev/fuse: \(String(cString: strerror(errno)))") }
-        let options = "fd=\(device),rootmode=100444,user_id=0,group_id=0,allow_other"
+        let mode = isFolder.boolValue ? "40755" : "100444"
+        let options = "fd=\(device),rootmode=\(mode),user_id=0,group_id=0,allow_other"
         let result = options.withCString { mount("plimsoll-test", path, "fuse", UInt(MS_NOSUID | MS_NODEV), $0) }
         guard result == 0 else {
             close(device)
             throw Unexpected("mounting over \(path): \(String(cString: strerror(errno)))")
         }
         let device = device
-        Thread.detachNewThread { Self.serve(device) }
+        Thread.detachNewThread { Self.serve(device, hang) }
     }
 
     deinit { end() }
@@ -50,7 +59,7 @@ package final class HangingFile: @unchecked Sendable {
         case getattr = 3, open = 14, read = 15, statfs = 17, release = 18, flush = 25, initialize = 26
     }
 
-    private static func serve(_ device: Int32) {
+    private static func serve(_ device: Int32, _ hang: Hang) {
         var request = [UInt8](repeating: 0, count: 1 << 17)
         while true {
             let count = Glibc.read(device, &request, request.count)
@@ -62,6 +71,7 @@ package final class HangingFile: @unchecked Sendable {
             switch Operation(rawValue: operation) {
             case .read: break
             case .initialize: answer(device, unique, initialization)
+            case _ where hang == .everything: break
             case .getattr: answer(device, unique, attributes)
             case .open: answer(device, unique, [UInt8](repeating: 0, count: 16))
             case .statfs: answer(device, unique, [UInt8](repeating: 0, count: 80))

@@ -32,6 +32,8 @@ void cprocess_end_on(int signal);
 /// A child that a signal's end must kill and reap. `waits`: what it holds must be free when we are gone, so its end is waited
 /// for up to a second instead of 100 ms. Children beyond the 32nd are not kept: they end with their channel.
 void cprocess_add_child(pid_t child, bool waits);
+/// The signal that ends this child instead of SIGKILL: SIGTERM if it has to tidy up.
+void cprocess_set_ending(pid_t child, int signal);
 /// To be called before the child is reaped, while its PID cannot be another's.
 void cprocess_remove_child(pid_t child);
 

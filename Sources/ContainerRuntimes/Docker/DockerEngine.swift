@@ -70,8 +70,8 @@ package struct DockerEngine: Sendable, Equatable {
 
         /// Its own name is "/NAME"; "/OTHER/ALIAS" are links that others have to it.
         private var name: String? {
-            let names = (Names ?? []).map { $0.hasPrefix("/") ? String($0.dropFirst()) : $0 }
-            return names.first { !$0.contains("/") } ?? names.first
+            let names = (Names ?? []).map { $0.isAbsolutePath ? String($0.utf8.dropFirst()) ?? $0 : $0 }
+            return names.first { !$0.utf8.contains(UInt8(ascii: "/")) } ?? names.first
         }
     }
 }

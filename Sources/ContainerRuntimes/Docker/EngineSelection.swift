@@ -36,7 +36,7 @@ package struct EngineSelection: Sendable {
         let path: String
         if url.hasPrefix("unix://") {
             path = String(url.dropFirst("unix://".count))
-        } else if url.hasPrefix("/") {
+        } else if url.isAbsolutePath {
             path = url
         } else {
             throw .elsewhere(url: url)

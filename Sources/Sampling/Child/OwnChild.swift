@@ -13,17 +13,24 @@ package struct OwnChild: Sendable {
     package static let channel: Int32 = 3
 
     /// How a child is, and how it ended: the wait status, where it could be had.
-    private enum Fate { case runs, ended(Int32?) }
+    private enum Fate {
+        /// - Parameter ending: the signal that ends it.
+        case runs(ending: Int32)
+        case ended(Int32?)
+    }
 
     /// Of every child of these. Whoever takes leave of one notes it here under the lock, so that its PID, which may be
     /// another's from then on, is sent no signal.
     private static let fates = Mutex<[pid_t: Fate]>([:])
 
-    /// - Parameter holds: what it holds must be free when this program has ended.
-    private init(pid: pid_t, channel: Int32, holds: Bool = false) {
+    /// - Parameters:
+    ///   - holds: what it holds must be free when this program has ended.
+    ///   - ending: the signal that ends it.
+    private init(pid: pid_t, channel: Int32, holds: Bool = false, ending: Int32 = SIGKILL) {
         (self.pid, self.channel) = (pid, channel)
-        Self.fates.withLock { $0[pid] = .runs }
+        Self.fates.withLock { $0[pid] = .runs(ending: ending) }
         cprocess_add_child(pid, holds)
+        cprocess_set_ending(pid, ending)
     }
 
     package struct End {
@@ -60,7 +67,7 @@ package struct OwnChild: Sendable {
 
     package func kill() {
         Self.fates.withLock { fates in
-            if case .runs = fates[pid] { Glibc.kill(pid, SIGKILL) }
+            if case .runs(let ending) = fates[pid] { Glibc.kill(pid, ending) }
         }
     }
 
@@ -111,7 +118,10 @@ package struct OwnChild: Sendable {
     /// - Parameters:
     ///   - words: the name that the child is told apart by, and its arguments.
     ///   - holds: what it holds must be free when this program has ended.
-    package static func start(_ words: [String], holds: Bool = false) throws(ChildStartError) -> OwnChild {
+    ///   - ending: the signal that ends it. SIGTERM: it has to tidy up.
+    package static func start(
+        _ words: [String], holds: Bool = false, ending: Int32 = SIGKILL
+    ) throws(ChildStartError) -> OwnChild {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
             throw ChildStartError(code: errno)
@@ -123,7 +133,7 @@ package struct OwnChild: Sendable {
             close(ends[0])
             throw ChildStartError(code: code)
         }
-        return OwnChild(pid: pid, channel: ends[0], holds: holds)
+        return OwnChild(pid: pid, channel: ends[0], holds: holds, ending: ending)
     }
 
     /// A copy of this process, which must have no other thread yet; nil if there can be none.

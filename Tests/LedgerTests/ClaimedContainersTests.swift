@@ -20,6 +20,13 @@ private func engine(_ owner: UInt32?, _ ids: String..., name: String? = nil) -> 
         owner: owner)
 }
 
+/// A container that nothing names, like those of LXC and nspawn, whose users and engines are those of the container.
+private func systemContainer(inUserNamespace: Bool = false) -> ProcessView {
+    ProcessView(
+        inInitialNamespace: false, inCgroupNamespace: true, inUserNamespace: inUserNamespace,
+        nvidiaDriver: "570.133.07")
+}
+
 private let failed = SourceReport(name: "docker", seconds: 0, error: "no answer")
 private let absent = SourceReport(name: "docker", seconds: 0, error: "none here", isAbsent: true)
 
@@ -120,6 +127,16 @@ struct ClaimedContainersTests {
             what: "seen from inside the container that makes it", paths: ["/docker-\(victim).scope"],
             engines: [engine(0, outer, victim)], view: ProcessView(inCgroupNamespace: true, ownContainer: outer),
             believed: []),
+        Case(
+            what: "below a user's manager, seen from inside a system container", paths: [claim, fixedPlace],
+            engines: [engine(0, victim)], view: systemContainer(), believed: []),
+        Case(
+            what: "below a user's manager in an unprivileged system container, known by its root's engine",
+            paths: [claim], engines: [engine(0, victim)], view: systemContainer(inUserNamespace: true), believed: []),
+        Case(
+            what: "inside a container of the system container that we are in, and it stands elsewhere too",
+            paths: ["\(outerPlace)/docker/\(victim)", fixedPlace], engines: [], view: systemContainer(),
+            believed: [outer]),
     ]
 
     static let trueOnes: [Case] = [
@@ -176,6 +193,12 @@ struct ClaimedContainersTests {
             what: "a sibling, seen from inside a container", paths: ["/../docker-\(victim).scope"],
             engines: [engine(0, outer, victim)], view: ProcessView(inCgroupNamespace: true, ownContainer: outer),
             believed: [victim]),
+        Case(
+            what: "root's engine in a system container, beside a claim", paths: [fixedPlace, claim],
+            engines: [engine(0, victim)], view: systemContainer(inUserNamespace: true), believed: [victim]),
+        Case(
+            what: "rootless in a system container", paths: [claim], engines: [engine(0), engine(1000, victim)],
+            view: systemContainer(inUserNamespace: true), believed: [victim]),
         Case(
             what: "in a container on cgroup v1, whose user moved the process below the own manager in one hierarchy",
             paths: ["/docker/\(outer)\n1:name=systemd:\(manager)/docker-\(inner).scope/docker-\(victim).scope"],
@@ -244,13 +267,15 @@ struct ClaimedContainersTests {
         let own = made.view.inCgroupNamespace ? made.view.ownContainer : nil
         let expected = made.believed.last ?? (made.paths[0].hasPrefix("/..") ? nil : own)
         #expect(process?.container == expected)
-        #expect(process?.holder == (expected == nil ? .host : .container))
+        // Of a container that nothing names it is not known who it is.
+        let elsewhere: Holder = made.view.inCgroupNamespace ? .hidden : .host
+        #expect(process?.holder == (expected == nil ? elsewhere : .container))
         let container = snapshot.containers.first { $0.id == expected }
         #expect(container?.parents ?? [] == Array(made.believed.dropLast()))
         #expect(container?.verified ?? true == made.isVerified)
         // Whoever has it, the column adds up.
         let ledger = snapshot.devices[0].ledger
-        #expect(ledger.containers! + ledger.host! == Bytes(100 * made.paths.count))
+        #expect(ledger.containers! + ledger.host! + ledger.hidden! == Bytes(100 * made.paths.count))
         #expect(ledger.unattributed == 1000 - Bytes(100 * made.paths.count))
     }
 
@@ -269,6 +294,15 @@ struct ClaimedContainersTests {
         #expect(snapshot.containers.map(\.verified) == [true])
         #expect(snapshot.containers[0].usage[0].bytes == 100)
         #expect(snapshot.devices[0].ledger.host == 100)
+    }
+
+    @Test("In a system container a user's claim adds nothing to the container that its root runs")
+    func inSystemContainer() {
+        let view = systemContainer()
+        let snapshot = snapshot(
+            Case(what: "", paths: [claim, fixedPlace], engines: [engine(0, victim)], view: view, believed: []))
+        #expect(snapshot.containers.map(\.verified) == [true])
+        #expect(snapshot.containers.map { $0.usage[0].bytes } == [100])
     }
 
     @Test("Root's engine names a container that a user's engine has too")

@@ -31,6 +31,8 @@ struct ClaimedContainers {
     private let isEngineMissing: Bool
     /// Ids in places that nobody but the machine's root can claim.
     private var fixed: Set<Substring> = []
+    /// Ids in our own container, in places that nobody but its root can claim.
+    private var fixedInOwn: Set<Substring> = []
     /// Ids below the user manager of the one user whose engine knows them.
     private var confirmed: Set<Substring> = []
     /// Where else each id is claimed.
@@ -39,20 +41,24 @@ struct ClaimedContainers {
     private struct Engine {
         var ids: Set<Substring>
         var names: Set<String>
-        /// nil if it is not known.
+        /// A uid of our user namespace; nil if it is not known.
         var owner: UInt32?
 
-        init(_ engine: ObservedEngine, _ view: ProcessView) {
+        init(_ engine: ObservedEngine) {
             ids = Set(engine.containers.map { ClaimedContainers.key($0.id) })
             names = Set(engine.containers.compactMap(\.name))
-            // The uid is one of our user namespace, and the path has that of the machine.
-            owner = view.inUserNamespace == true ? nil : engine.owner
+            owner = engine.owner
         }
     }
 
     private struct Origin: Hashable {
         var userManager: UInt32?
         var around: [Substring]
+        /// In the container that we run in ourselves.
+        var isInOwn: Bool
+
+        /// Only the root of the machine, or of our own container, makes cgroups here.
+        var isFixed: Bool { userManager == nil && around.isEmpty }
     }
 
     private enum Verdict { case believed, isFalse, undecided }
@@ -66,15 +72,17 @@ struct ClaimedContainers {
             engines = []
             return
         }
-        engines = observation.engines.map { [view] in Engine($0, view) }
+        engines = observation.engines.map(Engine.init)
         for membership in all {
             for (place, container) in membership.containers.enumerated() {
                 let key = Self.key(container.id)
                 let origin = origin(place, of: membership)
-                if origin.userManager == nil, origin.around.isEmpty {
-                    if !isInOwnContainer(membership) { fixed.insert(key) }
-                } else {
+                if !origin.isFixed {
                     origins[key, default: []].insert(origin)
+                } else if origin.isInOwn {
+                    fixedInOwn.insert(key)
+                } else {
+                    fixed.insert(key)
                 }
             }
         }
@@ -97,38 +105,48 @@ struct ClaimedContainers {
         let container = membership.containers[place]
         let key = Self.key(container.id)
         let origin = origin(place, of: membership)
-        let isInOwn = isInOwnContainer(membership)
-        guard origin.userManager != nil || !origin.around.isEmpty || isInOwn else { return .believed }
+        guard !origin.isFixed || origin.isInOwn else { return .believed }
         let knowing = engines.filter { $0.ids.contains(key) }
-        let around = origin.around + (isInOwn ? view.ownContainer.map { [Self.key($0)] } ?? [] : [])
+        let around = origin.around + (origin.isInOwn ? view.ownContainer.map { [Self.key($0)] } ?? [] : [])
         if knowing.contains(where: { engine in around.contains(where: engine.ids.contains) }) { return .isFalse }
-        if fixed.contains(key) { return .isFalse }
+        if isElsewhere(key, than: origin) { return .isFalse }
         // What our own container shows as its root is the machine to those who are in it.
-        if isInOwn, origin.around.isEmpty { return .believed }
+        if origin.isFixed { return .believed }
         if isConfirmed(key, origin) { return .believed }
         if confirmed.contains(key) { return .isFalse }
         if !knowing.isEmpty {
-            let isOthers = knowing.allSatisfy { $0.owner != nil && $0.owner != origin.userManager }
+            let owners = knowing.map { owner(of: $0, for: origin) }
+            let isOthers = owners.allSatisfy { $0 != nil && $0 != origin.userManager }
             return origin.userManager != nil && isOthers ? .isFalse : .undecided
         }
         let isAmbiguous = origins[key, default: []].count > 1 || engines.contains { $0.names.contains(container.id) }
         return isEngineMissing || isAmbiguous ? .undecided : .believed
     }
 
+    /// The same id has a place that cannot be claimed by whoever claims it here.
+    private func isElsewhere(_ key: Substring, than origin: Origin) -> Bool {
+        fixed.contains(key) || origin.isInOwn && !origin.isFixed && fixedInOwn.contains(key)
+    }
+
     private func isConfirmed(_ key: Substring, _ origin: Origin) -> Bool {
-        guard let manager = origin.userManager, origin.around.isEmpty, !fixed.contains(key) else { return false }
+        guard let manager = origin.userManager, origin.around.isEmpty, !isElsewhere(key, than: origin) else {
+            return false
+        }
         let knowing = engines.filter { $0.ids.contains(key) }
-        return !knowing.isEmpty && knowing.allSatisfy { $0.owner == manager }
+        return !knowing.isEmpty && knowing.allSatisfy { owner(of: $0, for: origin) == manager }
+    }
+
+    /// The owner of an engine is a uid of our user namespace. The path has one of the machine's, or of our own container's if
+    /// it lies in there: that one is the namespace that we are in.
+    private func owner(of engine: Engine, for origin: Origin) -> UInt32? {
+        view.inUserNamespace == true && !origin.isInOwn ? nil : engine.owner
     }
 
     private func origin(_ place: Int, of membership: CgroupMembership) -> Origin {
         Origin(
             userManager: membership.containers[place].userManager,
-            around: membership.containers[..<place].map { Self.key($0.id) })
-    }
-
-    private func isInOwnContainer(_ membership: CgroupMembership) -> Bool {
-        Self.isInOwnContainer(membership, view)
+            around: membership.containers[..<place].map { Self.key($0.id) },
+            isInOwn: Self.isInOwnContainer(membership, view))
     }
 
     /// Seen from inside a cgroup namespace, what is below its root is in the container that we are in.

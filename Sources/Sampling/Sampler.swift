@@ -54,6 +54,8 @@ package final class Sampler {
     private var wasComplete = true
     /// RAM limits that this sample has read.
     private var limits: [LimitKey: Reading<UInt64?>] = [:]
+    /// Who owns the folders of cgroups that this sample, and questions after it, have come across, as `Observation` has it.
+    package private(set) var cgroupOwners: [String: UInt32] = [:]
     /// The questions of the sample that was begun and not observed yet.
     private var round: Questions?
 
@@ -95,6 +97,7 @@ package final class Sampler {
         var questions = Questions(began: now, deadline: now + plan.deviceTimeout)
         sampleDeadline = questions.deadline
         sample &+= 1
+        cgroupOwners = [:]
         func isFresh(_ time: Double?) -> Bool { time.map { now - $0 < ProcessWatch.freshness } ?? false }
         // Look again for what was absent only after a while.
         questions.asksNVIDIA =
@@ -125,6 +128,7 @@ package final class Sampler {
             observation.engines = answered.engines
             observation.sources += answered.reports
         }
+        observation.cgroupOwners = cgroupOwners.isEmpty ? nil : cgroupOwners
         // Which claims to a container are believed is known when the engines have answered.
         for (container, cgroup) in observation.containerCgroups where observation.ramLimits[container]?.value == nil {
             let limit = limits[LimitKey(container: container, cgroup: cgroup)]
@@ -266,6 +270,11 @@ package final class Sampler {
         for reading in readings {
             limits[LimitKey(container: reading.container, cgroup: reading.cgroup)] = reading.limit
         }
+        noteOwners(readings)
+    }
+
+    private func noteOwners(_ readings: [RAMLimitReading]) {
+        for reading in readings where !reading.owners.isEmpty { cgroupOwners.merge(reading.owners) { $1 } }
     }
 
     // MARK: Questions of commands
@@ -283,12 +292,13 @@ package final class Sampler {
         return host.answer(to: host.send(question, until: deadline), until: deadline)
     }
 
-    /// Processes by PID, whether a driver lists them or not: those that are there.
+    /// Processes by PID, whether a driver lists them or not: those that are there. `cgroupOwners` has the owners for them too.
     package func processes(_ pids: [UInt32]) -> [ObservedProcess] {
         Self.parts(of: pids).flatMap { pids -> [ObservedProcess] in
-            guard case .processes(let found, _) = ask(.processes(pids, sample: sample, forgets: false)) else {
+            guard case .processes(let found, let limits) = ask(.processes(pids, sample: sample, forgets: false)) else {
                 return pids.map { .unreadable($0, why: HostReader.silence) }
             }
+            noteOwners(limits)
             return found
         }
     }
@@ -296,7 +306,9 @@ package final class Sampler {
     /// Every process that has one of these PIDs in a namespace of its own, as `docker exec … ps` shows it.
     package func processes(withInsidePIDs pids: Set<UInt32>) -> [ObservedProcess] {
         Self.parts(of: pids.sorted()).flatMap { pids -> [ObservedProcess] in
-            if case .processes(let found, _) = ask(.insidePIDs(pids)) { found } else { [] }
+            guard case .processes(let found, let limits) = ask(.insidePIDs(pids)) else { return [] }
+            noteOwners(limits)
+            return found
         }
     }
 

@@ -30,12 +30,14 @@ struct WhoseCommand: ParsableCommand {
         if case .host(let sampler) = source {
             let known = Set(observation.processes.map(\.pid))
             observation.processes += sampler.processes(Set(asked).subtracting(known).sorted())
+            observation.cgroupOwners = sampler.cgroupOwners
         }
         var snapshot = Snapshot(observation)
         var owners = Owners(observation, in: snapshot)
         let unknown = asked.filter { owners.owners(of: $0).isEmpty }
         if !unknown.isEmpty, case .host(let sampler) = source {
             observation.processes += sampler.processes(withInsidePIDs: Set(unknown))
+            observation.cgroupOwners = sampler.cgroupOwners
             snapshot = Snapshot(observation)
             owners = Owners(observation, in: snapshot)
         }

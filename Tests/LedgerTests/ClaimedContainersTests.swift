@@ -38,6 +38,7 @@ struct ClaimedContainersTests {
         var engines: [ObservedEngine]
         var sources: [SourceReport] = []
         var view = ProcessView()
+        var owners: [String: UInt32]?
         /// Outermost first; none for the host.
         var believed: [String]
         var isVerified = true
@@ -247,6 +248,68 @@ struct ClaimedContainersTests {
         return made
     }
 
+    /// A service that delegates its cgroup to user 1000, and what pam_cgfs gives this user on cgroup v1.
+    private static let service = "/system.slice/runner.service"
+    private static let serviceClaim = "\(service)/docker-\(victim).scope"
+    private static let owners: [String: UInt32] = [":/": 0, ":/system.slice": 0, ":\(service)": 1000]
+    private static let sessions: [String: UInt32] = [
+        "memory:/": 0, "memory:/user/bob/0/docker": 1000, "memory:/docker": 0,
+    ]
+
+    static let delegated: [Case] = [
+        Case(
+            what: "in a user's service, known by root's engine", paths: [serviceClaim], engines: [engine(0, victim)],
+            owners: owners, believed: []),
+        Case(
+            what: "in a user's service, and the container stands elsewhere too", paths: [serviceClaim, fixedPlace],
+            engines: [], owners: owners, believed: []),
+        Case(
+            what: "in a user's service, known by the engine that the user runs", paths: [serviceClaim],
+            engines: [engine(0, outer), engine(1000, victim)], owners: owners, believed: [victim]),
+        Case(
+            what: "in a user's service, known by no engine", paths: [serviceClaim], engines: [engine(0, outer)],
+            owners: owners, believed: [victim]),
+        Case(
+            what: "a rootless container, beside a claim in another user's service",
+            paths: ["\(otherManager)/docker-\(victim).scope", serviceClaim], engines: [engine(1001, victim)],
+            owners: owners, believed: [victim]),
+        Case(
+            what: "in a user's service, of another user's rootless container",
+            paths: [serviceClaim, "\(otherManager)/docker-\(victim).scope"], engines: [engine(1001, victim)],
+            owners: owners, believed: []),
+        Case(
+            what: "in a folder that pam_cgfs gave a user", paths: ["/\n5:memory:/user/bob/0/docker/\(victim)"],
+            engines: [engine(0, victim)], owners: sessions, believed: []),
+        Case(
+            what: "root's container on cgroup v1", paths: ["/\n5:memory:/docker/\(victim)"],
+            engines: [engine(0, victim)], owners: sessions, believed: [victim]),
+        Case(
+            what: "in a container, whose user moved the process into a folder of their own in one hierarchy",
+            paths: ["/\n5:memory:/user/bob/0/docker/\(inner)/docker/\(victim)\n4:pids:/docker/\(outer)"],
+            engines: [engine(0, outer, victim)], owners: sessions, believed: [outer]),
+        Case(
+            what: "in a copy of a host, all of whose folders are ours", paths: [fixedPlace],
+            engines: [engine(0, victim)], owners: [":/": 1000, ":/system.slice": 1000], believed: [victim]),
+        Case(
+            what: "if the owners could not be read", paths: [serviceClaim], engines: [engine(0, victim)],
+            owners: [":/": 0], believed: [victim]),
+        Case(
+            what: "in our user namespace, in a folder of somebody whom it does not map", paths: [fixedPlace],
+            engines: [engine(0, victim)], view: ProcessView(inUserNamespace: true),
+            owners: [":/": 0, ":/system.slice": 65534], believed: [victim]),
+        Case(
+            what: "in our user namespace, by one of its users", paths: [serviceClaim], engines: [engine(0, victim)],
+            view: ProcessView(inUserNamespace: true), owners: owners, believed: []),
+        Case(
+            what: "in a user's service in a system container", paths: [serviceClaim], engines: [engine(0, victim)],
+            view: systemContainer(inUserNamespace: true), owners: owners, believed: []),
+    ]
+
+    @Test(
+        "Whoever owns the folder of a container's cgroup can claim it, and is judged like a user manager",
+        arguments: delegated)
+    func isDelegated(_ made: Case) { check(made) }
+
     private func snapshot(_ made: Case) -> Snapshot {
         let pids = made.paths.indices.map { UInt32($0 + 1) }
         let device = ObservedDevice(
@@ -258,7 +321,7 @@ struct ClaimedContainersTests {
         return Snapshot(
             Observation(
                 time: 0, host: "h", view: made.view, devices: [device], processes: processes, engines: made.engines,
-                sources: made.sources))
+                cgroupOwners: made.owners, sources: made.sources))
     }
 
     private func check(_ made: Case) {

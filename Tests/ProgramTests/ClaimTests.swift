@@ -76,6 +76,30 @@ struct ClaimTests {
         }
     }
 
+    @Test(
+        "A cgroup in a service that is delegated to a user adds nothing to the container that it is named like",
+        .enabled(if: getuid() == 0, "only root can give a folder away"), arguments: [false, true])
+    func delegatedService(isClosed: Bool) throws {
+        let service = "/system.slice/runner.service/work"
+        let host = try host("\(service)/docker-\(victim).scope")
+        try host.ramLimit("max", cgroup: "\(service)/docker-\(victim).scope/memory.max")
+        let folder = host.scratch.path("sys/fs/cgroup\(service)")
+        for path in [folder, "\(folder)/.."] { chown(path, 4000, 4000) }
+        // Then only the folder around it can be looked at by others than root.
+        if isClosed { chmod("\(folder)/..", 0o700) }
+        let running = try host.start()
+        try answers(running, "--format", "json") { result in
+            let document = try result.document()
+            #expect(document["containers"].elements.map { $0["name"].string } == ["ollama"])
+            #expect(document["containers"][0]["usage"][0]["bytes"].integer == 1000 * mebibyte)
+            #expect(document["containers"][0]["verified"].bool == true)
+            #expect(document["devices"][0]["ledger"]["hostBytes"].integer == 500 * mebibyte)
+        }
+        let recording = host.scratch.path("recording.json")
+        #expect(try running.plimsoll("capture", recording).code == 0)
+        #expect(try run(["ps", "--replay", recording, "--format", "{{.Container}}"]).output == "ollama\n(host)\n")
+    }
+
     @Test("A container that holds nothing is not given the memory that a user claims for it")
     func idleVictim() throws {
         let host = try host(claim, victimHolds: false)

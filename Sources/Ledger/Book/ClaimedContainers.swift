@@ -52,13 +52,16 @@ struct ClaimedContainers {
     }
 
     private struct Origin: Hashable {
-        var userManager: UInt32?
+        /// Who can make the cgroup besides root; nil if nobody can.
+        var claimant: UInt32?
+        /// The claimant is a uid of the machine's user namespace, and not of ours.
+        var isMachines: Bool
         var around: [Substring]
         /// In the container that we run in ourselves.
         var isInOwn: Bool
 
         /// Only the root of the machine, or of our own container, makes cgroups here.
-        var isFixed: Bool { userManager == nil && around.isEmpty }
+        var isFixed: Bool { claimant == nil && around.isEmpty }
     }
 
     private enum Verdict { case believed, isFalse, undecided }
@@ -116,8 +119,8 @@ struct ClaimedContainers {
         if confirmed.contains(key) { return .isFalse }
         if !knowing.isEmpty {
             let owners = knowing.map { owner(of: $0, for: origin) }
-            let isOthers = owners.allSatisfy { $0 != nil && $0 != origin.userManager }
-            return origin.userManager != nil && isOthers ? .isFalse : .undecided
+            let isOthers = owners.allSatisfy { $0 != nil && $0 != origin.claimant }
+            return origin.claimant != nil && isOthers ? .isFalse : .undecided
         }
         let isAmbiguous = origins[key, default: []].count > 1 || engines.contains { $0.names.contains(container.id) }
         return isEngineMissing || isAmbiguous ? .undecided : .believed
@@ -129,24 +132,26 @@ struct ClaimedContainers {
     }
 
     private func isConfirmed(_ key: Substring, _ origin: Origin) -> Bool {
-        guard let manager = origin.userManager, origin.around.isEmpty, !isElsewhere(key, than: origin) else {
+        guard let claimant = origin.claimant, origin.around.isEmpty, !isElsewhere(key, than: origin) else {
             return false
         }
         let knowing = engines.filter { $0.ids.contains(key) }
-        return !knowing.isEmpty && knowing.allSatisfy { owner(of: $0, for: origin) == manager }
+        return !knowing.isEmpty && knowing.allSatisfy { owner(of: $0, for: origin) == claimant }
     }
 
-    /// The owner of an engine is a uid of our user namespace. The path has one of the machine's, or of our own container's if
-    /// it lies in there: that one is the namespace that we are in.
+    /// The owner of an engine is a uid of our user namespace: nil if it cannot be compared with the claimant's.
     private func owner(of engine: Engine, for origin: Origin) -> UInt32? {
-        view.inUserNamespace == true && !origin.isInOwn ? nil : engine.owner
+        view.inUserNamespace == true && origin.isMachines ? nil : engine.owner
     }
 
     private func origin(_ place: Int, of membership: CgroupMembership) -> Origin {
-        Origin(
-            userManager: membership.containers[place].userManager,
-            around: membership.containers[..<place].map { Self.key($0.id) },
-            isInOwn: Self.isInOwnContainer(membership, view))
+        let container = membership.containers[place]
+        let isInOwn = Self.isInOwnContainer(membership, view)
+        // A path in our own container has uids of the namespace that we are in.
+        return Origin(
+            claimant: container.userManager ?? container.folderOwner,
+            isMachines: container.userManager != nil && !isInOwn,
+            around: membership.containers[..<place].map { Self.key($0.id) }, isInOwn: isInOwn)
     }
 
     /// Seen from inside a cgroup namespace, what is below its root is in the container that we are in.
@@ -158,7 +163,7 @@ struct ClaimedContainers {
     private static func isClaim(in view: ProcessView) -> (CgroupMembership) -> Bool {
         { membership in
             guard let outermost = membership.containers.first else { return false }
-            return membership.containers.count > 1 || outermost.userManager != nil
+            return membership.containers.count > 1 || outermost.isUsers
                 || isInOwnContainer(membership, view)
         }
     }
@@ -174,7 +179,8 @@ extension Observation {
     /// The containers that processes and charges are in, each with a text of /proc/PID/cgroup that names its cgroup: what its
     /// limits are read from. A false claim is none of them, because the limits of its folder are not the container's.
     package var containerCgroups: [(container: String, cgroup: String)] {
-        let ofProcesses = processes.compactMap(\.cgroup.value).map { ($0, CgroupMembership(cgroup: $0)) }
+        let owners = FolderOwners(self)
+        let ofProcesses = processes.compactMap(\.cgroup.value).map { ($0, CgroupMembership(cgroup: $0, owners)) }
         // As /proc/PID/cgroup has it on the one hierarchy that has this controller.
         let ofCharges = chargedMemberships.filter { !$0.cgroup.current.isEmpty }.map { cgroup, membership in
             ("0::\(cgroup.path)\n", membership)

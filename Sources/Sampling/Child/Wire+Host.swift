@@ -123,6 +123,10 @@ extension WireWriter {
             writer.text(limit.container)
             writer.text(limit.cgroup)
             writer.reading(limit.limit) { writer, bytes in writer.optional(bytes) { $0.number($1) } }
+            writer.list(limit.owners.sorted { $0.key < $1.key }) { writer, owner in
+                writer.text(owner.key)
+                writer.number(owner.value)
+            }
         }
     }
 
@@ -269,7 +273,12 @@ extension WireReader {
     private mutating func limits() throws(WireError) -> [RAMLimitReading] {
         try list { reader throws(WireError) in
             RAMLimitReading(
-                container: try reader.text(), cgroup: try reader.text(), limit: try reader.limit())
+                container: try reader.text(), cgroup: try reader.text(), limit: try reader.limit(),
+                owners: try reader.table { reader throws(WireError) in
+                    try reader.text()
+                } value: { reader throws(WireError) in
+                    try reader.number()
+                })
         }
     }
 

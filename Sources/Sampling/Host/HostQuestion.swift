@@ -47,4 +47,6 @@ struct RAMLimitReading: Sendable, Equatable {
     var cgroup: String
     /// Bytes; a value of nil is "no limit".
     var limit: Reading<UInt64?>
+    /// By `CgroupFolder.key`: who owns the folders that tell who can make this cgroup; none of a container in another one.
+    var owners: [String: UInt32] = [:]
 }

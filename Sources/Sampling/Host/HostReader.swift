@@ -174,8 +174,9 @@ final class HostReader: Sendable {
         task.gather(keys, { [watch] in watch.limit(of: $0.container, cgroup: $0.cgroup) }) { limits, _ in
             then(
                 zip(keys, limits).map { key, limit in
-                    RAMLimitReading(
-                        container: key.container, cgroup: key.cgroup, limit: limit ?? .unknown(Self.silence))
+                    limit
+                        ?? RAMLimitReading(
+                            container: key.container, cgroup: key.cgroup, limit: .unknown(Self.silence))
                 })
         }
     }

@@ -34,7 +34,7 @@ final class ProcessWatch: Sendable {
     }
 
     private struct KnownLimit {
-        var limit: Reading<UInt64?>
+        var reading: RAMLimitReading
         var readAt: Double
         var sample: UInt32
     }
@@ -82,18 +82,20 @@ final class ProcessWatch: Sendable {
         CgroupMembership(cgroup: cgroup).containers.map(\.id)
     }
 
-    func limit(of container: String, cgroup: String) -> Reading<UInt64?> {
+    func limit(of container: String, cgroup: String) -> RAMLimitReading {
         let key = LimitKey(container: container, cgroup: cgroup)
         let now = monotonicSeconds()
         let (kept, sample) = memory.withLock { ($0.limits[key], $0.sample) }
-        if var kept, now - kept.readAt < Self.freshness, kept.limit.value != nil {
+        if var kept, now - kept.readAt < Self.freshness, kept.reading.limit.value != nil {
             kept.sample = sample
             memory.withLock { $0.limits[key] = kept }
-            return kept.limit
+            return kept.reading
         }
-        let limit = cgroups.ramLimit(of: container, cgroup: cgroup)
-        memory.withLock { $0.limits[key] = KnownLimit(limit: limit, readAt: now, sample: sample) }
-        return limit
+        var reading = RAMLimitReading(
+            container: container, cgroup: cgroup, limit: cgroups.ramLimit(of: container, cgroup: cgroup))
+        if Self.containers(in: cgroup).first == container { reading.owners = cgroups.owners(ofClaimsIn: cgroup) }
+        memory.withLock { $0.limits[key] = KnownLimit(reading: reading, readAt: now, sample: sample) }
+        return reading
     }
 
     // MARK: What hangs

@@ -344,16 +344,19 @@ package struct SourceReport: Codable, Sendable, Equatable {
     package var error: String?
     /// The error is that there is no such source here, and nobody asked for one; nil if there is one.
     package var isAbsent: Bool?
+    /// The error is that we have no permission to ask; nil if it is none of that kind, and in recordings that do not say.
+    package var isForbidden: Bool?
 
     package var ok: Bool { error == nil }
     /// Engines are named by their kind, the second of a kind with its socket behind it.
     package var isEngine: Bool { ["docker", "podman"].contains(name.prefix { $0 != ":" }) }
     package var isDriver: Bool { ["nvml", "drm"].contains(name) }
 
-    package init(name: String, seconds: Double, error: String? = nil, isAbsent: Bool? = nil) {
+    package init(name: String, seconds: Double, error: String? = nil, isAbsent: Bool? = nil, isForbidden: Bool? = nil) {
         self.name = name
         self.seconds = seconds
         self.error = error
         self.isAbsent = isAbsent
+        self.isForbidden = isForbidden
     }
 }

@@ -50,7 +50,8 @@ struct EngineRound {
                 let guess = engine.socket.contains("podman") ? "podman" : "docker"
                 reports.append(
                     SourceReport(
-                        name: name(engine, guess, among: reports), seconds: reply.seconds, error: error.description))
+                        name: name(engine, guess, among: reports), seconds: reply.seconds, error: error.description,
+                        isForbidden: error.isForbidden ? true : nil))
             }
         }
         if reports.isEmpty {

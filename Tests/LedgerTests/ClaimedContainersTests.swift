@@ -28,6 +28,7 @@ private func systemContainer(inUserNamespace: Bool = false) -> ProcessView {
 }
 
 private let failed = SourceReport(name: "docker", seconds: 0, error: "no answer")
+private let forbidden = SourceReport(name: "docker", seconds: 0, error: "no permission", isForbidden: true)
 private let absent = SourceReport(name: "docker", seconds: 0, error: "none here", isAbsent: true)
 
 struct ClaimedContainersTests {
@@ -172,6 +173,9 @@ struct ClaimedContainersTests {
         Case(
             what: "rootless, where there is no engine to ask", paths: [claim], engines: [], sources: [absent],
             believed: [victim]),
+        Case(
+            what: "rootless, where we may not ask root's engine", paths: [claim], engines: [engine(1000, outer)],
+            sources: [forbidden], believed: [victim]),
         Case(what: "a user's LXC", paths: ["\(manager)/lxc.payload.web"], engines: [], believed: ["web"]),
         Case(
             what: "Docker in Docker", paths: ["\(outerPlace)/docker/\(inner)"], engines: [engine(0, outer)],

@@ -164,6 +164,26 @@ struct ClaimTests {
         }
     }
 
+    @Test("Where the engine's socket is not ours to ask, a user's own containers are not marked")
+    func engineIsForbidden() throws {
+        let host = try HostTree()
+        try host.process(666, "train", cgroup: "0::" + claim)
+        host.card("NVIDIA T4", uuid: "GPU-1", total: 15360, processes: [HostTree.listed(666, 500)])
+        let running = try host.start()
+        chmod(running.engine.path, 0)
+        chmod(host.scratch.url.path, 0o755)
+        chmod(running.driver.socket, 0o777)
+        // Root may ask every engine.
+        let asUser = getuid() == 0 ? ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : []
+        let words = asUser + [Build.plimsoll, "capture", "-"]
+        let captured = try run(program: words[0], Array(words.dropFirst()), environment: running.environment)
+        #expect(captured.errors.contains("no permission for \(running.engine.path)"))
+        try host.scratch.write(captured.output, to: "recording.json")
+        let document = try run(["--replay", host.scratch.path("recording.json"), "--format", "json"]).document()
+        #expect(document["containers"].elements.map { $0["id"].string } == [victim])
+        #expect(document["containers"][0]["verified"].bool == true)
+    }
+
     @Test("A claim that nobody can decide keeps the name, marked; the plain name finds it; a recording says the same")
     func marked() throws {
         let host = try HostTree()

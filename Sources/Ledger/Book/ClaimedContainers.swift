@@ -27,7 +27,8 @@ struct BelievedContainers: Sendable, Equatable {
 struct ClaimedContainers {
     private let view: ProcessView
     private let engines: [Engine]
-    /// An engine that should have answered did not: it may know an id that the others do not.
+    /// An engine that should have answered did not: it may know an id that the others do not. One that we may not ask gives
+    /// us no names, so nobody can borrow one.
     private let isEngineMissing: Bool
     /// Ids in places that nobody but the machine's root can claim.
     private var fixed: Set<Substring> = []
@@ -69,7 +70,7 @@ struct ClaimedContainers {
     /// - Parameter memberships: of all processes that were observed.
     init(_ observation: Observation, of memberships: some Sequence<CgroupMembership>) {
         view = observation.view
-        isEngineMissing = observation.sources.contains { $0.isEngine && !$0.ok && $0.isAbsent != true }
+        isEngineMissing = observation.sources.contains { $0.isEngine && !$0.ok && $0.isAbsent != true && $0.isForbidden != true }
         let all = Array(memberships) + observation.chargedMemberships.map(\.membership)
         guard all.contains(where: Self.isClaim(in: view)) else {
             engines = []

@@ -379,6 +379,30 @@ struct ClaimedContainersTests {
         #expect(snapshot.containers.map(\.name) == ["ollama"])
     }
 
+    @Test("A user's engine that lists the id of a container of root's gives it no name")
+    func borrowedName() {
+        let place = "/kubepods.slice/kubepods-pod1.slice/cri-containerd-\(victim).scope"
+        func named(_ owner: UInt32, root: UInt32 = 0, folder: UInt32? = 0, _ view: ProcessView = ProcessView()) -> String? {
+            let engines = [engine(owner, victim, outer, name: "trainer")]
+            let made = Case(
+                what: "", paths: [place], engines: engines, view: view,
+                owners: folder.map { [":/": root, ":/kubepods.slice/kubepods-pod1.slice": $0] }, believed: [])
+            let snapshot = snapshot(made)
+            #expect(snapshot.containers.map(\.id) == [victim])
+            // One that the engine runs and that holds nothing keeps the name.
+            #expect(snapshot.idleContainers.map(\.name) == ["trainer"])
+            return snapshot.containers[0].name
+        }
+        #expect(named(1000) == nil)
+        #expect(named(0) == "trainer")
+        // The owner of the folder is not known.
+        #expect(named(1000, folder: nil) == "trainer")
+        // A copy of a host.
+        #expect(named(1000, root: 1000, folder: 1000) == "trainer")
+        // In a user namespace that does not map the engine's user.
+        #expect(named(65534, ProcessView(inUserNamespace: true)) == "trainer")
+    }
+
     @Test("The RAM limit of a container is read from no folder that claims falsely to be it")
     func limits() {
         let texts = [claim, "\(outerPlace)/docker-\(victim).scope", fixedPlace].map { "0::\($0)\n" }

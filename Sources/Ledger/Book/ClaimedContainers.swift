@@ -26,6 +26,7 @@ struct BelievedContainers: Sendable, Equatable {
 /// | no engine knows its id | true: Docker in Docker, engines that are not asked |
 struct ClaimedContainers {
     private let view: ProcessView
+    private let owners: FolderOwners
     private let engines: [Engine]
     /// An engine that should have answered did not: it may know an id that the others do not. One that we may not ask gives
     /// us no names, so nobody can borrow one.
@@ -34,6 +35,8 @@ struct ClaimedContainers {
     private var fixed: Set<Substring> = []
     /// Ids in our own container, in places that nobody but its root can claim.
     private var fixedInOwn: Set<Substring> = []
+    /// Ids in fixed places whose folder is known to be root's: nobody but root runs these containers.
+    private var roots: Set<Substring> = []
     /// Ids below the user manager of the one user whose engine knows them.
     private var confirmed: Set<Substring> = []
     /// Where else each id is claimed.
@@ -70,9 +73,11 @@ struct ClaimedContainers {
     /// - Parameter memberships: of all processes that were observed.
     init(_ observation: Observation, of memberships: some Sequence<CgroupMembership>) {
         view = observation.view
+        owners = FolderOwners(observation)
         isEngineMissing = observation.sources.contains { $0.isEngine && !$0.ok && $0.isAbsent != true && $0.isForbidden != true }
         let all = Array(memberships) + observation.chargedMemberships.map(\.membership)
-        guard all.contains(where: Self.isClaim(in: view)) else {
+        let areRoots = observation.engines.allSatisfy { [owners] in owners.isRoot($0.owner) }
+        guard !areRoots || all.contains(where: Self.isClaim(in: view)) else {
             engines = []
             return
         }
@@ -81,6 +86,7 @@ struct ClaimedContainers {
             for (place, container) in membership.containers.enumerated() {
                 let key = Self.key(container.id)
                 let origin = origin(place, of: membership)
+                if origin.isFixed, owners.isRoots(above: container) { roots.insert(key) }
                 if !origin.isFixed {
                     origins[key, default: []].insert(origin)
                 } else if origin.isInOwn {
@@ -91,6 +97,15 @@ struct ClaimedContainers {
             }
         }
         for (key, origins) in origins where origins.contains(where: { isConfirmed(key, $0) }) { confirmed.insert(key) }
+    }
+
+    /// Whether a container goes by the name that an engine gives it. An engine that does not run as root can list any id, and
+    /// runs no container in a folder that only root can make: there it names none.
+    ///
+    /// A proxy in front of root's socket that runs as another user is such an engine too: nothing tells it from one that makes
+    /// its list up. Run it as root (in a container it does), or name root's own socket.
+    func isNamed(_ container: String, by engine: ObservedEngine) -> Bool {
+        owners.isRoot(engine.owner) || !roots.contains(Self.key(container))
     }
 
     func believed(_ membership: CgroupMembership) -> BelievedContainers {

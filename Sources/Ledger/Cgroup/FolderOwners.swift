@@ -21,6 +21,16 @@ struct FolderOwners: Sendable {
         return owner
     }
 
+    /// Whether the folder is known to be root's.
+    func isRoots(above container: CgroupContainer) -> Bool {
+        owner(above: container).map { isRoot($0, of: container) } ?? false
+    }
+
+    /// A user whose word counts for all containers: root, and in a copy of a host the owner of the copy. nil is not known.
+    func isRoot(_ owner: UInt32?) -> Bool {
+        owner == nil || owner == 0 || owner == unmapped || owners.contains { $0.key.hasSuffix(":/") && $0.value == owner }
+    }
+
     /// nil if it is not known.
     private func owner(above container: CgroupContainer) -> UInt32? {
         guard let owner = owners[CgroupFolder(above: container).key] else { return nil }

@@ -11,7 +11,8 @@ struct WhoseCommand: ParsableCommand {
             Without PIDs it reads text from standard input, such as a pasted out-of-memory message, and finds them there. \
             Exit code 1 if a PID is not found.
 
-            Fields for --format: .Asked .PID .InsidePID .User .GPU .GPUMem .ContainerID .Container .Image .Name.
+            Fields for --format: .Asked .PID .InsidePID .User .GPU .GPUMem .ContainerID .Container .Image .Name \
+            .Verified.
             """)
 
     @OptionGroup var host: HostOptions

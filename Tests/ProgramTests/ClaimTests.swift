@@ -211,6 +211,17 @@ struct ClaimTests {
         ] {
             #expect(try lines(arguments) == [expected, expected])
         }
+        for (arguments, field) in [
+            (["stats", "--no-stream", "train"], "Name"), (["ps"], "Container"), (["whose", "666"], "Container"),
+        ] {
+            for output in try lines(arguments + ["--format", "json"]) + lines(arguments + ["--format", "{{json .}}"]) {
+                let row = try JSONDocument(output)
+                #expect(row[field].string == "train")
+                #expect(row["Verified"].bool == false)
+            }
+            let template = "{{if .Verified}}yes{{else}}no{{end}} {{.Verified}}"
+            #expect(try lines(arguments + ["--format", template]) == ["no false\n", "no false\n"])
+        }
         for output in try lines(["--format", "json"]) {
             let container = try JSONDocument(output)["containers"][0]
             #expect(container["name"].string == "train")

@@ -12,18 +12,22 @@ struct BelievedContainers: Sendable, Equatable {
 
 /// Judges which containers a cgroup path names truly.
 ///
-/// A cgroup's name is a claim only. Below `user@N.service` user N makes folders, and inside a container the container's
-/// root can; both can name one like somebody else's container. Everywhere else only the machine's root makes them.
+/// A cgroup's name is a claim only. A user makes folders below `user@N.service` and in every folder that the user owns, and a
+/// container's root makes them inside the container; each can name one like somebody else's container. Everywhere else only the
+/// machine's root makes them. In a system container the same holds for its own root and users.
 ///
 /// | a claim in such a place | is |
 /// |---|---|
 /// | an engine knows its id and that of a container around it | false |
 /// | its id also has a place that cannot be claimed | false |
-/// | only engines that others than N run know its id, below `user@N.service` | false |
-/// | only engines that N runs know its id, and no container is around it | true |
+/// | only engines that others than the user run know its id, in a user's folder | false |
+/// | only engines that the user runs know its id, and no container is around it | true |
 /// | engines know its id, and none of that holds | undecided |
 /// | no engine knows its id, and one did not answer, or others claim it elsewhere | undecided |
 /// | no engine knows its id | true: Docker in Docker, engines that are not asked |
+///
+/// uids are compared within one user namespace. Where we are in one and a path has N of the machine's, the owners of engines count
+/// as unknown: /proc/self/uid_map translates them to the namespace around ours, which need not be the machine's.
 struct ClaimedContainers {
     private let view: ProcessView
     private let owners: FolderOwners

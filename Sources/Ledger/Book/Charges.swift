@@ -52,18 +52,21 @@ extension Charges {
     /// The folders of Podman's pods with cgroupfs: named by an id alone, like a container's, but with containers of Podman's in
     /// them, and known to no engine as a container.
     private static func pods(_ observation: Observation) -> Set<String> {
-        var pods: Set<String> = []
-        for cgroup in observation.deviceMemory ?? [] {
-            guard let slash = cgroup.path.lastIndex(of: "/"), cgroup.path[slash...].hasPrefix("/libpod-") else { continue }
-            let folder = String(cgroup.path[..<slash])
-            let name = folder.split(separator: "/").last ?? ""
-            // A path down to the container alone does not show the pod.
-            let isPod = isHex(name, 64...64) && ContainerPath.containers(of: cgroup.path[...]).allSatisfy { $0.path != folder }
-            if isPod { pods.insert(folder) }
+        var ids: [String: String] = [:]
+        for path in (observation.deviceMemory ?? []).map(\.path) {
+            let components = path.split(separator: "/")
+            guard let container = components.last, container.hasPrefix("libpod-"),
+                let name = components.dropLast().last, isHex(name, 64...64)
+            else { continue }
+            let folder = String(path.dropLast(container.count + 1))
+            // Read from outside in, the path of the container tells whether the folder is one itself.
+            if !ContainerPath.containers(of: path[...]).contains(where: { $0.path == folder }) {
+                ids[folder] = String(name)
+            }
         }
-        guard !pods.isEmpty else { return [] }
+        guard !ids.isEmpty else { return [] }
         let known = Set(observation.engines.flatMap { $0.containers.map(\.id) })
-        return pods.filter { pod in !(pod.split(separator: "/").last.map { known.contains(String($0)) } ?? false) }
+        return Set(ids.filter { !known.contains($0.value) }.keys)
     }
 }
 

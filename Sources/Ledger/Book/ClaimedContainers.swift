@@ -78,7 +78,9 @@ struct ClaimedContainers {
     init(_ observation: Observation, of memberships: some Sequence<CgroupMembership>) {
         view = observation.view
         owners = FolderOwners(observation)
-        isEngineMissing = observation.sources.contains { $0.isEngine && !$0.ok && $0.isAbsent != true && $0.isForbidden != true }
+        isEngineMissing = observation.sources.contains {
+            $0.isEngine && !$0.ok && $0.isAbsent != true && $0.isForbidden != true
+        }
         let all = Array(memberships) + observation.chargedMemberships.map(\.membership)
         let areRoots = observation.engines.allSatisfy { [owners] in owners.isRoot($0.owner) }
         guard !areRoots || all.contains(where: Self.isClaim(in: view)) else {

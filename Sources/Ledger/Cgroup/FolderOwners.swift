@@ -15,7 +15,7 @@ struct FolderOwners: Sendable {
 
     /// The owner of the folder that a container's cgroup is in, if that is neither root nor the owner of the whole hierarchy.
     ///
-    /// A hierarchy whose root is not root's is a copy, or was handed to a container as a whole: its owner is root to those in it.
+    /// A hierarchy whose root is not root's is a copy of a host's files, or was handed over as a whole: its owner is root in there.
     func foreignOwner(above container: CgroupContainer) -> UInt32? {
         guard hasForeign, let owner = owner(above: container), !isRoot(owner, of: container) else { return nil }
         return owner
@@ -28,7 +28,8 @@ struct FolderOwners: Sendable {
 
     /// A user whose word counts for all containers: root, and in a copy of a host the owner of the copy. nil is not known.
     func isRoot(_ owner: UInt32?) -> Bool {
-        owner == nil || owner == 0 || owner == unmapped || owners.contains { $0.key.hasSuffix(":/") && $0.value == owner }
+        owner == nil || owner == 0 || owner == unmapped
+            || owners.contains { $0.key.hasSuffix(":/") && $0.value == owner }
     }
 
     /// nil if it is not known.

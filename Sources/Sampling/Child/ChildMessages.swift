@@ -7,7 +7,8 @@ package enum ChildMessages {
     package static func frames(of observation: Observation) -> [[UInt8]] {
         let gpus = observation.devices.map { Inventory.GPU(key: "\($0.vendor.rawValue):\($0.index)", unread: $0) }
         let limits = observation.ramLimits.map {
-            RAMLimitReading(container: $0.key, cgroup: "0::/\($0.key)\n", limit: $0.value,
+            RAMLimitReading(
+                container: $0.key, cgroup: "0::/\($0.key)\n", limit: $0.value,
                 owners: observation.cgroupOwners ?? [":/": 0])
         }
         let charges = DeviceMemoryCharges(cgroups: observation.deviceMemory, trouble: "it was cut short")

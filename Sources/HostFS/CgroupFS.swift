@@ -1,3 +1,4 @@
+import Glibc
 import Ledger
 
 /// The cgroup file systems under a /sys of one's choice.
@@ -90,10 +91,10 @@ package struct CgroupFS: Sendable {
         for top in tops(of: folder.hierarchy) {
             switch FileReading.owner(ofFolder: top + folder.path) {
             case .success(let owner): return owner
-            case .failure(let error): isHidden = isHidden || error.isForbidden
+            case .failure(let error): isHidden = isHidden || error.isForbidden || error.code == ENAMETOOLONG
             }
         }
-        // Whoever keeps us out of a folder can have made what is in it.
+        // Whoever keeps us out of a folder, or nests it too deep, can have made what is in it.
         return isHidden ? folder.parent.flatMap(owner) : nil
     }
 

@@ -43,6 +43,10 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    package var isForbidden: Bool {
+        if case .forbidden = self { true } else { false }
+    }
+
     /// There is no engine here at all, as opposed to one that does not answer as it should.
     package var isAbsence: Bool {
         switch self {

@@ -1,3 +1,4 @@
+import Glibc
 import Ledger
 
 /// The cgroup file systems under a /sys of one's choice.
@@ -73,6 +74,35 @@ package struct CgroupFS: Sendable {
         // The root of the unified hierarchy has no such file, and no limit.
         let isUnified = (try? FileReading.text("\(root)/cgroup.controllers")) != nil
         return isRead || isUnified ? .known(least) : .unknown("no cgroup is to be seen under \(root)")
+    }
+
+    // MARK: Owners
+
+    /// Who owns the folders that tell who can make the cgroups of a text, by `CgroupFolder.key`. None is opened.
+    package func owners(ofClaimsIn cgroup: String) -> [String: UInt32] {
+        var owners: [String: UInt32] = [:]
+        for folder in CgroupMembership.foldersOfClaims(cgroup: cgroup) { owners[folder.key] = owner(of: folder) }
+        return owners
+    }
+
+    private func owner(of folder: CgroupFolder) -> UInt32? {
+        guard !folder.path.hasPrefix("/..") else { return nil }
+        var isHidden = false
+        for top in tops(of: folder.hierarchy) {
+            switch FileReading.owner(ofFolder: top + folder.path) {
+            case .success(let owner): return owner
+            case .failure(let error): isHidden = isHidden || error.isForbidden || error.code == ENAMETOOLONG
+            }
+        }
+        // Whoever keeps us out of a folder, or nests it too deep, can have made what is in it.
+        return isHidden ? folder.parent.flatMap(owner) : nil
+    }
+
+    /// Where a hierarchy can be mounted: the unified one is the whole tree, or beside v1's on a hybrid host.
+    private func tops(of hierarchy: String) -> [String] {
+        guard !hierarchy.isEmpty else { return [root, "\(root)/unified"] }
+        let name = hierarchy.hasPrefix("name=") ? String(hierarchy.dropFirst("name=".count)) : hierarchy
+        return ["\(root)/\(name)"] + name.split(separator: ",").map { "\(root)/\($0)" }
     }
 
     private func files(for place: CgroupContainer) -> [String] {

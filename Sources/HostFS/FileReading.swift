@@ -109,6 +109,14 @@ package enum FileReading {
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
     }
 
+    /// Who owns a folder. It is not opened.
+    static func owner(ofFolder path: String) -> Result<UInt32, FileError> {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return .failure(FileError(path: path, code: errno)) }
+        guard status.st_mode & S_IFMT == S_IFDIR else { return .failure(FileError(path: path, code: ENOTDIR)) }
+        return .success(status.st_uid)
+    }
+
     /// - Throws: where there is no such folder, or none that we may open.
     static func checkFolder(_ path: String) throws(FileError) {
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -28,7 +28,8 @@ extension Observation {
     /// one, the paths begin at the root of our cgroup namespace.
     var chargedMemberships: [(cgroup: ChargedCgroup, membership: CgroupMembership)] {
         let isWhole = chargedInAll?.capacity?.isEmpty == false
-        return (deviceMemory ?? []).map { ($0, CgroupMembership(path: $0.path, isBelowRoot: !isWhole)) }
+        let owners = FolderOwners(self)
+        return (deviceMemory ?? []).map { ($0, CgroupMembership(path: $0.path, isBelowRoot: !isWhole, owners)) }
     }
 }
 

@@ -11,6 +11,9 @@ package struct Observation: Codable, Sendable, Equatable {
     package var engines: [ObservedEngine]
     /// By container id: its RAM limit in bytes, as its cgroup tells it; a value of nil is "no limit".
     package var ramLimits: [String: Reading<UInt64?>]
+    /// By `CgroupFolder.key`: who owns the folders that containers' cgroups are in, and the root of each hierarchy, as our user
+    /// namespace has the uid. Without those that could not be read; nil in recordings that do not say.
+    package var cgroupOwners: [String: UInt32]?
     /// The host's own memory, where a device shares it.
     package var hostMemory: HostMemory?
     /// Who has files of DRM devices open, or why that could not be read; nil where there is no such device.
@@ -21,7 +24,8 @@ package struct Observation: Codable, Sendable, Equatable {
 
     package init(
         time: Int64, host: String, view: ProcessView, devices: [ObservedDevice] = [], processes: [ObservedProcess] = [],
-        engines: [ObservedEngine] = [], ramLimits: [String: Reading<UInt64?>] = [:], hostMemory: HostMemory? = nil,
+        engines: [ObservedEngine] = [], ramLimits: [String: Reading<UInt64?>] = [:],
+        cgroupOwners: [String: UInt32]? = nil, hostMemory: HostMemory? = nil,
         clients: Reading<ClientList>? = nil, deviceMemory: [ChargedCgroup]? = nil, sources: [SourceReport] = []
     ) {
         self.time = time
@@ -31,6 +35,7 @@ package struct Observation: Codable, Sendable, Equatable {
         self.processes = processes
         self.engines = engines
         self.ramLimits = ramLimits
+        self.cgroupOwners = cgroupOwners
         self.hostMemory = hostMemory
         self.clients = clients
         self.deviceMemory = deviceMemory
@@ -339,16 +344,19 @@ package struct SourceReport: Codable, Sendable, Equatable {
     package var error: String?
     /// The error is that there is no such source here, and nobody asked for one; nil if there is one.
     package var isAbsent: Bool?
+    /// The error is that we have no permission to ask; nil if it is none of that kind, and in recordings that do not say.
+    package var isForbidden: Bool?
 
     package var ok: Bool { error == nil }
     /// Engines are named by their kind, the second of a kind with its socket behind it.
     package var isEngine: Bool { ["docker", "podman"].contains(name.prefix { $0 != ":" }) }
     package var isDriver: Bool { ["nvml", "drm"].contains(name) }
 
-    package init(name: String, seconds: Double, error: String? = nil, isAbsent: Bool? = nil) {
+    package init(name: String, seconds: Double, error: String? = nil, isAbsent: Bool? = nil, isForbidden: Bool? = nil) {
         self.name = name
         self.seconds = seconds
         self.error = error
         self.isAbsent = isAbsent
+        self.isForbidden = isForbidden
     }
 }

@@ -43,7 +43,7 @@ extension Snapshot {
         let inContainers = containers.compactMap { container in
             container.usage.first { $0.device == device }?.bytes.map { bytes in
                 Room.Occupant(
-                    name: container.name ?? String(container.id.prefix(12)), verified: container.verified, bytes: bytes)
+                    name: container.name ?? shortID(container.id), verified: container.verified, bytes: bytes)
             }
         }
         let others = outside.compactMap { process in

@@ -150,6 +150,7 @@ extension Observation {
         copy.ramLimits = Dictionary(
             ramLimits.map { ($0.key.capped(at: TextLimit.containerID), $0.value.bounded) },
             uniquingKeysWith: { first, _ in first })
+        copy.cgroupOwners = cgroupOwners?.filter { $0.key.utf8.count <= TextLimit.containerID + TextLimit.path }
         copy.clients = clients?.bounded.map { list in
             var list = list
             list.clients = list.clients.map(\.bounded)

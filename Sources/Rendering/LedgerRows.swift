@@ -117,8 +117,3 @@ extension Device.Memory {
         return total.subtracting(free).subtracting(used.subtracting(setAside ?? 0))
     }
 }
-
-/// As Docker shortens an id; a name that LXC or nspawn gives stays whole.
-package func shortID(_ id: String) -> String {
-    id.utf8.count == 64 ? String(id.prefix(12)) : id
-}

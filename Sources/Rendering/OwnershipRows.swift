@@ -19,7 +19,8 @@ package enum OwnershipRows {
                 ("Container", owner.container?.shownName ?? elsewhere),
                 ("Image", owner.container.map { $0.image ?? unknown } ?? elsewhere),
                 ("Name", owner.process?.name ?? unknown),
-            ], numbers: [("GPUMemBytes", bytes)], labels: [:])
+            ], numbers: [("GPUMemBytes", bytes)], labels: [:],
+            container: owner.container?.named(in: "Container") ?? Row.Named(field: "Container", name: elsewhere))
     }
 
     package static func table(_ rows: [Row]) -> Table {

@@ -7,15 +7,18 @@ package enum ProcessRows {
         let containers = Dictionary(snapshot.containers.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         return snapshot.processes.map { process in
             let device = snapshot.devices[process.device]
+            let container = process.container.flatMap { containers[$0] }
+            let elsewhere = process.container == nil ? process.elsewhere : unknown
             let command = commands.map { [("Command", $0[process.pid] ?? unknown)] } ?? []
             return Row(
                 fields: [
                     ("PID", String(process.pid)), ("User", process.user ?? unknown), ("Type", process.typeList),
                     ("GPU", device.label), ("UUID", device.uuid ?? unknown), ("GPUMem", size(process.bytes)),
                     ("ContainerID", process.container.map { truncates ? shortID($0) : $0 } ?? process.elsewhere),
-                    ("Container", process.container.map { containers[$0]?.shownName ?? unknown } ?? process.elsewhere),
+                    ("Container", container?.shownName ?? elsewhere),
                     ("Name", process.name ?? unknown),
-                ] + command, numbers: [("GPUMemBytes", process.bytes)], labels: [:])
+                ] + command, numbers: [("GPUMemBytes", process.bytes)], labels: [:],
+                container: container?.named(in: "Container") ?? Row.Named(field: "Container", name: elsewhere))
         }
     }
 

@@ -6,9 +6,26 @@ package struct Row {
     /// Beside the texts, in JSON.
     package var numbers: [(name: String, value: Bytes?)]
     package var labels: [String: String]
+    /// The container that the row is about or in; nil if rows of this kind have none.
+    package var container: Named?
 
+    /// A container's name without a mark, and whether it is verified that what the row tells is this container's.
+    package struct Named {
+        /// Which field has the name, with the mark.
+        var field: String
+        var name: String
+        var verified = true
+
+        static let verified = "Verified"
+    }
+
+    /// Names have no mark: programs that read this compare names, and have `Verified` beside them.
     package var json: JSON {
-        .object(fields.map { ($0.name, .string($0.value)) } + numbers.map { ($0.name, .integer($0.value)) })
+        let texts = fields.map { field in
+            (field.name, JSON.string(field.name == container?.field ? container?.name : field.value))
+        }
+        let verified = container.map { [(Named.verified, JSON.bool($0.verified))] } ?? []
+        return .object(texts + numbers.map { ($0.name, .integer($0.value)) } + verified)
     }
 
     subscript(name: String) -> String? {
@@ -25,13 +42,14 @@ package struct RowKind: Sendable {
         titles: [
             ("ID", "CONTAINER ID"), ("Name", "NAME"), ("Image", "IMAGE"), ("Runtime", "RUNTIME"), ("GPU", "GPU"),
             ("UUID", "UUID"), ("GPUMem", "GPU MEM"), ("GPUTotal", "TOTAL"), ("GPUPerc", "GPU MEM %"), ("PIDs", "PIDS"),
-            ("RAMLimit", "RAM LIMIT"),
+            ("RAMLimit", "RAM LIMIT"), (Row.Named.verified, "VERIFIED"),
         ], hasLabels: true)
 
     package static let ps = RowKind(
         titles: [
             ("PID", "PID"), ("User", "USER"), ("Type", "TYPE"), ("GPU", "GPU"), ("UUID", "UUID"), ("GPUMem", "GPU MEM"),
             ("ContainerID", "CONTAINER ID"), ("Container", "CONTAINER"), ("Name", "NAME"),
+            (Row.Named.verified, "VERIFIED"),
         ], hasLabels: false)
 
     package static let fit = RowKind(
@@ -42,6 +60,6 @@ package struct RowKind: Sendable {
         titles: [
             ("Asked", "ASKED"), ("PID", "HOST PID"), ("InsidePID", "PID INSIDE"), ("User", "USER"), ("GPU", "GPU"),
             ("GPUMem", "GPU MEM"), ("ContainerID", "CONTAINER ID"), ("Container", "CONTAINER"), ("Image", "IMAGE"),
-            ("Name", "NAME"),
+            ("Name", "NAME"), (Row.Named.verified, "VERIFIED"),
         ], hasLabels: false)
 }

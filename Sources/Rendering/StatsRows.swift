@@ -43,7 +43,8 @@ package struct StatsRows {
                 ("GPUMem", sum(bytes, complete: usage?.complete ?? true)), ("GPUTotal", size(total)),
                 ("GPUPerc", percent(bytes, of: total)), ("PIDs", String(usage?.pids.count ?? 0)),
                 ("RAMLimit", ramLimit(container)),
-            ], numbers: [("GPUMemBytes", bytes), ("GPUTotalBytes", total)], labels: container.labels)
+            ], numbers: [("GPUMemBytes", bytes), ("GPUTotalBytes", total)], labels: container.labels,
+            container: container.named(in: "Name"))
     }
 
     private func ramLimit(_ container: Container) -> String {

@@ -22,6 +22,10 @@ extension Container {
     /// Its name with the mark, as every table shows it.
     var shownName: String { UnverifiedMark.behind(name ?? unknown, unless: verified) }
 
+    func named(in field: String) -> Row.Named {
+        Row.Named(field: field, name: name ?? unknown, verified: verified)
+    }
+
     /// The same in a sentence, where a container without a name goes by its id.
     var nameOrID: String { UnverifiedMark.behind(name ?? shortID(id), unless: verified) }
 }

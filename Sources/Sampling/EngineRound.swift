@@ -31,7 +31,9 @@ struct EngineRound {
                     SourceReport(name: name(engine, observed.runtime.rawValue, among: reports), seconds: seconds))
             case .noEngine(let trouble, let seconds):
                 if !selection.isNamed && trouble.isAbsence { continue }
-                reports.append(report(on: engine, trouble.message, seconds, among: reports))
+                var told = report(on: engine, trouble.message, seconds, among: reports)
+                told.isForbidden = trouble.isForbidden ? true : nil
+                reports.append(told)
             case .failed(let why) where why != HostReader.silence:
                 reports.append(report(on: engine, "\(engine.socket.cleaned): \(why)", 0, among: reports))
             default:

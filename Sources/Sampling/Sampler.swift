@@ -54,8 +54,14 @@ package final class Sampler {
     private var wasComplete = true
     /// Of the last sample.
     private var processes: [UInt32: ObservedProcess] = [:]
-    /// RAM limits by container, each with the text of /proc/PID/cgroup that it was read for.
-    private var limits: [String: [(cgroup: String, limit: Reading<UInt64?>)]] = [:]
+    /// By container: the RAM limits and the owners of its folders, for each text of /proc/PID/cgroup that names it.
+    private var limits: [String: [RAMLimitReading]] = [:]
+    /// How many of those are too many to keep those of texts that no process has any more.
+    private var mostLimits = 256
+    /// An answer was missed, so that something of processes is not known here that the child takes for told.
+    private var hasMissed = false
+    /// Who owns the folders of cgroups that samples, and questions after them, have come across, as `Observation` has it.
+    package private(set) var cgroupOwners: [String: UInt32] = [:]
     /// The questions of the sample that was begun and not observed yet.
     private var round: Questions?
 
@@ -123,12 +129,13 @@ package final class Sampler {
             observation.engines = answered.engines
             observation.sources += answered.reports
         }
+        observation.cgroupOwners = cgroupOwners.isEmpty ? nil : cgroupOwners
         // Which claims to a container are believed is known when the engines have answered.
         for (container, cgroup) in observation.containerCgroups where observation.ramLimits[container]?.value == nil {
             let limit = limits[container]?.first { $0.cgroup == cgroup }?.limit
             observation.ramLimits[container] = limit ?? observation.ramLimits[container]
         }
-        limits = limits.filter { observation.ramLimits[$0.key] != nil }
+        forgetLimits(of: observation)
         return observation
     }
 
@@ -185,7 +192,7 @@ package final class Sampler {
         for pids in Self.parts(of: pids.sorted()) {
             questions.processes.append(
                 host.send(
-                    .processes(pids, sample: sample, forgets: wasComplete, whole: false), until: nextDeadline))
+                    .processes(pids, sample: sample, forgets: wasComplete, whole: hasMissed), until: nextDeadline))
         }
     }
 
@@ -278,17 +285,31 @@ package final class Sampler {
         for process in missing.isEmpty ? [] : processes(missing.sorted()) { found[process.pid] = process }
         // A process that could not be looked up is hidden, and not gone.
         if !troubles.isEmpty { observation.view.hidesProcesses = true }
+        hasMissed = !troubles.isEmpty
         processes = found
         observation.processes = found.values.sorted { $0.pid < $1.pid }
     }
 
     private func note(_ readings: [RAMLimitReading]) {
         for reading in readings {
-            var known = limits[reading.container] ?? []
-            known.removeAll { $0.cgroup == reading.cgroup }
-            // A container has few cgroups; one that keeps making new ones is not followed for ever.
-            limits[reading.container] = known.suffix(15) + [(reading.cgroup, reading.limit)]
+            limits[reading.container, default: []].removeAll { $0.cgroup == reading.cgroup }
+            limits[reading.container, default: []].append(reading)
+            cgroupOwners.merge(reading.owners) { $1 }
         }
+    }
+
+    /// Of cgroups that no process is in any more.
+    private func forgetLimits(of observation: Observation) {
+        guard limits.values.reduce(0, { $0 + $1.count }) > mostLimits else { return }
+        let charged = (observation.deviceMemory ?? []).map { "0::\($0.path)\n" }
+        let texts = Set(observation.processes.compactMap(\.cgroup.value) + charged)
+        limits = limits.compactMapValues { readings in
+            let kept = readings.filter { texts.contains($0.cgroup) }
+            return kept.isEmpty ? nil : kept
+        }
+        cgroupOwners = [:]
+        for reading in limits.values.joined() { cgroupOwners.merge(reading.owners) { $1 } }
+        mostLimits = max(256, 2 * limits.values.reduce(0) { $0 + $1.count })
     }
 
     // MARK: Questions of commands
@@ -310,13 +331,14 @@ package final class Sampler {
         return host.answer(to: host.send(question, until: deadline), until: deadline)
     }
 
-    /// Processes by PID, whether a driver lists them or not: those that are there.
+    /// Processes by PID, whether a driver lists them or not: those that are there. `cgroupOwners` has the owners for them too.
     package func processes(_ pids: [UInt32]) -> [ObservedProcess] {
         Self.parts(of: pids).flatMap { pids -> [ObservedProcess] in
             let question = HostQuestion.processes(pids, sample: sample, forgets: false, whole: true)
-            guard case .processes(let told, _) = ask(question) else {
+            guard case .processes(let told, let limits) = ask(question) else {
                 return pids.map { .unreadable($0, why: HostReader.silence) }
             }
+            note(limits)
             return Self.whole(told)
         }
     }
@@ -326,7 +348,8 @@ package final class Sampler {
     package func processes(withInsidePIDs pids: Set<UInt32>) -> [ObservedProcess]? {
         var all: [ObservedProcess] = []
         for pids in Self.parts(of: pids.sorted()) {
-            guard case .processes(let told, _) = ask(.insidePIDs(pids)) else { return nil }
+            guard case .processes(let told, let limits) = ask(.insidePIDs(pids)) else { return nil }
+            note(limits)
             all += Self.whole(told)
         }
         return all

@@ -8,7 +8,7 @@ struct StatsCommand: ParsableCommand {
         commandName: "stats",
         abstract: "Like docker stats, for GPU memory: a row per container and device, each second.",
         discussion: """
-            Fields for --format: .ID .Name .Image .Runtime .GPU .UUID .GPUMem .GPUTotal .GPUPerc .PIDs .RAMLimit and \
+            Fields for --format: .ID .Name .Image .Runtime .GPU .UUID .GPUMem .GPUTotal .GPUPerc .PIDs .RAMLimit .Verified and \
             .Label "key", as in --format 'table {{.Name}}\\t{{.GPUMem}}'.
             """)
 

@@ -11,7 +11,8 @@ struct WhoseCommand: ParsableCommand {
             Without PIDs it reads text from standard input, such as a pasted out-of-memory message, and finds them there. \
             Exit code 1 if a PID is not found.
 
-            Fields for --format: .Asked .PID .InsidePID .User .GPU .GPUMem .ContainerID .Container .Image .Name.
+            Fields for --format: .Asked .PID .InsidePID .User .GPU .GPUMem .ContainerID .Container .Image .Name \
+            .Verified.
             """)
 
     @OptionGroup var host: HostOptions
@@ -30,6 +31,7 @@ struct WhoseCommand: ParsableCommand {
         if case .host(let sampler) = source {
             let known = Set(observation.processes.map(\.pid))
             observation.processes += sampler.processes(Set(asked).subtracting(known).sorted())
+            observation.cgroupOwners = sampler.cgroupOwners
         }
         var snapshot = Snapshot(observation)
         var owners = Owners(observation, in: snapshot)
@@ -37,6 +39,7 @@ struct WhoseCommand: ParsableCommand {
         if !unknown.isEmpty, case .host(let sampler) = source {
             let inside = sampler.processes(withInsidePIDs: Set(unknown))
             observation.processes += inside ?? []
+            observation.cgroupOwners = sampler.cgroupOwners
             // One that could not be read may be the one that is meant.
             if inside?.contains(where: { $0.namespacePIDs.isEmpty }) ?? true { observation.view.hidesProcesses = true }
             snapshot = Snapshot(observation)

@@ -97,6 +97,9 @@ struct CgroupTests {
         Form("LXC, old", "4:memory:/lxc/privileged-container", ("privileged-container", .lxc)),
         Form("Incus, a project", "0::/lxc.payload.team_web/system.slice/x.service", ("team_web", .lxc)),
         Form("Proxmox", "0::/lxc/108/ns/system.slice/ollama.service", ("108", .lxc)),
+        Form(
+            "a folder in Docker's that is called like Podman's", "0::/docker/\(id)/libpod-\(other)", (id, .docker),
+            (other, .podman)),
         Form("Docker in LXC", "0::/lxc/108/ns/docker/\(id)", ("108", .lxc), (id, .docker)),
         Form("LXC of a user", "0::\(user)/app.slice/run-1.scope/lxc.payload.trixie", ("trixie", .lxc)),
         Form(

@@ -20,7 +20,15 @@ private func engine(_ owner: UInt32?, _ ids: String..., name: String? = nil) -> 
         owner: owner)
 }
 
+/// A container that nothing names, like those of LXC and nspawn, whose users and engines are those of the container.
+private func systemContainer(inUserNamespace: Bool = false) -> ProcessView {
+    ProcessView(
+        inInitialNamespace: false, inCgroupNamespace: true, inUserNamespace: inUserNamespace,
+        nvidiaDriver: "570.133.07")
+}
+
 private let failed = SourceReport(name: "docker", seconds: 0, error: "no answer")
+private let forbidden = SourceReport(name: "docker", seconds: 0, error: "no permission", isForbidden: true)
 private let absent = SourceReport(name: "docker", seconds: 0, error: "none here", isAbsent: true)
 
 struct ClaimedContainersTests {
@@ -31,6 +39,7 @@ struct ClaimedContainersTests {
         var engines: [ObservedEngine]
         var sources: [SourceReport] = []
         var view = ProcessView()
+        var owners: [String: UInt32]?
         /// Outermost first; none for the host.
         var believed: [String]
         var isVerified = true
@@ -120,6 +129,16 @@ struct ClaimedContainersTests {
             what: "seen from inside the container that makes it", paths: ["/docker-\(victim).scope"],
             engines: [engine(0, outer, victim)], view: ProcessView(inCgroupNamespace: true, ownContainer: outer),
             believed: []),
+        Case(
+            what: "below a user's manager, seen from inside a system container", paths: [claim, fixedPlace],
+            engines: [engine(0, victim)], view: systemContainer(), believed: []),
+        Case(
+            what: "below a user's manager in an unprivileged system container, known by its root's engine",
+            paths: [claim], engines: [engine(0, victim)], view: systemContainer(inUserNamespace: true), believed: []),
+        Case(
+            what: "inside a container of the system container that we are in, and it stands elsewhere too",
+            paths: ["\(outerPlace)/docker/\(victim)", fixedPlace], engines: [], view: systemContainer(),
+            believed: [outer]),
     ]
 
     static let trueOnes: [Case] = [
@@ -154,6 +173,9 @@ struct ClaimedContainersTests {
         Case(
             what: "rootless, where there is no engine to ask", paths: [claim], engines: [], sources: [absent],
             believed: [victim]),
+        Case(
+            what: "rootless, where we may not ask root's engine", paths: [claim], engines: [engine(1000, outer)],
+            sources: [forbidden], believed: [victim]),
         Case(what: "a user's LXC", paths: ["\(manager)/lxc.payload.web"], engines: [], believed: ["web"]),
         Case(
             what: "Docker in Docker", paths: ["\(outerPlace)/docker/\(inner)"], engines: [engine(0, outer)],
@@ -176,6 +198,12 @@ struct ClaimedContainersTests {
             what: "a sibling, seen from inside a container", paths: ["/../docker-\(victim).scope"],
             engines: [engine(0, outer, victim)], view: ProcessView(inCgroupNamespace: true, ownContainer: outer),
             believed: [victim]),
+        Case(
+            what: "root's engine in a system container, beside a claim", paths: [fixedPlace, claim],
+            engines: [engine(0, victim)], view: systemContainer(inUserNamespace: true), believed: [victim]),
+        Case(
+            what: "rootless in a system container", paths: [claim], engines: [engine(0), engine(1000, victim)],
+            view: systemContainer(inUserNamespace: true), believed: [victim]),
         Case(
             what: "in a container on cgroup v1, whose user moved the process below the own manager in one hierarchy",
             paths: ["/docker/\(outer)\n1:name=systemd:\(manager)/docker-\(inner).scope/docker-\(victim).scope"],
@@ -224,7 +252,7 @@ struct ClaimedContainersTests {
         return made
     }
 
-    private func snapshot(_ made: Case) -> Snapshot {
+    func snapshot(_ made: Case) -> Snapshot {
         let pids = made.paths.indices.map { UInt32($0 + 1) }
         let device = ObservedDevice(
             index: "0", memory: .known(ObservedMemory(total: 9000, used: 1000, free: 8000)),
@@ -235,22 +263,24 @@ struct ClaimedContainersTests {
         return Snapshot(
             Observation(
                 time: 0, host: "h", view: made.view, devices: [device], processes: processes, engines: made.engines,
-                sources: made.sources))
+                cgroupOwners: made.owners, sources: made.sources))
     }
 
-    private func check(_ made: Case) {
+    func check(_ made: Case) {
         let snapshot = snapshot(made)
         let process = snapshot.processes.first { $0.pid == 1 }
         let own = made.view.inCgroupNamespace ? made.view.ownContainer : nil
         let expected = made.believed.last ?? (made.paths[0].hasPrefix("/..") ? nil : own)
         #expect(process?.container == expected)
-        #expect(process?.holder == (expected == nil ? .host : .container))
+        // Of a container that nothing names it is not known who it is.
+        let elsewhere: Holder = made.view.inCgroupNamespace ? .hidden : .host
+        #expect(process?.holder == (expected == nil ? elsewhere : .container))
         let container = snapshot.containers.first { $0.id == expected }
         #expect(container?.parents ?? [] == Array(made.believed.dropLast()))
         #expect(container?.verified ?? true == made.isVerified)
         // Whoever has it, the column adds up.
         let ledger = snapshot.devices[0].ledger
-        #expect(ledger.containers! + ledger.host! == Bytes(100 * made.paths.count))
+        #expect(ledger.containers! + ledger.host! + ledger.hidden! == Bytes(100 * made.paths.count))
         #expect(ledger.unattributed == 1000 - Bytes(100 * made.paths.count))
     }
 
@@ -269,6 +299,15 @@ struct ClaimedContainersTests {
         #expect(snapshot.containers.map(\.verified) == [true])
         #expect(snapshot.containers[0].usage[0].bytes == 100)
         #expect(snapshot.devices[0].ledger.host == 100)
+    }
+
+    @Test("In a system container a user's claim adds nothing to the container that its root runs")
+    func inSystemContainer() {
+        let view = systemContainer()
+        let snapshot = snapshot(
+            Case(what: "", paths: [claim, fixedPlace], engines: [engine(0, victim)], view: view, believed: []))
+        #expect(snapshot.containers.map(\.verified) == [true])
+        #expect(snapshot.containers.map { $0.usage[0].bytes } == [100])
     }
 
     @Test("Root's engine names a container that a user's engine has too")

@@ -27,6 +27,26 @@ struct KernelDriverTests {
                     ], unreadable: 0)))
     }
 
+    @Test("The charge of a Podman pod's own folder is no second container's")
+    func pod() {
+        let pod = String(repeating: "cd", count: 32)
+        var observation = observation(ProcessView())
+        let charge: [String: UInt64] = ["drm/0000:03:00.0/vram": 300 << 20]
+        observation.deviceMemory = [
+            ChargedCgroup(path: "/", current: charge, capacity: ["drm/0000:03:00.0/vram": 16 << 30]),
+            ChargedCgroup(path: "/foo/\(pod)", current: charge),
+            ChargedCgroup(path: "/foo/\(pod)/libpod-\(Self.id)", current: charge),
+        ]
+        let snapshot = Snapshot(observation)
+        #expect(snapshot.containers.map(\.id) == [Self.id])
+        #expect(snapshot.containers.map { $0.usage[0].bytes } == [300 << 20])
+        // What an engine runs under this id is a container, whatever its root makes in it.
+        observation.engines = [
+            ObservedEngine(runtime: .docker, containers: [EngineContainer(id: pod, name: "web", image: nil)], owner: 0)
+        ]
+        #expect(Snapshot(observation).containers.contains { $0.name == "web" && $0.usage[0].bytes == 300 << 20 })
+    }
+
     @Test("In a container KFD's PIDs are the host's: its list is left out, and nothing stands twice")
     func container() {
         let snapshot = Snapshot(observation(ProcessView(inInitialNamespace: false)))

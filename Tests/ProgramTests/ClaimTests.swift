@@ -76,6 +76,38 @@ struct ClaimTests {
         }
     }
 
+    /// A folder of a service, nested so deep that the name of a cgroup in it fits into what the kernel tells of a process, and
+    /// the path of the folder below a /sys of any name does not fit into PATH_MAX.
+    private static let deep =
+        Array(repeating: String(repeating: "d", count: 240), count: 16).joined(separator: "/") + "/"
+        + String(repeating: "e", count: 190)
+
+    @Test(
+        "A cgroup in a service that is delegated to a user adds nothing to the container that it is named like",
+        .enabled(if: getuid() == 0, "only root can give a folder away"), arguments: [false, true], ["work", deep])
+    func delegatedService(isClosed: Bool, name: String) throws {
+        let service = "/system.slice/runner.service"
+        let host = try host("\(service)/\(name)/docker-\(victim.prefix(12))")
+        // The last of the deep ones cannot be made by its path, nor looked at.
+        let made = name == Self.deep ? String(name.dropLast(191)) : name
+        let folder = host.scratch.path("sys/fs/cgroup\(service)")
+        try FileManager.default.createDirectory(atPath: "\(folder)/\(made)", withIntermediateDirectories: true)
+        for path in ["\(folder)/\(made)", folder] { try #require(chown(path, 4000, 4000) == 0) }
+        // Then only the folder around it can be looked at by others than root.
+        if isClosed { chmod(folder, 0o700) }
+        let running = try host.start()
+        try answers(running, "--format", "json") { result in
+            let document = try result.document()
+            #expect(document["containers"].elements.map { $0["name"].string } == ["ollama"])
+            #expect(document["containers"][0]["usage"][0]["bytes"].integer == 1000 * mebibyte)
+            #expect(document["containers"][0]["verified"].bool == true)
+            #expect(document["devices"][0]["ledger"]["hostBytes"].integer == 500 * mebibyte)
+        }
+        let recording = host.scratch.path("recording.json")
+        #expect(try running.plimsoll("capture", recording).code == 0)
+        #expect(try run(["ps", "--replay", recording, "--format", "{{.Container}}"]).output == "ollama\n(host)\n")
+    }
+
     @Test("A container that holds nothing is not given the memory that a user claims for it")
     func idleVictim() throws {
         let host = try host(claim, victimHolds: false)
@@ -140,6 +172,26 @@ struct ClaimTests {
         }
     }
 
+    @Test("Where the engine's socket is not ours to ask, a user's own containers are not marked")
+    func engineIsForbidden() throws {
+        let host = try HostTree()
+        try host.process(666, "train", cgroup: "0::" + claim)
+        host.card("NVIDIA T4", uuid: "GPU-1", total: 15360, processes: [HostTree.listed(666, 500)])
+        let running = try host.start()
+        chmod(running.engine.path, 0)
+        chmod(host.scratch.url.path, 0o755)
+        chmod(running.driver.socket, 0o777)
+        // Root may ask every engine.
+        let asUser = getuid() == 0 ? ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : []
+        let words = asUser + [Build.plimsoll, "capture", "-"]
+        let captured = try run(program: words[0], Array(words.dropFirst()), environment: running.environment)
+        #expect(captured.errors.contains("no permission for \(running.engine.path)"))
+        try host.scratch.write(captured.output, to: "recording.json")
+        let document = try run(["--replay", host.scratch.path("recording.json"), "--format", "json"]).document()
+        #expect(document["containers"].elements.map { $0["id"].string } == [victim])
+        #expect(document["containers"][0]["verified"].bool == true)
+    }
+
     @Test("A claim that nobody can decide keeps the name, marked; the plain name finds it; a recording says the same")
     func marked() throws {
         let host = try HostTree()
@@ -166,6 +218,17 @@ struct ClaimTests {
             (["whose", "666", "--format", "{{.Container}}"], "\(name)\n"),
         ] {
             #expect(try lines(arguments) == [expected, expected])
+        }
+        for (arguments, field) in [
+            (["stats", "--no-stream", "train"], "Name"), (["ps"], "Container"), (["whose", "666"], "Container"),
+        ] {
+            for output in try lines(arguments + ["--format", "json"]) + lines(arguments + ["--format", "{{json .}}"]) {
+                let row = try JSONDocument(output)
+                #expect(row[field].string == "train")
+                #expect(row["Verified"].bool == false)
+            }
+            let template = "{{if .Verified}}yes{{else}}no{{end}} {{.Verified}}"
+            #expect(try lines(arguments + ["--format", template]) == ["no false\n", "no false\n"])
         }
         for output in try lines(["--format", "json"]) {
             let container = try JSONDocument(output)["containers"][0]

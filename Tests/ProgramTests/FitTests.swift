@@ -42,6 +42,14 @@ struct FitTests {
         #expect(other.errors.contains("there is no device 7 to put a program on; there are 0, 1"))
     }
 
+    @Test("Whoever holds the most goes by the whole name that LXC gives")
+    func lxc() throws {
+        let host = try HostTree()
+        try host.process(4242, "python3", cgroup: "0::/lxc.payload.training-node-one")
+        host.card("NVIDIA T4", uuid: "GPU-1", total: 1000, processes: [HostTree.listed(4242, 500)])
+        #expect(try host.start().plimsoll("fit", "900MiB").errors.contains("and training-node-one holds 500MiB"))
+    }
+
     @Test("A divided GPU has room in its instances, where one shares another's memory that is the other's")
     func instances() throws {
         let host = try HostTree(simulating: "a100-mig").start()

@@ -14,8 +14,9 @@ struct RealClaimTests {
 
     @Test(
         "Memory of a process in a user's real cgroup that is named like a container is the host's",
-        .enabled(if: canMake, "only root can delegate a cgroup"))
-    func delegated() throws {
+        .enabled(if: canMake, "only root can delegate a cgroup"),
+        arguments: ["user@65534.service", "runner.service"])
+    func delegated(_ unit: String) throws {
         let host = try HostTree()
         let id = HostTree.id(1)
         host.container(id, "ollama", "ollama/ollama:0.12.6")
@@ -24,7 +25,7 @@ struct RealClaimTests {
         chmod(host.scratch.url.path, 0o755)
         chmod(running.driver.socket, 0o777)
         let top = "\(try #require(Self.hierarchy))/\(host.scratch.url.lastPathComponent)"
-        let delegated = "\(top)/user@65534.service"
+        let delegated = "\(top)/\(unit)"
         let claim = "\(delegated)/docker-\(id).scope"
         let attacker = Process()
         defer {
@@ -54,11 +55,20 @@ struct RealClaimTests {
 
         let pid = attacker.processIdentifier
         let cgroup = try String(contentsOfFile: "/proc/\(pid)/cgroup", encoding: .utf8)
-        #expect(cgroup.contains("/user@65534.service/docker-\(id).scope\n"))
+        #expect(cgroup.contains("/\(unit)/docker-\(id).scope\n"))
         let document = try run(["--format", "json"], environment: running.real).document()
         #expect(document["containers"].elements.isEmpty)
         #expect(document["devices"][0]["ledger"]["hostBytes"].integer == 600 << 20)
         let whose = try run(["whose", String(pid), "--format", "{{.Container}}"], environment: running.real)
         #expect(whose.output == "(host)\n")
+        // Of a process that holds nothing, the folder is read when it is asked for.
+        let noDriver = ["PLIMSOLL_NVML_LIBRARY": host.scratch.path("none.so")]
+        let idle = try run(
+            ["whose", String(pid), "--format", "{{.Container}}"], environment: running.real.merging(noDriver) { $1 })
+        #expect(idle.output == "(host)\n")
+        let recording = host.scratch.path("recording.json")
+        #expect(try run(["capture", recording], environment: running.real).code == 0)
+        let replayed = try run(["ps", "--replay", recording, "--format", "{{.Container}}"])
+        #expect(replayed.output == "(host)\n")
     }
 }

@@ -93,7 +93,8 @@ struct Book {
         // If several know an id, root's is believed: nobody else can run a container for root.
         let rootsFirst = observation.engines.filter { $0.owner == 0 } + observation.engines.filter { $0.owner != 0 }
         known = rootsFirst.reduce(into: [:]) { known, engine in
-            for container in engine.containers where known[container.id] == nil {
+            for container in engine.containers
+            where known[container.id] == nil && lookup.claimed.isNamed(container.id, by: engine) {
                 known[container.id] = (engine.runtime, container)
             }
         }

@@ -17,11 +17,13 @@ struct Charges {
     ///   it counts the whole, and of one that uses the host's memory, what the firmware set aside for it alone.
     init(_ observation: Observation, _ claimed: ClaimedContainers, on places: [(place: Int, pci: String)]) {
         let whole = observation.chargedInAll
+        let pods = Self.pods(observation)
         for (cgroup, membership) in observation.chargedMemberships {
             let believed = claimed.believed(membership)
             // A cgroup that claims falsely to be a container's is no more than a folder: its charge stays in that of the
             // container around it, and without one no container has it.
-            guard let container = believed.innermost, container.path == cgroup.path else { continue }
+            guard let container = believed.innermost, container.path == cgroup.path, !pods.contains(cgroup.path)
+            else { continue }
             let parents = believed.parents
             let isVerified = believed.isVerified && containers[container.id]?.isVerified ?? true
             containers[container.id] = (container, parents, isVerified)
@@ -43,6 +45,28 @@ struct Charges {
             }
         }
         bytes = bytes.filter { $0.value > 0 }
+    }
+}
+
+extension Charges {
+    /// The folders of Podman's pods with cgroupfs: named by an id alone, like a container's, but with containers of Podman's in
+    /// them, and known to no engine as a container.
+    private static func pods(_ observation: Observation) -> Set<String> {
+        var ids: [String: String] = [:]
+        for path in (observation.deviceMemory ?? []).map(\.path) {
+            let components = path.split(separator: "/")
+            guard let container = components.last, container.hasPrefix("libpod-"),
+                let name = components.dropLast().last, isHex(name, 64...64)
+            else { continue }
+            let folder = String(path.dropLast(container.count + 1))
+            // Read from outside in, the path of the container tells whether the folder is one itself.
+            if !ContainerPath.containers(of: path[...]).contains(where: { $0.path == folder }) {
+                ids[folder] = String(name)
+            }
+        }
+        guard !ids.isEmpty else { return [] }
+        let known = Set(observation.engines.flatMap { $0.containers.map(\.id) })
+        return Set(ids.filter { !known.contains($0.value) }.keys)
     }
 }
 

@@ -12,25 +12,35 @@ struct BelievedContainers: Sendable, Equatable {
 
 /// Judges which containers a cgroup path names truly.
 ///
-/// A cgroup's name is a claim only. Below `user@N.service` user N makes folders, and inside a container the container's
-/// root can; both can name one like somebody else's container. Everywhere else only the machine's root makes them.
+/// A cgroup's name is a claim only. A user makes folders below `user@N.service` and in every folder that the user owns, and a
+/// container's root makes them inside the container; each can name one like somebody else's container. Everywhere else only the
+/// machine's root makes them. In a system container the same holds for its own root and users.
 ///
 /// | a claim in such a place | is |
 /// |---|---|
 /// | an engine knows its id and that of a container around it | false |
 /// | its id also has a place that cannot be claimed | false |
-/// | only engines that others than N run know its id, below `user@N.service` | false |
-/// | only engines that N runs know its id, and no container is around it | true |
+/// | only engines that others than the user run know its id, in a user's folder | false |
+/// | only engines that the user runs know its id, and no container is around it | true |
 /// | engines know its id, and none of that holds | undecided |
 /// | no engine knows its id, and one did not answer, or others claim it elsewhere | undecided |
 /// | no engine knows its id | true: Docker in Docker, engines that are not asked |
+///
+/// uids are compared within one user namespace. Where we are in one and a path has N of the machine's, the owners of engines count
+/// as unknown: /proc/self/uid_map translates them to the namespace around ours, which need not be the machine's.
 struct ClaimedContainers {
     private let view: ProcessView
+    private let owners: FolderOwners
     private let engines: [Engine]
-    /// An engine that should have answered did not: it may know an id that the others do not.
+    /// An engine that should have answered did not: it may know an id that the others do not. One that we may not ask gives
+    /// us no names, so nobody can borrow one.
     private let isEngineMissing: Bool
     /// Ids in places that nobody but the machine's root can claim.
     private var fixed: Set<Substring> = []
+    /// Ids in our own container, in places that nobody but its root can claim.
+    private var fixedInOwn: Set<Substring> = []
+    /// Ids in fixed places whose folder is known to be root's: nobody but root runs these containers.
+    private var roots: Set<Substring> = []
     /// Ids below the user manager of the one user whose engine knows them.
     private var confirmed: Set<Substring> = []
     /// Where else each id is claimed.
@@ -39,20 +49,27 @@ struct ClaimedContainers {
     private struct Engine {
         var ids: Set<Substring>
         var names: Set<String>
-        /// nil if it is not known.
+        /// A uid of our user namespace; nil if it is not known.
         var owner: UInt32?
 
-        init(_ engine: ObservedEngine, _ view: ProcessView) {
+        init(_ engine: ObservedEngine) {
             ids = Set(engine.containers.map { ClaimedContainers.key($0.id) })
             names = Set(engine.containers.compactMap(\.name))
-            // The uid is one of our user namespace, and the path has that of the machine.
-            owner = view.inUserNamespace == true ? nil : engine.owner
+            owner = engine.owner
         }
     }
 
     private struct Origin: Hashable {
-        var userManager: UInt32?
+        /// Who can make the cgroup besides root; nil if nobody can.
+        var claimant: UInt32?
+        /// The claimant is a uid of the machine's user namespace, and not of ours.
+        var isMachines: Bool
         var around: [Substring]
+        /// In the container that we run in ourselves.
+        var isInOwn: Bool
+
+        /// Only the root of the machine, or of our own container, makes cgroups here.
+        var isFixed: Bool { claimant == nil && around.isEmpty }
     }
 
     private enum Verdict { case believed, isFalse, undecided }
@@ -60,25 +77,41 @@ struct ClaimedContainers {
     /// - Parameter memberships: of all processes that were observed.
     init(_ observation: Observation, of memberships: some Sequence<CgroupMembership>) {
         view = observation.view
-        isEngineMissing = observation.sources.contains { $0.isEngine && !$0.ok && $0.isAbsent != true }
+        owners = FolderOwners(observation)
+        isEngineMissing = observation.sources.contains {
+            $0.isEngine && !$0.ok && $0.isAbsent != true && $0.isForbidden != true
+        }
         let all = Array(memberships) + observation.chargedMemberships.map(\.membership)
-        guard all.contains(where: Self.isClaim(in: view)) else {
+        let areRoots = observation.engines.allSatisfy { [owners] in owners.isRoot($0.owner) }
+        guard !areRoots || all.contains(where: Self.isClaim(in: view)) else {
             engines = []
             return
         }
-        engines = observation.engines.map { [view] in Engine($0, view) }
+        engines = observation.engines.map(Engine.init)
         for membership in all {
             for (place, container) in membership.containers.enumerated() {
                 let key = Self.key(container.id)
                 let origin = origin(place, of: membership)
-                if origin.userManager == nil, origin.around.isEmpty {
-                    if !isInOwnContainer(membership) { fixed.insert(key) }
-                } else {
+                if origin.isFixed, owners.isRoots(above: container) { roots.insert(key) }
+                if !origin.isFixed {
                     origins[key, default: []].insert(origin)
+                } else if origin.isInOwn {
+                    fixedInOwn.insert(key)
+                } else {
+                    fixed.insert(key)
                 }
             }
         }
         for (key, origins) in origins where origins.contains(where: { isConfirmed(key, $0) }) { confirmed.insert(key) }
+    }
+
+    /// Whether a container goes by the name that an engine gives it. An engine that does not run as root can list any id, and
+    /// runs no container in a folder that only root can make: there it names none.
+    ///
+    /// A proxy in front of root's socket that runs as another user is such an engine too: nothing tells it from one that makes
+    /// its list up. Run it as root (in a container it does), or name root's own socket.
+    func isNamed(_ container: String, by engine: ObservedEngine) -> Bool {
+        owners.isRoot(engine.owner) || !roots.contains(Self.key(container))
     }
 
     func believed(_ membership: CgroupMembership) -> BelievedContainers {
@@ -97,38 +130,50 @@ struct ClaimedContainers {
         let container = membership.containers[place]
         let key = Self.key(container.id)
         let origin = origin(place, of: membership)
-        let isInOwn = isInOwnContainer(membership)
-        guard origin.userManager != nil || !origin.around.isEmpty || isInOwn else { return .believed }
+        guard !origin.isFixed || origin.isInOwn else { return .believed }
         let knowing = engines.filter { $0.ids.contains(key) }
-        let around = origin.around + (isInOwn ? view.ownContainer.map { [Self.key($0)] } ?? [] : [])
+        let around = origin.around + (origin.isInOwn ? view.ownContainer.map { [Self.key($0)] } ?? [] : [])
         if knowing.contains(where: { engine in around.contains(where: engine.ids.contains) }) { return .isFalse }
-        if fixed.contains(key) { return .isFalse }
+        if isElsewhere(key, than: origin) { return .isFalse }
         // What our own container shows as its root is the machine to those who are in it.
-        if isInOwn, origin.around.isEmpty { return .believed }
+        if origin.isFixed { return .believed }
         if isConfirmed(key, origin) { return .believed }
         if confirmed.contains(key) { return .isFalse }
         if !knowing.isEmpty {
-            let isOthers = knowing.allSatisfy { $0.owner != nil && $0.owner != origin.userManager }
-            return origin.userManager != nil && isOthers ? .isFalse : .undecided
+            let owners = knowing.map { owner(of: $0, for: origin) }
+            let isOthers = owners.allSatisfy { $0 != nil && $0 != origin.claimant }
+            return origin.claimant != nil && isOthers ? .isFalse : .undecided
         }
         let isAmbiguous = origins[key, default: []].count > 1 || engines.contains { $0.names.contains(container.id) }
         return isEngineMissing || isAmbiguous ? .undecided : .believed
     }
 
+    /// The same id has a place that cannot be claimed by whoever claims it here.
+    private func isElsewhere(_ key: Substring, than origin: Origin) -> Bool {
+        fixed.contains(key) || origin.isInOwn && !origin.isFixed && fixedInOwn.contains(key)
+    }
+
     private func isConfirmed(_ key: Substring, _ origin: Origin) -> Bool {
-        guard let manager = origin.userManager, origin.around.isEmpty, !fixed.contains(key) else { return false }
+        guard let claimant = origin.claimant, origin.around.isEmpty, !isElsewhere(key, than: origin) else {
+            return false
+        }
         let knowing = engines.filter { $0.ids.contains(key) }
-        return !knowing.isEmpty && knowing.allSatisfy { $0.owner == manager }
+        return !knowing.isEmpty && knowing.allSatisfy { owner(of: $0, for: origin) == claimant }
+    }
+
+    /// The owner of an engine is a uid of our user namespace: nil if it cannot be compared with the claimant's.
+    private func owner(of engine: Engine, for origin: Origin) -> UInt32? {
+        view.inUserNamespace == true && origin.isMachines ? nil : engine.owner
     }
 
     private func origin(_ place: Int, of membership: CgroupMembership) -> Origin {
-        Origin(
-            userManager: membership.containers[place].userManager,
-            around: membership.containers[..<place].map { Self.key($0.id) })
-    }
-
-    private func isInOwnContainer(_ membership: CgroupMembership) -> Bool {
-        Self.isInOwnContainer(membership, view)
+        let container = membership.containers[place]
+        let isInOwn = Self.isInOwnContainer(membership, view)
+        // A path in our own container has uids of the namespace that we are in.
+        return Origin(
+            claimant: container.userManager ?? container.folderOwner,
+            isMachines: container.userManager != nil && !isInOwn,
+            around: membership.containers[..<place].map { Self.key($0.id) }, isInOwn: isInOwn)
     }
 
     /// Seen from inside a cgroup namespace, what is below its root is in the container that we are in.
@@ -140,7 +185,7 @@ struct ClaimedContainers {
     private static func isClaim(in view: ProcessView) -> (CgroupMembership) -> Bool {
         { membership in
             guard let outermost = membership.containers.first else { return false }
-            return membership.containers.count > 1 || outermost.userManager != nil
+            return membership.containers.count > 1 || outermost.isUsers
                 || isInOwnContainer(membership, view)
         }
     }
@@ -156,7 +201,8 @@ extension Observation {
     /// The containers that processes and charges are in, each with a text of /proc/PID/cgroup that names its cgroup: what its
     /// limits are read from. A false claim is none of them, because the limits of its folder are not the container's.
     package var containerCgroups: [(container: String, cgroup: String)] {
-        let ofProcesses = processes.compactMap(\.cgroup.value).map { ($0, CgroupMembership(cgroup: $0)) }
+        let owners = FolderOwners(self)
+        let ofProcesses = processes.compactMap(\.cgroup.value).map { ($0, CgroupMembership(cgroup: $0, owners)) }
         // As /proc/PID/cgroup has it on the one hierarchy that has this controller.
         let ofCharges = chargedMemberships.filter { !$0.cgroup.current.isEmpty }.map { cgroup, membership in
             ("0::\(cgroup.path)\n", membership)

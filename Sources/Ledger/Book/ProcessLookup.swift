@@ -22,7 +22,8 @@ struct ProcessLookup {
     init(_ observation: Observation) {
         view = observation.view
         processes = Dictionary(observation.processes.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
-        memberships = processes.compactMapValues { $0.cgroup.value.map(CgroupMembership.init(cgroup:)) }
+        let owners = FolderOwners(observation)
+        memberships = processes.compactMapValues { $0.cgroup.value.map { CgroupMembership(cgroup: $0, owners) } }
         claimed = ClaimedContainers(observation, of: memberships.values)
     }
 

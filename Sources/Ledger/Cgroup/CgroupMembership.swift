@@ -21,12 +21,42 @@ package struct CgroupContainer: Sendable, Equatable {
     /// The uid N of the `user@N.service` that the path goes through: below it that user can make any folder. nil if there is
     /// none, or if it is itself inside a container, whose own user manager it then is.
     package var userManager: UInt32?
+    /// The uid that owns the folder around the outermost container, if the path goes through no `user@N.service`, and if the
+    /// owner is known and not root: this user can make any folder there. A uid of our user namespace.
+    package var folderOwner: UInt32?
+}
+
+extension CgroupContainer {
+    /// Others than root can make a cgroup of this name here.
+    var isUsers: Bool { userManager != nil || folderOwner != nil }
+
+    fileprivate func owned(by owners: FolderOwners, outermost: CgroupContainer) -> CgroupContainer {
+        guard outermost.userManager == nil else { return self }
+        var container = self
+        container.folderOwner = owners.foreignOwner(above: outermost)
+        return container
+    }
 }
 
 extension CgroupMembership {
     /// - Parameter text: the content of /proc/PID/cgroup; see cgroups(7). A line is `hierarchy:controllers:path`, split at
     ///   the first two colons only, because a path may hold more (`kubepods.slice:cri-containerd:ID`).
     package init(cgroup text: String) { self = KnownTexts[text].membership }
+
+    /// - Parameter owners: of the folders around containers: whoever owns one can make the claim to be that container.
+    init(cgroup text: String, _ owners: FolderOwners) {
+        self = owners.hasForeign ? Self(KnownTexts[text].lines.map { $0.owned(by: owners) }) : Self(cgroup: text)
+    }
+
+    /// The folders whose owners tell who can claim the containers of a text, with the root of each hierarchy.
+    package static func foldersOfClaims(cgroup text: String) -> Set<CgroupFolder> {
+        var folders: Set<CgroupFolder> = []
+        for case let outermost? in KnownTexts[text].lines.map(\.containers.first) {
+            let folder = CgroupFolder(above: outermost)
+            folders.formUnion([folder, CgroupFolder(hierarchy: folder.hierarchy, path: "/")])
+        }
+        return folders
+    }
 
     /// Where each hierarchy has the cgroup of `container`: the outermost, because folders inside it can have any name.
     package static func places(of container: String, cgroup text: String) -> [CgroupContainer] {
@@ -39,17 +69,18 @@ extension CgroupMembership {
     }
 
     /// - Parameter path: of a cgroup in the unified hierarchy.
-    init(path: String, isBelowRoot: Bool) {
-        containers = ContainerPath.containers(of: path[...])
+    init(path: String, isBelowRoot: Bool, _ owners: FolderOwners) {
+        let found = ContainerPath.containers(of: path[...])
+        containers = found.map { $0.owned(by: owners, outermost: found[0]) }
         self.isBelowRoot = isBelowRoot
     }
 
     fileprivate init(_ lines: [CgroupLine]) {
         // Hierarchies can disagree: an old runc leaves the unified one alone, and a service manager may move a process in
-        // one and not in another. A user may move own processes below the own user manager, on v1 in one hierarchy alone:
+        // one and not in another. A user may move own processes into folders of their own, on v1 in one hierarchy alone:
         // what stands elsewhere is better. The longest chain knows most; on equal terms the unified hierarchy comes first,
         // then systemd's, then the controllers that every runtime joins.
-        let fixed = lines.filter { $0.containers.first.map { $0.userManager == nil } ?? false }
+        let fixed = lines.filter { $0.containers.first.map { !$0.isUsers } ?? false }
         let candidates = fixed.isEmpty ? lines : fixed
         let longest = candidates.map(\.containers.count).max() ?? 0
         let best = candidates.filter { $0.containers.count == longest }.min { $0.preference < $1.preference }
@@ -102,6 +133,13 @@ private struct CgroupLine {
             }
             return line
         }
+    }
+
+    func owned(by owners: FolderOwners) -> CgroupLine {
+        guard let outermost = containers.first else { return self }
+        var line = self
+        line.containers = containers.map { $0.owned(by: owners, outermost: outermost) }
+        return line
     }
 
     private init?(_ line: Substring) {

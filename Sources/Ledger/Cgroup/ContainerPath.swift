@@ -131,12 +131,13 @@ private struct Place {
 
     /// 64 hex digits by themselves are a container under whatever parent: `--cgroup-parent` can name any.
     private var bareID: Kind? {
-        // Podman's pods with cgroupfs: the pod's own id stands between the parent and its containers.
-        guard isHex(component, 64...64), parent != "libpod_parent", !next.hasPrefix("libpod-") else { return nil }
+        guard isHex(component, 64...64), parent != "libpod_parent" else { return nil }
         if isPod(parent) { return .container(String(component), .containerd) }
         switch parent {
         case "docker", "moby", "actions_job": return .container(String(component), .docker)
         case "k8s.io", "default": return .container(String(component), .containerd)
+        // Podman's pods with cgroupfs: the pod's own id stands between the parent and its containers.
+        case _ where next.hasPrefix("libpod-"): return nil
         default: return .container(String(component), first == "ecs" ? .ecs : .unknown)
         }
     }

@@ -143,6 +143,7 @@ struct TemplateExpression {
         case .constant(let value): return value
         case .field(let name):
             switch dot {
+            case .row(let row) where name == Row.Named.verified: return .truth(row.container?.verified ?? true)
             case .row(let row), .titles(let row): return .foreign(row[name] ?? "")
             default: throw TemplateError(position: position, reason: "an element of a list has no fields")
             }

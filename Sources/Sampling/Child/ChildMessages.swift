@@ -7,7 +7,9 @@ package enum ChildMessages {
     package static func frames(of observation: Observation) -> [[UInt8]] {
         let gpus = observation.devices.map { Inventory.GPU(key: "\($0.vendor.rawValue):\($0.index)", unread: $0) }
         let limits = observation.ramLimits.map {
-            RAMLimitReading(container: $0.key, cgroup: "0::/\($0.key)\n", limit: $0.value)
+            RAMLimitReading(
+                container: $0.key, cgroup: "0::/\($0.key)\n", limit: $0.value,
+                owners: observation.cgroupOwners ?? [":/": 0])
         }
         let charges = DeviceMemoryCharges(cgroups: observation.deviceMemory, trouble: "it was cut short")
         let place = WhereaboutsReader.unread(minors: [128], why: "it was not asked")
@@ -62,11 +64,21 @@ extension ChildMessages.Reading {
         case .answer(_, .surroundings(let view, let memory)):
             observation.view = view.value ?? observation.view
             observation.hostMemory = memory
-        case .answer(_, .processes(let told, _)):
+        case .answer(_, .processes(let told, let limits)):
+            note(limits)
             observation.processes += told.compactMap { if case .whole(let process) = $0 { process } else { nil } }
         case .answer(_, .engine(let engine, _)): observation.engines.append(engine)
-        case .answer(_, .deviceMemory(let charges, _)): observation.deviceMemory = charges.cgroups
+        case .answer(_, .deviceMemory(let charges, let limits)):
+            observation.deviceMemory = charges.cgroups
+            note(limits)
         case .failed, .answer: break
+        }
+    }
+
+    private mutating func note(_ limits: [RAMLimitReading]) {
+        for reading in limits {
+            observation.ramLimits[reading.container] = reading.limit
+            observation.cgroupOwners = (observation.cgroupOwners ?? [:]).merging(reading.owners) { $1 }
         }
     }
 }

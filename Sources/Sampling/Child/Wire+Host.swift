@@ -91,6 +91,7 @@ extension WireWriter {
             number(UInt8(9))
             text(trouble.message)
             flag(trouble.isAbsence)
+            flag(trouble.isForbidden)
             number(seconds.bitPattern)
         }
     }
@@ -150,6 +151,10 @@ extension WireWriter {
             writer.text(limit.container)
             writer.text(limit.cgroup)
             writer.reading(limit.limit) { writer, bytes in writer.optional(bytes) { $0.number($1) } }
+            writer.list(limit.owners.sorted { $0.key < $1.key }) { writer, owner in
+                writer.text(owner.key)
+                writer.number(owner.value)
+            }
         }
     }
 
@@ -254,7 +259,7 @@ extension WireReader {
         case 7: return .dockerContext(try context())
         case 8: return .engine(try engine(), seconds: try double())
         case 9:
-            let trouble = EngineTrouble(message: try text(), isAbsence: try flag())
+            let trouble = EngineTrouble(message: try text(), isAbsence: try flag(), isForbidden: try flag())
             return .noEngine(trouble, seconds: try double())
         default: throw WireError()
         }
@@ -331,7 +336,12 @@ extension WireReader {
     private mutating func limits() throws(WireError) -> [RAMLimitReading] {
         try list { reader throws(WireError) in
             RAMLimitReading(
-                container: try reader.text(), cgroup: try reader.text(), limit: try reader.limit())
+                container: try reader.text(), cgroup: try reader.text(), limit: try reader.limit(),
+                owners: try reader.table { reader throws(WireError) in
+                    try reader.text()
+                } value: { reader throws(WireError) in
+                    try reader.number()
+                })
         }
     }
 

@@ -50,6 +50,8 @@ struct EngineTrouble: Sendable, Equatable {
     var message: String
     /// Nobody listens there.
     var isAbsence = false
+    /// We may not ask it.
+    var isForbidden = false
 }
 
 /// What is told of a process: everything, or that it is as it was when that was told last.
@@ -65,4 +67,6 @@ struct RAMLimitReading: Sendable, Equatable {
     var cgroup: String
     /// Bytes; a value of nil is "no limit".
     var limit: Reading<UInt64?>
+    /// By `CgroupFolder.key`: who owns the folders that tell who can make this cgroup; none of a container in another one.
+    var owners: [String: UInt32] = [:]
 }

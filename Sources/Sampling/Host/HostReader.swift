@@ -64,7 +64,8 @@ final class HostReader: Sendable {
             let engine = try DockerEngine(socket: socket).containers(within: seconds)
             return .engine(engine, seconds: clock.lap())
         } catch {
-            let trouble = EngineTrouble(message: error.description, isAbsence: error.isAbsence)
+            let trouble = EngineTrouble(
+                message: error.description, isAbsence: error.isAbsence, isForbidden: error.isForbidden)
             return .noEngine(trouble, seconds: clock.lap())
         }
     }
@@ -193,8 +194,9 @@ final class HostReader: Sendable {
         ) { limits in
             then(
                 zip(keys, limits).map { key, limit in
-                    RAMLimitReading(
-                        container: key.container, cgroup: key.cgroup, limit: limit ?? .unknown(Self.silence))
+                    limit
+                        ?? RAMLimitReading(
+                            container: key.container, cgroup: key.cgroup, limit: .unknown(Self.silence))
                 })
         }
     }

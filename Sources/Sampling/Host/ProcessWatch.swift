@@ -68,7 +68,10 @@ final class ProcessWatch: Sendable {
         CgroupMembership(cgroup: cgroup).containers.map(\.id)
     }
 
-    func limit(of container: String, cgroup: String) -> Reading<UInt64?> {
-        cgroups.ramLimit(of: container, cgroup: cgroup)
+    func limit(of container: String, cgroup: String) -> RAMLimitReading {
+        var reading = RAMLimitReading(
+            container: container, cgroup: cgroup, limit: cgroups.ramLimit(of: container, cgroup: cgroup))
+        if Self.containers(in: cgroup).first == container { reading.owners = cgroups.owners(ofClaimsIn: cgroup) }
+        return reading
     }
 }

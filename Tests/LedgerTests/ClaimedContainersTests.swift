@@ -97,6 +97,9 @@ struct ClaimedContainersTests {
                 "\(outerPlace)/docker/\(inner)/docker/\(victim)"
             ], engines: [engine(0, outer, victim)], believed: [outer, inner]),
         Case(
+            what: "inside a container whose folder is named like a pod of Podman's",
+            paths: ["/jobs/\(outer)/libpod-\(victim)"], engines: [engine(0, outer, victim)], believed: [outer]),
+        Case(
             what: "inside a container, below a user manager of its own",
             paths: [
                 "\(outerPlace)/user.slice/user-0.slice/user@0.service/docker-\(victim).scope"
@@ -185,6 +188,10 @@ struct ClaimedContainersTests {
             paths: [
                 "\(outerPlace)/kubelet.slice/kubelet-kubepods.slice/cri-containerd-\(inner).scope"
             ], engines: [engine(0, outer)], believed: [outer, inner]),
+        Case(
+            what: "in a pod of Podman's with cgroupfs, whose id a user's engine lists",
+            paths: ["/jobs/\(outer)/libpod-\(inner)"], engines: [engine(0, inner), engine(1000, outer)],
+            believed: [inner]),
         Case(
             what: "Docker in Docker in rootless Docker", paths: ["\(manager)/docker-\(outer).scope/docker/\(inner)"],
             engines: [engine(1000, outer)], believed: [outer, inner]),

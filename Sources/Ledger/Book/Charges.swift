@@ -17,7 +17,7 @@ struct Charges {
     ///   it counts the whole, and of one that uses the host's memory, what the firmware set aside for it alone.
     init(_ observation: Observation, _ claimed: ClaimedContainers, on places: [(place: Int, pci: String)]) {
         let whole = observation.chargedInAll
-        let pods = Self.pods(observation)
+        let pods = Self.pods(observation, claimed)
         for (cgroup, membership) in observation.chargedMemberships {
             let believed = claimed.believed(membership)
             // A cgroup that claims falsely to be a container's is no more than a folder: its charge stays in that of the
@@ -50,8 +50,8 @@ struct Charges {
 
 extension Charges {
     /// The folders of Podman's pods with cgroupfs: named by an id alone, like a container's, but with containers of Podman's in
-    /// them, and known to no engine as a container.
-    private static func pods(_ observation: Observation) -> Set<String> {
+    /// them, and known to no engine of root's as a container.
+    private static func pods(_ observation: Observation, _ claimed: ClaimedContainers) -> Set<String> {
         var ids: [String: String] = [:]
         for path in (observation.deviceMemory ?? []).map(\.path) {
             let components = path.split(separator: "/")
@@ -64,9 +64,7 @@ extension Charges {
                 ids[folder] = String(name)
             }
         }
-        guard !ids.isEmpty else { return [] }
-        let known = Set(observation.engines.flatMap { $0.containers.map(\.id) })
-        return Set(ids.filter { !known.contains($0.value) }.keys)
+        return Set(ids.filter { !claimed.rootsContainers.contains($0.value) }.keys)
     }
 }
 

@@ -31,7 +31,7 @@ struct BelievedContainers: Sendable, Equatable {
 struct ClaimedContainers {
     private let view: ProcessView
     private let owners: FolderOwners
-    private let engines: [Engine]
+    private var engines: [Engine] = []
     /// An engine that should have answered did not: it may know an id that the others do not. One that we may not ask gives
     /// us no names, so nobody can borrow one.
     private let isEngineMissing: Bool
@@ -43,6 +43,8 @@ struct ClaimedContainers {
     private var roots: Set<Substring> = []
     /// Ids below the user manager of the one user whose engine knows them.
     private var confirmed: Set<Substring> = []
+    /// Ids that root's engines list, if a path looks like that of a pod.
+    private(set) var rootsContainers: Set<String> = []
     /// Where else each id is claimed.
     private var origins: [Substring: Set<Origin>] = [:]
 
@@ -81,12 +83,14 @@ struct ClaimedContainers {
         isEngineMissing = observation.sources.contains {
             $0.isEngine && !$0.ok && $0.isAbsent != true && $0.isForbidden != true
         }
-        let all = Array(memberships) + observation.chargedMemberships.map(\.membership)
-        let areRoots = observation.engines.allSatisfy { [owners] in owners.isRoot($0.owner) }
-        guard !areRoots || all.contains(where: Self.isClaim(in: view)) else {
-            engines = []
-            return
+        var all = Array(memberships) + observation.chargedMemberships.map(\.membership)
+        if all.contains(where: { $0.containers.contains { $0.possiblePod != nil } }) {
+            let rootsEngines = observation.engines.filter { [owners] in owners.isRoot($0.owner) }
+            rootsContainers = Set(rootsEngines.flatMap { $0.containers.map(\.id) })
+            all = all.map(withContainersLikePods)
         }
+        let areRoots = observation.engines.allSatisfy { [owners] in owners.isRoot($0.owner) }
+        guard !areRoots || all.contains(where: Self.isClaim(in: view)) else { return }
         engines = observation.engines.map(Engine.init)
         for membership in all {
             for (place, container) in membership.containers.enumerated() {
@@ -115,6 +119,7 @@ struct ClaimedContainers {
     }
 
     func believed(_ membership: CgroupMembership) -> BelievedContainers {
+        let membership = withContainersLikePods(membership)
         guard Self.isClaim(in: view)(membership) else { return BelievedContainers(containers: membership.containers) }
         var result = BelievedContainers()
         for (place, container) in membership.containers.enumerated() {
@@ -122,6 +127,20 @@ struct ClaimedContainers {
             if verdict == .isFalse { continue }
             result.containers.append(container)
             if verdict == .undecided { result.isVerified = false }
+        }
+        return result
+    }
+
+    /// A folder that is named by an id alone, with one of Podman's containers in it, is read as a pod's. If an engine of root's
+    /// runs a container of that id, it is the container's, whose root can make such a folder in it.
+    private func withContainersLikePods(_ membership: CgroupMembership) -> CgroupMembership {
+        guard !rootsContainers.isEmpty else { return membership }
+        var result = membership
+        result.containers = membership.containers.flatMap { inner in
+            guard let pod = inner.possiblePod, rootsContainers.contains(pod.id),
+                !membership.containers.contains(where: { $0.path == pod.path })
+            else { return [inner] }
+            return [pod, inner]
         }
         return result
     }

@@ -30,6 +30,22 @@ extension CgroupContainer {
     /// Others than root can make a cgroup of this name here.
     var isUsers: Bool { userManager != nil || folderOwner != nil }
 
+    /// The folder around one of Podman's containers, as a container, if the folder is named by an id alone.
+    var possiblePod: CgroupContainer? {
+        guard runtime == .podman, let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return nil }
+        let folder = path[..<slash]
+        let name = folder.utf8.suffix(64)
+        guard name.count == 64, folder.utf8.dropLast(64).last == UInt8(ascii: "/"), isHex(Substring(name), 64...64)
+        else {
+            return nil
+        }
+        var pod = self
+        pod.id = String(Substring(name))
+        pod.runtime = .unknown
+        pod.path = String(folder)
+        return pod
+    }
+
     fileprivate func owned(by owners: FolderOwners, outermost: CgroupContainer) -> CgroupContainer {
         guard outermost.userManager == nil else { return self }
         var container = self

@@ -107,27 +107,6 @@ package struct LedgerScreen {
     }
 }
 
-/// A sentence on as many lines as it takes.
-///
-/// - Parameter indent: of all lines but the first. A name in a message can hold what looks like another message.
-func paragraph(_ text: String, on page: Page, indent: Int = 0) -> [String] {
-    guard let width = page.width else { return [text] }
-    let margin = String(repeating: " ", count: min(indent, width - 1))
-    var lines: [String] = []
-    var line = ""
-    for word in text.split(separator: " ").map(String.init) {
-        let longer = line.isEmpty ? word : line + " " + word
-        let room = lines.isEmpty ? width : width - margin.count
-        if columns(longer) <= room || line.isEmpty {
-            line = cut(longer, to: room, on: page)
-        } else {
-            lines.append(lines.isEmpty ? line : margin + line)
-            line = cut(word, to: width - margin.count, on: page)
-        }
-    }
-    return lines + [lines.isEmpty ? line : margin + line]
-}
-
 /// Explains what is rare in a table, where it occurs in `text`.
 package func legend(for text: String, on page: Page) -> [String] {
     let words = Set(text.split(whereSeparator: \.isWhitespace))

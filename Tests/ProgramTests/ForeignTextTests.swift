@@ -280,6 +280,26 @@ struct ForeignMessageTests {
         expectClean(timeout.errors, "PLIMSOLL_TIMEOUT")
     }
 
+    @Test(
+        "The path of a library forges no answer of the child that loads it",
+        arguments: ["\n", "\r\n", "\r", "\u{2028}"])
+    func children(_ newline: String) throws {
+        let nowhere = ["DOCKER_HOST": "unix:///nowhere"]
+        let path = "/x\(newline)+/forged"
+        let document = try run(["check", "--format", "json", "--nvml-library", path], environment: nowhere).document()
+        let libraries = document["libraries"].elements
+        #expect(libraries.count == 2 && libraries.allSatisfy { $0["path"].isNull })
+        #expect(libraries[0]["unavailable"].string?.contains("+/forged: cannot open shared object file") == true)
+        #expect(libraries[1]["unavailable"].string?.hasPrefix("libcuda.so.1: cannot open") == true)
+        let host = try hostileHost()
+        let alloc = try host.plimsoll("alloc", "1GiB", "--cuda-library", "/x\(newline)ok \(newline)plimsoll: forged")
+        #expect(alloc.code == 2)
+        expectClean(alloc.errors, "alloc")
+        #expect(alloc.errors.split(separator: "\n").count == 1, "\(alloc.errors.debugDescription)")
+        let long = try host.plimsoll("alloc", "1GiB", "--cuda-library", "/" + String(repeating: "x/", count: 50_000))
+        #expect(long.code == 2 && long.errors.utf8.count < 10_000)
+    }
+
     @Test("Of a message of several lines only the first begins at the edge")
     func severalLines() throws {
         for arguments in [["ledger"], ["ledger", "--bogus"], ["bogus"]] {

@@ -102,20 +102,25 @@ private struct PathWalk {
             if isLast, folder.isProcFS { return try magicTarget(name, in: folder) }
             if isLast, let descriptor = SystemPath.ownDescriptor(named: text) { return .descriptor(descriptor) }
             rest = Self.components(of: text) + rest
-            if text.hasPrefix("/") { folder = try start(of: text) }
+            if Self.isAbsolute(text) { folder = try start(of: text) }
         }
         throw .notWritable(path: path, .folder)
     }
 
     /// A slash at the end asks for a folder.
+    ///
+    /// By bytes, as the kernel does it: to Swift a slash that a combining mark follows is another character than a slash.
     private static func components(of path: String) -> ArraySlice<String> {
-        let names = path.split(separator: "/").map(String.init)
-        return (names + (path.hasSuffix("/") && !names.isEmpty ? ["."] : []))[...]
+        let slash = UInt8(ascii: "/")
+        let names = path.utf8.split(separator: slash).map { String(Substring($0)) }
+        return (names + (path.utf8.last == slash && !names.isEmpty ? ["."] : []))[...]
     }
+
+    private static func isAbsolute(_ path: String) -> Bool { path.utf8.first == UInt8(ascii: "/") }
 
     private func start(of text: String) throws(OutputFileError) -> OutputFolder {
         do throws(SystemError) {
-            return try OutputFolder(text.hasPrefix("/") ? "/" : ".")
+            return try OutputFolder(Self.isAbsolute(text) ? "/" : ".")
         } catch {
             throw .failed(path: path, code: error.code)
         }

@@ -6,7 +6,7 @@ package enum CommandPath {
 
     /// The first file of that name in PATH that may be executed; nil where there is none. A name with a slash is a path.
     package static func file(of name: String) -> String? {
-        if name.contains("/") { return isFile(name) ? name : nil }
+        if name.utf8.contains(UInt8(ascii: "/")) { return isFile(name) ? name : nil }
         let path = getenv("PATH").map { String(cString: $0) } ?? "/bin:/usr/bin"
         return path.split(separator: ":", omittingEmptySubsequences: false)
             .map { ($0.isEmpty ? "." : $0) + "/" + name }.first(where: isFile)

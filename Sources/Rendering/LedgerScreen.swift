@@ -109,7 +109,8 @@ package struct LedgerScreen {
 
 /// Explains what is rare in a table, where it occurs in `text`.
 package func legend(for text: String, on page: Page) -> [String] {
-    let words = Set(text.split(whereSeparator: \.isWhitespace))
+    // By scalars: a name can end in one that Swift joins to the space before a mark.
+    let words = Set(text.unicodeScalars.split(whereSeparator: \.properties.isWhitespace).map { Substring($0) })
     var lines: [String] = []
     if words.contains(Substring(unknown)) { lines.append("--  unknown") }
     if words.contains(where: { $0.hasSuffix("B+") }) { lines.append("+  at least: the driver does not tell all of it") }

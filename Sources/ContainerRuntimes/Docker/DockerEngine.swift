@@ -70,8 +70,11 @@ package struct DockerEngine: Sendable, Equatable {
 
         /// Its own name is "/NAME"; "/OTHER/ALIAS" are links that others have to it.
         private var name: String? {
-            let names = (Names ?? []).map { $0.hasPrefix("/") ? String($0.dropFirst()) : $0 }
-            return names.first { !$0.contains("/") } ?? names.first
+            let slash: Unicode.Scalar = "/"
+            let names = (Names ?? []).map { name in
+                name.unicodeScalars.first == slash ? String(name.unicodeScalars.dropFirst()) : name
+            }
+            return names.first { !$0.unicodeScalars.contains(slash) } ?? names.first
         }
     }
 }

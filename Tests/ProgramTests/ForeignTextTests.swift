@@ -167,6 +167,8 @@ struct ForeignNameTests {
     }
 }
 
+private let compiler: String? = ["/usr/bin/cc", "/usr/bin/clang"].first { access($0, X_OK) == 0 }
+
 struct ForeignMessageTests {
     @Test("The engine's name forges no message", arguments: users)
     func engines(_ user: String?) throws {
@@ -298,6 +300,38 @@ struct ForeignMessageTests {
         #expect(alloc.errors.split(separator: "\n").count == 1, "\(alloc.errors.debugDescription)")
         let long = try host.plimsoll("alloc", "1GiB", "--cuda-library", "/" + String(repeating: "x/", count: 50_000))
         #expect(long.code == 2 && long.errors.utf8.count < 10_000)
+    }
+
+    @Test(
+        "The name of an error, as long and as wild as a library makes it, is told in part and on one line",
+        .enabled(if: compiler != nil, "there is no C compiler"))
+    func errorName() throws {
+        let host = try hostileHost()
+        let calls = [
+            "DeviceGetCount", "DeviceGet", "DevicePrimaryCtxRetain", "CtxSetCurrent", "MemAlloc_v2", "MemFree_v2",
+            "MemGetInfo_v2",
+        ]
+        let source =
+            "static char text[1 << 20];\nint cuInit(unsigned flags) { return 999; }\n"
+            + calls.map { "int cu\($0)(void) { return 999; }\n" }.joined() + #"""
+                int cuGetErrorName(int code, const char **name) {
+                    static const char start[] = "\xCC\x81 a\r\nok 0\nplimsoll: forged\x1b[31m\xC2\x9b";
+                    for (unsigned i = 0; i + 1 < sizeof text; i++)
+                        text[i] = i + 1 < sizeof start ? start[i] : 'x';
+                    *name = text;
+                    return 0;
+                }
+                """#
+        try host.tree.scratch.write(source, to: "cuda.c")
+        let library = host.tree.scratch.path("libcuda.so.1")
+        let built = try run(
+            program: compiler!, ["-shared", "-fPIC", "-o", library, host.tree.scratch.path("cuda.c")])
+        #expect(built.code == 0, "\(built.errors)")
+        let result = try host.plimsoll("alloc", "1GiB", "--cuda-library", library)
+        #expect(result.code == 2)
+        #expect(result.errors.hasPrefix("plimsoll: cuInit: \u{301} a??ok 0?plimsoll: forged?[31m?xxx"))
+        #expect(result.errors.split(separator: "\n").count == 1 && result.errors.utf8.count < 10_000)
+        expectClean(result.errors, "alloc")
     }
 
     @Test("Of a message of several lines only the first begins at the edge")

@@ -70,6 +70,6 @@ func wrongSnapshot(_ snapshot: Snapshot, width: Int) -> String? {
     let lines =
         LedgerScreen(snapshot, warn: 0.9).lines(on: page) + StatsRows.table(stats, on: page).lines(on: page)
         + ProcessRows.table(ProcessRows.rows(snapshot, truncates: true, commands: nil), commands: false).lines(on: page)
-    if let wrong = wrongLines(lines, width: width, columns: columns(_:)) { return wrong }
+    if let wrong = wrongLines(lines, width: width) { return wrong }
     return readingBack(snapshot)
 }

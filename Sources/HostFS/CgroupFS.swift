@@ -51,8 +51,10 @@ package struct CgroupFS: Sendable {
 
     /// Its cgroup in the hierarchy that has the controller, and the ones around it up to the root that is shown here.
     private func folders(_ cgroup: String, controller: String) -> [String] {
-        let lines = cgroup.split(separator: "\n").map {
-            $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+        // By bytes: to Swift a slash that a combining mark follows is another character, and so is a newline behind a
+        // carriage return. Names of cgroups can hold both.
+        let lines = cgroup.utf8.split(separator: UInt8(ascii: "\n")).map {
+            $0.split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false).map { Substring($0) }
         }
         let v1 = lines.first { $0.count == 3 && $0[1].split(separator: ",").contains(Substring(controller)) }
         guard let line = v1 ?? lines.first(where: { $0.count == 3 && $0[1].isEmpty }) else { return [] }

@@ -55,14 +55,15 @@ package func mountsHideProcesses(_ mounts: String) -> Bool {
 /// The container that a mount table belongs to: engines mount its `hostname` or `resolv.conf` from a folder named after it
 /// (`/var/lib/docker/containers/ID/hostname`, `…/overlay-containers/ID/userdata/hostname`).
 package func ownContainer(mountinfo: String) -> String? {
-    for line in mountinfo.split(separator: "\n") {
-        let fields = line.split(separator: " ")
+    // By bytes: a mount's options can end in a carriage return, which to Swift is one character with the newline.
+    for line in mountinfo.utf8.split(separator: UInt8(ascii: "\n")) {
+        let fields = line.split(separator: UInt8(ascii: " ")).map { Substring($0) }
         guard fields.count > 4, ["/etc/hostname", "/etc/resolv.conf", "/etc/hosts"].contains(fields[4]) else {
             continue
         }
         let components = fields[3].pathNames
         for (parent, component) in zip(components, components.dropFirst())
-        where ["containers", "overlay-containers"].contains(parent) && component.count == 64 {
+        where ["containers", "overlay-containers"].contains(parent) && component.utf8.count == 64 {
             return String(component)
         }
     }

@@ -34,11 +34,12 @@ package enum SystemPath {
     /// The file that this process has loaded as the library of that name.
     package static func loadedFile(of library: String) -> String? {
         let maps = (try? FileReading.text("/proc/self/maps")) ?? ""
-        for line in maps.split(separator: "\n") {
+        let slash = UInt8(ascii: "/")
+        for line in maps.utf8.split(separator: UInt8(ascii: "\n")) {
             // address perms offset dev inode path; the name may go on with the version behind ".1".
-            guard let start = line.utf8.firstIndex(of: UInt8(ascii: "/")) else { continue }
+            guard let start = line.firstIndex(of: slash) else { continue }
             let path = line[start...]
-            if path.pathNames.last?.hasPrefix(library) == true { return String(path) }
+            if path.split(separator: slash).last?.starts(with: library.utf8) == true { return String(Substring(path)) }
         }
         return nil
     }

@@ -70,15 +70,18 @@ package final class Allocation {
             throw .failed(ended)
         }
         let line = try answer()
-        let words = line.split(separator: " ", maxSplits: 2)
+        // The text of an error is the library's.
+        let words = line.utf8.split(separator: UInt8(ascii: " "), maxSplits: 2).map { Substring($0) }
         switch words.first {
         case "ok": return words.count > 1 ? words[1] : ""
         default:
-            guard words.count == 3 else { throw .failed("the process that allocates answered '\(line)'") }
+            guard words.count == 3 else { throw .failed("the process that allocates answered '\(Self.bounded(line))'") }
             if Int32(words[1]) == CUDAError.outOfMemory { throw .outOfMemory }
-            throw .failed(String(words[2]))
+            throw .failed(Self.bounded(String(words[2])))
         }
     }
+
+    private static func bounded(_ text: String) -> String { text.capped(at: TextLimit.message).cleaned }
 
     private func answer() throws(AllocationError) -> String {
         do throws(ChildLines.End) {

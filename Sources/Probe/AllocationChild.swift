@@ -2,6 +2,7 @@ import CCUDA
 import Dispatch
 import Glibc
 import HostFS
+import Ledger
 import Sampling
 import Synchronization
 
@@ -77,7 +78,8 @@ private final class Worker: @unchecked Sendable {
         do throws(CUDAError) {
             told = try serve(words)
         } catch {
-            told = "error \(error.code) \(error.description.replacing("\n", with: " "))"
+            // On one line, whatever is in the text of a library: one line is one answer.
+            told = "error \(error.code) \(error.description.capped(at: TextLimit.message).cleaned)"
         }
         AllocationChild.tell(told)
     }

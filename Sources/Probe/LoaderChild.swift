@@ -25,11 +25,14 @@ package enum LoaderChild {
     /// A line: a mark, and the file or the reason.
     private static func load(_ library: String) -> String {
         guard dlopen(library, RTLD_LAZY | RTLD_LOCAL) != nil else {
-            let why = dlerror().map { String(cString: $0) } ?? "not loaded"
-            return "-" + why.replacing("\n", with: " ")
+            return "-" + bounded(dlerror().map { String(cString: $0) } ?? "not loaded")
         }
-        return "+" + (SystemPath.loadedFile(of: library) ?? library)
+        return "+" + bounded(SystemPath.loadedFile(of: library) ?? library)
     }
+
+    /// A path or a reason as it is told. The child does so, so that one line is one answer; the parent does so again, because
+    /// a library may have taken the child over.
+    fileprivate static func bounded(_ text: String) -> String { text.capped(at: TextLimit.message).cleaned }
 
     /// - Parameters:
     ///   - paths: another file for a library's name.
@@ -77,8 +80,9 @@ package struct Loading {
             }
             do throws(ChildLines.End) {
                 let line = try lines.next(within: max(0, deadline - monotonicSeconds()))
-                let rest = String(line.dropFirst())
-                return DriverLibrary(name: library, file: line.hasPrefix("+") ? .known(rest) : .unknown(rest))
+                let mark = line.unicodeScalars.first
+                let rest = LoaderChild.bounded(String(line.unicodeScalars.dropFirst()))
+                return DriverLibrary(name: library, file: mark == "+" ? .known(rest) : .unknown(rest))
             } catch {
                 let why =
                     error == .silent ? "it did not load within \(seconds.plain) s" : "it crashes where it is loaded"

@@ -107,30 +107,10 @@ package struct LedgerScreen {
     }
 }
 
-/// A sentence on as many lines as it takes.
-///
-/// - Parameter indent: of all lines but the first. A name in a message can hold what looks like another message.
-func paragraph(_ text: String, on page: Page, indent: Int = 0) -> [String] {
-    guard let width = page.width else { return [text] }
-    let margin = String(repeating: " ", count: min(indent, width - 1))
-    var lines: [String] = []
-    var line = ""
-    for word in text.split(separator: " ").map(String.init) {
-        let longer = line.isEmpty ? word : line + " " + word
-        let room = lines.isEmpty ? width : width - margin.count
-        if columns(longer) <= room || line.isEmpty {
-            line = cut(longer, to: room, on: page)
-        } else {
-            lines.append(lines.isEmpty ? line : margin + line)
-            line = cut(word, to: width - margin.count, on: page)
-        }
-    }
-    return lines + [lines.isEmpty ? line : margin + line]
-}
-
 /// Explains what is rare in a table, where it occurs in `text`.
 package func legend(for text: String, on page: Page) -> [String] {
-    let words = Set(text.split(whereSeparator: \.isWhitespace))
+    // By scalars: a name can end in one that Swift joins to the space before a mark.
+    let words = Set(text.unicodeScalars.split(whereSeparator: \.properties.isWhitespace).map { Substring($0) })
     var lines: [String] = []
     if words.contains(Substring(unknown)) { lines.append("--  unknown") }
     if words.contains(where: { $0.hasSuffix("B+") }) { lines.append("+  at least: the driver does not tell all of it") }

@@ -168,10 +168,19 @@ package struct RunChart {
         """
     }
 
+    /// By scalars, because to Swift `<` and a combining mark after it are another character than `<`.
     private func escaped(_ text: String) -> String {
-        // XML 1.0 allows neither control characters nor these two, not as a reference either.
-        let legal = text.unicodeScalars.filter { $0.value != 0xFFFE && $0.value != 0xFFFF }
-        return shown(String(legal), on: Page()).replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(
-            ">", with: "&gt;")
+        var result = ""
+        for scalar in shown(text, on: Page()).unicodeScalars {
+            switch scalar {
+            case "&": result += "&amp;"
+            case "<": result += "&lt;"
+            case ">": result += "&gt;"
+            // XML 1.0 allows neither control characters nor these two, not as a reference either.
+            case "\u{FFFE}", "\u{FFFF}": continue
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
     }
 }

@@ -9,11 +9,15 @@ enum UnverifiedMark {
     static func behind(_ name: String, unless verified: Bool) -> String { verified ? name : "\(name) \(long)" }
 
     /// A cell of a table, cut to its column: the name is cut before the mark.
+    ///
+    /// The mark is found by scalars: a name can end in one that Swift joins to the space that follows (U+0D4E).
     static func cutCell(_ text: String, to width: Int, on page: Page) -> String {
-        guard columns(text) > width, width > short.count + 1, text.hasSuffix(" " + long) else {
+        let mark = (" " + long).unicodeScalars
+        guard columns(text) > width, width > short.count + 1, text.unicodeScalars.suffix(mark.count).elementsEqual(mark)
+        else {
             return cut(text, to: width, on: page)
         }
-        let name = String(text.dropLast(long.count + 1))
+        let name = String(text.unicodeScalars.dropLast(mark.count))
         return "\(cut(name, to: width - short.count - 1, on: page)) \(short)"
     }
 }

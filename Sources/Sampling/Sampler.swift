@@ -4,41 +4,14 @@ import Glibc
 import HostFS
 import Ledger
 
-/// What to read, and how long to wait for it.
-package struct SamplingPlan: Sendable {
-    package var procfs: String
-    package var sysfs: String
-    /// nil for the system's.
-    package var nvmlLibrary: String?
-    /// Seconds for a device.
-    package var deviceTimeout: Double
-    /// Seconds for an engine.
-    package var engineTimeout: Double
-    /// Others who want a processor come first.
-    package var standsBack = false
-
-    /// The nice value of who stands back: not so far that on a machine whose processors are all taken nothing is read.
-    package static let behind: Int32 = 10
-
-    package init(
-        procfs: String, sysfs: String, nvmlLibrary: String?, deviceTimeout: Double, engineTimeout: Double
-    ) {
-        self.procfs = procfs
-        self.sysfs = sysfs
-        self.nvmlLibrary = nvmlLibrary
-        self.deviceTimeout = deviceTimeout
-        self.engineTimeout = engineTimeout
-    }
-}
-
 /// Asks all sources, and keeps between samples what makes the next one cheaper and truer. It reads no file itself: drivers and
 /// files can hang, so children of this program ask them. Used by one thread.
 package final class Sampler {
-    private let plan: SamplingPlan
+    let plan: SamplingPlan
     /// Which engines to ask; nil to ask none.
     package var engines: EngineSelection?
     private let nvidia: DriverSession
-    private let host: DriverSession
+    let host: DriverSession
     private var absence: (answer: DriverAnswer, since: Double)?
     /// When there were last no GPUs of the kernel's drivers, in seconds of the monotonic clock.
     private var noKernelGPUs: Double?
@@ -47,25 +20,21 @@ package final class Sampler {
     private var sharesHostMemory = true
     /// When the kernel was last seen to have no dmem controller.
     private var noDeviceMemory: Double?
-    private var sample: UInt32 = 0
+    var sample: UInt32 = 0
     /// When the last sample has had its time, in seconds of the monotonic clock.
-    private var sampleDeadline = 0.0
+    private(set) var sampleDeadline = 0.0
     /// Every list of the last sample was read.
     private var wasComplete = true
     /// Of the last sample.
     private var processes: [UInt32: ObservedProcess] = [:]
-    /// By container: the RAM limits and the owners of its folders, for each text of /proc/PID/cgroup that names it.
-    private var limits: [String: [RAMLimitReading]] = [:]
-    /// How many of those are too many to keep those of texts that no process has any more.
-    private var mostLimits = 256
+    /// What is known of cgroups.
+    var cgroups = CgroupReadings()
     /// An answer was missed, so that something of processes is not known here that the child takes for told.
     private var hasMissed = false
-    /// Who owns the folders of cgroups that samples, and questions after them, have come across, as `Observation` has it.
-    package private(set) var cgroupOwners: [String: UInt32] = [:]
     /// The questions of the sample that was begun and not observed yet.
-    private var round: Questions?
+    var round: Questions?
 
-    private struct Questions {
+    struct Questions {
         let began: Double
         /// In seconds of the monotonic clock.
         let deadline: Double
@@ -129,13 +98,13 @@ package final class Sampler {
             observation.engines = answered.engines
             observation.sources += answered.reports
         }
-        observation.cgroupOwners = cgroupOwners.isEmpty ? nil : cgroupOwners
+        observation.cgroupOwners = cgroups.recordedOwners
         // Which claims to a container are believed is known when the engines have answered.
         for (container, cgroup) in observation.containerCgroups where observation.ramLimits[container]?.value == nil {
-            let limit = limits[container]?.first { $0.cgroup == cgroup }?.limit
+            let limit = cgroups.limit(of: container, in: cgroup)
             observation.ramLimits[container] = limit ?? observation.ramLimits[container]
         }
-        forgetLimits(of: observation)
+        cgroups.forget(in: observation)
         return observation
     }
 
@@ -197,7 +166,7 @@ package final class Sampler {
     }
 
     /// What a child takes in one question, which has 1 MiB.
-    private static func parts<Item>(of items: [Item]) -> [[Item]] {
+    static func parts<Item>(of items: [Item]) -> [[Item]] {
         let most = 65_536
         return stride(from: 0, to: items.count, by: most).map { Array(items[$0..<min($0 + most, items.count)]) }
     }
@@ -250,7 +219,7 @@ package final class Sampler {
         }
         noDeviceMemory = charges.cgroups == nil && charges.trouble == nil ? questions.began : nil
         observation.deviceMemory = charges.cgroups
-        note(limits)
+        cgroups.note(limits)
         if let trouble = charges.trouble {
             observation.sources.append(SourceReport(name: "dmem", seconds: 0, error: trouble))
         }
@@ -277,7 +246,7 @@ package final class Sampler {
             switch host.answer(to: asked, until: nextDeadline) {
             case .processes(let told, let limits):
                 for process in told { note(process) }
-                self.note(limits)
+                cgroups.note(limits)
             case .failed(let why): if !troubles.contains(why) { troubles.append(why) }
             default: troubles.append(Self.misunderstood)
             }
@@ -288,127 +257,5 @@ package final class Sampler {
         hasMissed = !troubles.isEmpty
         processes = found
         observation.processes = found.values.sorted { $0.pid < $1.pid }
-    }
-
-    private func note(_ readings: [RAMLimitReading]) {
-        for reading in readings {
-            limits[reading.container, default: []].removeAll { $0.cgroup == reading.cgroup }
-            limits[reading.container, default: []].append(reading)
-            cgroupOwners.merge(reading.owners) { $1 }
-        }
-    }
-
-    /// Of cgroups that no process is in any more.
-    private func forgetLimits(of observation: Observation) {
-        guard limits.values.reduce(0, { $0 + $1.count }) > mostLimits else { return }
-        let charged = (observation.deviceMemory ?? []).map { "0::\($0.path)\n" }
-        let texts = Set(observation.processes.compactMap(\.cgroup.value) + charged)
-        limits = limits.compactMapValues { readings in
-            let kept = readings.filter { texts.contains($0.cgroup) }
-            return kept.isEmpty ? nil : kept
-        }
-        cgroupOwners = [:]
-        for reading in limits.values.joined() { cgroupOwners.merge(reading.owners) { $1 } }
-        mostLimits = max(256, 2 * limits.values.reduce(0) { $0 + $1.count })
-    }
-
-    // MARK: Questions of commands
-
-    /// Until when a question that is asked now may take. One that comes when the sample has had its time already has a moment
-    /// more, but all of these together have half a second: a command ends within the deadline and a second.
-    private var nextDeadline: Double {
-        if sampleDeadline == 0 { return monotonicSeconds() + plan.deviceTimeout }
-        return max(sampleDeadline, min(monotonicSeconds() + 0.25, sampleDeadline + 0.5))
-    }
-
-    private static func whole(_ told: [ToldProcess]) -> [ObservedProcess] {
-        told.compactMap { if case .whole(let process) = $0 { process } else { nil } }
-    }
-
-    private func ask(_ question: HostQuestion) -> HostAnswer {
-        if !host.hasChild { host.prepare() }
-        let deadline = nextDeadline
-        return host.answer(to: host.send(question, until: deadline), until: deadline)
-    }
-
-    /// Processes by PID, whether a driver lists them or not: those that are there. `cgroupOwners` has the owners for them too.
-    package func processes(_ pids: [UInt32]) -> [ObservedProcess] {
-        Self.parts(of: pids).flatMap { pids -> [ObservedProcess] in
-            let question = HostQuestion.processes(pids, sample: sample, forgets: false, whole: true)
-            guard case .processes(let told, let limits) = ask(question) else {
-                return pids.map { .unreadable($0, why: HostReader.silence) }
-            }
-            note(limits)
-            return Self.whole(told)
-        }
-    }
-
-    /// Every process that has one of these PIDs in a namespace of its own, as `docker exec … ps` shows it; and those that could not
-    /// be read and may have it. nil if nobody could look.
-    package func processes(withInsidePIDs pids: Set<UInt32>) -> [ObservedProcess]? {
-        var all: [ObservedProcess] = []
-        for pids in Self.parts(of: pids.sorted()) {
-            guard case .processes(let told, let limits) = ask(.insidePIDs(pids)) else { return nil }
-            note(limits)
-            all += Self.whole(told)
-        }
-        return all
-    }
-
-    /// The parents of each process, nearest first, as far up as `last`: empty for one that is no more, and none for one of which
-    /// they could not be read.
-    package func ancestors(of pids: [UInt32], upTo last: UInt32) -> [UInt32: [UInt32]] {
-        Self.parts(of: pids).reduce(into: [:]) { all, pids in
-            guard case .ancestors(let chains) = ask(.ancestors(pids, upTo: last)) else { return }
-            all.merge(chains) { first, _ in first }
-        }
-    }
-
-    /// The command lines of processes that were observed, if they are still those, by PID.
-    package func commandLines(of processes: [ObservedProcess]) -> [UInt32: String] {
-        let keys = processes.map { HostQuestion.ProcessKey(pid: $0.pid, startTick: $0.startTick) }
-        return Self.parts(of: keys).reduce(into: [:]) { all, keys in
-            guard case .commandLines(let lines) = ask(.commandLines(keys)) else { return }
-            all.merge(lines) { first, _ in first }
-        }
-    }
-
-    /// Where this program runs. The device files with these minor numbers are opened.
-    package func whereabouts(minors: [UInt32] = []) -> Whereabouts {
-        if case .whereabouts(let place) = ask(.whereabouts(minors: minors)) { return place }
-        return WhereaboutsReader.unread(minors: minors, why: HostReader.silence)
-    }
-
-    /// The Docker client's current context; nil if its files do not answer within the time of an engine.
-    package func dockerContext(_ environment: [String: String]) -> DockerContext? {
-        if round == nil { begin() }
-        let deadline = monotonicSeconds() + plan.engineTimeout
-        let asked = host.send(.dockerContext(environment), until: deadline)
-        if case .dockerContext(let context) = host.answer(to: asked, until: deadline) { return context }
-        return nil
-    }
-}
-
-/// Milliseconds since 1970.
-package func wallClock() -> Int64 {
-    var now = timespec()
-    clock_gettime(CLOCK_REALTIME, &now)
-    return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
-}
-
-private func hostName() -> String {
-    var buffer = [CChar](repeating: 0, count: 256)
-    guard gethostname(&buffer, buffer.count - 1) == 0 else { return "" }
-    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
-}
-
-/// Seconds since it was made or last read.
-struct Stopwatch {
-    private var start = ContinuousClock.now
-
-    mutating func lap() -> Double {
-        let now = ContinuousClock.now
-        defer { start = now }
-        return (now - start) / .seconds(1)
     }
 }

@@ -50,22 +50,25 @@ enum Output {
     static func errors(_ messages: [String], prefixed: Bool = true) {
         if messages.isEmpty { return }
         if isMidLine.load(ordering: .relaxed) { overwrite("") }
-        let text = messages.map { (prefixed ? "plimsoll: " : "") + onItsOwn($0) + "\n" }.joined()
-        _ = put(Array(text.utf8), to: STDERR_FILENO)
+        let page = Screen.errorPage
+        remark(messages.flatMap { lines(of: $0, prefixed: prefixed, on: page) })
     }
 
-    /// A message of several lines, of which only the first begins at the edge: a line that somebody smuggled into it is not
-    /// taken for a message of ours.
-    private static func onItsOwn(_ message: String) -> String {
-        if message.isPlainASCII { return message }
+    /// The lines of a message as they are shown. Only the first begins at the edge, so that no name in a message looks like a
+    /// message of ours: what follows a newline is indented, and on a terminal a line that would wrap is folded.
+    static func lines(of message: String, prefixed: Bool = true, on page: Page = Screen.errorPage) -> [String] {
+        let prefix = prefixed ? "plimsoll: " : ""
+        if message.isPlainASCII { return folded([prefix + message], on: page) }
         // By scalars: to Swift a carriage return and the newline after it are one character.
-        let lines = message.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
-            .map { String($0).cleaned }
-        let rest = lines.dropFirst().map { $0.isEmpty || $0.hasPrefix("  ") ? $0 : "  " + $0 }
-        return ([lines[0]] + rest).joined(separator: "\n")
+        let lines = message.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map { String($0) }
+        let rest = lines.dropFirst().map { $0.isEmpty || $0.utf8.starts(with: "  ".utf8) ? $0 : "  " + $0 }
+        let clean = ([prefix + lines[0]] + rest).map {
+            Screen.errorsAreShown ? shown($0, on: page) : $0.cleaned
+        }
+        return folded(clean, on: page)
     }
 
-    /// Lines for people, as Rendering made them.
+    /// Lines for people, on standard error.
     static func remark(_ lines: [String]) {
         _ = put(Array(lines.map { $0 + "\n" }.joined().utf8), to: STDERR_FILENO)
     }
@@ -75,8 +78,8 @@ enum Output {
 
     /// A line on a terminal at standard error, in place of the one before; empty to be rid of it.
     static func overwrite(_ message: String) {
-        let width = Screen.errorColumns ?? 80
-        let line = cut(shown(message, on: Page()), to: width - 1, on: Page())
+        let page = Screen.errorPage
+        let line = cut(shown(message, on: page), to: (page.width ?? Screen.usualWidth) - 1, on: page)
         isMidLine.store(!line.isEmpty, ordering: .relaxed)
         cprocess_set_mid_line(!line.isEmpty)
         _ = put(Array("\r\u{1B}[K\(line)".utf8), to: STDERR_FILENO)
@@ -84,12 +87,16 @@ enum Output {
 
     /// Tells which sources did not answer, and why.
     static func troubles(of snapshot: Snapshot, where isTold: (SourceReport) -> Bool = { _ in true }) {
-        for source in snapshot.sources where isTold(source) {
-            if let error = source.error { Output.error("\(source.name.cleaned): \(error)") }
+        errors(troubleMessages(of: snapshot, where: isTold))
+    }
+
+    static func troubleMessages(of snapshot: Snapshot, where isTold: (SourceReport) -> Bool = { _ in true }) -> [String]
+    {
+        let told = snapshot.sources.filter(isTold).compactMap { source in
+            source.error.map { "\(source.name.cleaned): \($0)" }
         }
-        if snapshot.devices.isEmpty, snapshot.outcome == .no {
-            Output.error("nvml: the driver answers, and has no device")
-        }
+        let isEmpty = snapshot.devices.isEmpty && snapshot.outcome == .no
+        return told + (isEmpty ? ["nvml: the driver answers, and has no device"] : [])
     }
 }
 
@@ -98,18 +105,29 @@ struct Screen {
     static let isTerminal = isatty(STDOUT_FILENO) == 1
     static let errorsAreShown = isatty(STDERR_FILENO) == 1
 
+    /// Of a terminal that does not tell its own.
+    static let usualWidth = 80
+
     /// - Parameter colourless: the user wants none.
     static func page(colourless: Bool) -> Page {
         Page(
-            width: size?.columns ?? environment("COLUMNS").flatMap { Int($0) }.flatMap { 1...1000 ~= $0 ? $0 : nil },
-            unicode: isUTF8, colour: isTerminal && !colourless && environment("NO_COLOR") == nil)
+            width: width(of: STDOUT_FILENO) ?? namedWidth, unicode: isUTF8,
+            colour: isTerminal && !colourless && environment("NO_COLOR") == nil)
     }
 
     /// Of standard error.
-    static var errorPage: Page { Page(width: errorColumns, unicode: isUTF8) }
+    static var errorPage: Page { Page(width: width(of: STDERR_FILENO), unicode: isUTF8) }
 
     static var size: (columns: Int, rows: Int)? { size(of: STDOUT_FILENO) }
-    static var errorColumns: Int? { size(of: STDERR_FILENO)?.columns }
+
+    /// nil if it is no terminal.
+    private static func width(of fd: Int32) -> Int? {
+        isatty(fd) == 1 ? size(of: fd)?.columns ?? namedWidth ?? usualWidth : nil
+    }
+
+    private static var namedWidth: Int? {
+        environment("COLUMNS").flatMap { Int($0) }.flatMap { 1...1000 ~= $0 ? $0 : nil }
+    }
 
     private static func size(of fd: Int32) -> (columns: Int, rows: Int)? {
         var size = winsize()

@@ -147,6 +147,8 @@ private struct PathWalk {
     }
 
     /// A slash at the end asks for a folder.
+    ///
+    /// By bytes, as the kernel does it: to Swift a slash that a combining mark follows is another character than a slash.
     private static func components(of path: String) -> ArraySlice<String> {
         let names = path.pathNames.map(String.init)
         return (names + (path.endsWithSlash && !names.isEmpty ? ["."] : []))[...]

@@ -98,7 +98,8 @@ private struct Stream {
             let isSame = isRunning && width == page.width
             width = page.width
             let start = isSame ? "\u{1B}[H" : "\u{1B}[2J\u{1B}[H"
-            Output.write(start + fitting(lines, beside: errors).map { $0 + "\u{1B}[K\n" }.joined() + "\u{1B}[J")
+            let kept = fitting(lines, beside: Output.troubleMessages(of: snapshot))
+            Output.write(start + kept.map { $0 + "\u{1B}[K\n" }.joined() + "\u{1B}[J")
         } else {
             Output.write(lines)
         }
@@ -109,10 +110,10 @@ private struct Stream {
     }
 
     /// More lines than the terminal has would make it scroll; what is told of sources stands below them.
-    private func fitting(_ lines: [String], beside errors: [String]) -> [String] {
+    private func fitting(_ lines: [String], beside messages: [String]) -> [String] {
         guard let size = Screen.size else { return lines }
-        let told = Screen.errorsAreShown ? errors.flatMap { $0.split(separator: "\n") } : []
-        let rows = size.rows - told.reduce(0) { $0 + 1 + (columns(String($1)) + 20) / size.columns }
+        let below = Screen.errorsAreShown ? messages.flatMap { Output.lines(of: $0) }.count : 0
+        let rows = size.rows - below
         guard rows > 2, lines.count >= rows else { return lines }
         let shown = lines.prefix(rows - 2)
         return shown + ["and \(lines.count - shown.count) more lines"]

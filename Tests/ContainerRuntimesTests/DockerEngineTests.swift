@@ -27,6 +27,12 @@ struct DockerEngineTests {
         #expect(engine.runtime == .docker)
     }
 
+    @Test("A slash is one whatever follows")
+    func slashes() throws {
+        let engine = try ask(.answer(#"[{"Id": "aa", "Names": ["/web/\u0301db", "/\u0301db"]}]"#))
+        #expect(engine.containers[0].name.map { Array($0.unicodeScalars) } == ["\u{301}", "d", "b"])
+    }
+
     @Test("Every character that Docker allows in a name comes through")
     func everyCharacter() throws {
         let name = "aZ09_.-" + String(repeating: "x", count: 200)

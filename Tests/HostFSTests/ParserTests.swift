@@ -82,6 +82,7 @@ struct ParserTests {
             "1 2 0:5 /var/lib/containers/storage/overlay-containers/\(id)/userdata/hosts /etc/hosts rw - ext4 x rw"
         #expect(ownContainer(mountinfo: "0 0 0:1 / / rw\n\(docker)\n") == id)
         #expect(ownContainer(mountinfo: podman) == id)
+        #expect(ownContainer(mountinfo: "0 0 0:1 / / rw - overlay x upperdir=/a\r\n\(docker)\n") == id)
         #expect(ownContainer(mountinfo: "1 2 254:0 / /etc/hostname rw - ext4 /dev/vda rw") == nil)
     }
 

@@ -101,4 +101,18 @@ struct ProcessTests {
         #expect(cgroups.ramLimit(of: id, cgroup: "0::/elsewhere/\(id)\n").value == nil)
         #expect(cgroups.ramLimit(of: id, cgroup: "0::/../docker-\(id).scope\n").value == nil)
     }
+
+    @Test("Our own limit is found under any name of a cgroup, and never looked for outside")
+    func ownLimits() throws {
+        let tree = try HostTree()
+        try tree.ramLimit("1024", cgroup: "/a/\u{301}b/memory.max")
+        try tree.ramLimit("max", cgroup: "/a/memory.max")
+        try tree.ramLimit("512", cgroup: "/../outside/memory.max")
+        let cgroups = CgroupFS(sysfs: tree.scratch.path("sys"))
+        #expect(cgroups.ramLimit(cgroup: "0::/a/\u{301}b\n") == .known(1024))
+        // A name may end in a carriage return, which is one character with the newline.
+        #expect(cgroups.ramLimit(cgroup: "4:cpu:/x\r\n0::/a/\u{301}b\n") == .known(1024))
+        #expect(cgroups.ramLimit(cgroup: "0::/a/../\u{301}b\n") == .known(1024))
+        #expect(cgroups.ramLimit(cgroup: "0::/../outside\n").value == nil)
+    }
 }

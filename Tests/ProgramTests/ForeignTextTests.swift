@@ -145,7 +145,9 @@ struct ForeignNameTests {
         let folder = host.tree.scratch.path("out")
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         chmod(folder, 0o777)
-        let program = host.tree.scratch.path(attack + "<b>&\u{ffff}")
+        // To Swift `<` and a combining mark after it are another character.
+        let name = attack + "<b>&\u{ffff}<\u{301}x>\u{301}&\u{301}lt;"
+        let program = host.tree.scratch.path(name)
         try FileManager.default.copyItem(atPath: "/bin/true", toPath: program)
         chmod(program, 0o755)
         let (picture, document) = ("\(folder)/r.svg", "\(folder)/r.json")
@@ -156,13 +158,16 @@ struct ForeignNameTests {
         #expect(result.errors.contains(cleaned))
         let svg = try String(contentsOfFile: picture, encoding: .utf8)
         expectClean(svg, "the picture")
-        #expect(svg.contains("\(cleaned)&lt;b&gt;&amp;, which"))
+        let shown = "\(cleaned)&lt;b&gt;&amp;&lt;\u{301}x&gt;\u{301}&amp;\u{301}lt;, which"
+        #expect(Data(svg.utf8).range(of: Data(shown.utf8)) != nil, "\(svg)")
         let json = try String(contentsOfFile: document, encoding: .utf8)
         expectClean(json, "the report")
         let told = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
-        #expect(told?["program"] as? String == attack + "<b>&\u{ffff}")
+        #expect(told?["program"] as? String == name)
     }
 }
+
+private let compiler: String? = ["/usr/bin/cc", "/usr/bin/clang"].first { access($0, X_OK) == 0 }
 
 struct ForeignMessageTests {
     @Test("The engine's name forges no message", arguments: users)
@@ -275,6 +280,58 @@ struct ForeignMessageTests {
         )
         let timeout = try host.plimsoll("ps", environment: ["PLIMSOLL_TIMEOUT": attack])
         expectClean(timeout.errors, "PLIMSOLL_TIMEOUT")
+    }
+
+    @Test(
+        "The path of a library forges no answer of the child that loads it",
+        arguments: ["\n", "\r\n", "\r", "\u{2028}"])
+    func children(_ newline: String) throws {
+        let nowhere = ["DOCKER_HOST": "unix:///nowhere"]
+        let path = "/x\(newline)+/forged"
+        let document = try run(["check", "--format", "json", "--nvml-library", path], environment: nowhere).document()
+        let libraries = document["libraries"].elements
+        #expect(libraries.count == 2 && libraries.allSatisfy { $0["path"].isNull })
+        #expect(libraries[0]["unavailable"].string?.contains("+/forged: cannot open shared object file") == true)
+        #expect(libraries[1]["unavailable"].string?.hasPrefix("libcuda.so.1: cannot open") == true)
+        let host = try hostileHost()
+        let alloc = try host.plimsoll("alloc", "1GiB", "--cuda-library", "/x\(newline)ok \(newline)plimsoll: forged")
+        #expect(alloc.code == 2)
+        expectClean(alloc.errors, "alloc")
+        #expect(alloc.errors.split(separator: "\n").count == 1, "\(alloc.errors.debugDescription)")
+        let long = try host.plimsoll("alloc", "1GiB", "--cuda-library", "/" + String(repeating: "x/", count: 50_000))
+        #expect(long.code == 2 && long.errors.utf8.count < 10_000)
+    }
+
+    @Test(
+        "The name of an error, as long and as wild as a library makes it, is told in part and on one line",
+        .enabled(if: compiler != nil, "there is no C compiler"))
+    func errorName() throws {
+        let host = try hostileHost()
+        let calls = [
+            "DeviceGetCount", "DeviceGet", "DevicePrimaryCtxRetain", "CtxSetCurrent", "MemAlloc_v2", "MemFree_v2",
+            "MemGetInfo_v2",
+        ]
+        let source =
+            "static char text[1 << 20];\nint cuInit(unsigned flags) { return 999; }\n"
+            + calls.map { "int cu\($0)(void) { return 999; }\n" }.joined() + #"""
+                int cuGetErrorName(int code, const char **name) {
+                    static const char start[] = "\xCC\x81 a\r\nok 0\nplimsoll: forged\x1b[31m\xC2\x9b";
+                    for (unsigned i = 0; i + 1 < sizeof text; i++)
+                        text[i] = i + 1 < sizeof start ? start[i] : 'x';
+                    *name = text;
+                    return 0;
+                }
+                """#
+        try host.tree.scratch.write(source, to: "cuda.c")
+        let library = host.tree.scratch.path("libcuda.so.1")
+        let built = try run(
+            program: compiler!, ["-shared", "-fPIC", "-o", library, host.tree.scratch.path("cuda.c")])
+        #expect(built.code == 0, "\(built.errors)")
+        let result = try host.plimsoll("alloc", "1GiB", "--cuda-library", library)
+        #expect(result.code == 2)
+        #expect(result.errors.hasPrefix("plimsoll: cuInit: \u{301} a??ok 0?plimsoll: forged?[31m?xxx"))
+        #expect(result.errors.split(separator: "\n").count == 1 && result.errors.utf8.count < 10_000)
+        expectClean(result.errors, "alloc")
     }
 
     @Test("Of a message of several lines only the first begins at the edge")

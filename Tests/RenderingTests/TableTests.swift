@@ -65,6 +65,17 @@ struct TableTests {
         #expect(columns(line) <= width)
     }
 
+    @Test("A name cannot hide that mark: to Swift its last letter and the space before the mark are one character")
+    func hiddenMark() {
+        let cell = "a-rather-long-name\u{D4E} (unverified)"
+        let table = Table([.init("NAME", shortest: 6, importance: 2)], rows: [[cell]])
+        for width in 12...33 {
+            let line = table.lines(on: Page(width: width))[1]
+            #expect(Array(line.utf8.suffix(3)) == Array((width < 32 ? "(?)" : "ed)").utf8), "\(width): \(line)")
+            #expect(legend(for: line, on: Page()).joined().contains("nothing confirms it"), "\(width): \(line)")
+        }
+    }
+
     @Test("A long cell is cut before a column goes")
     func cuts() {
         #expect(table.lines(on: Page(width: 30))[1] == "6525e65814a9  a-rather…   5GiB")

@@ -51,6 +51,21 @@ struct TemplateTests {
         #expect(try line(#"\t{{.Name}}\n"#) == "\ta?b?c?\n")
     }
 
+    @Test("A combining mark hides no separator, and a cut name is no longer than it was asked for")
+    func scalars() throws {
+        let rows = [
+            Row(
+                fields: [("Image", "lab/\u{301}web"), ("Name", String(repeating: "\u{1100}", count: 26))], numbers: [],
+                labels: [:])
+        ]
+        func scalars(_ template: String) throws -> [Unicode.Scalar] {
+            Array(try Template(template, for: kind).lines(rows)[0].unicodeScalars)
+        }
+        #expect(try scalars(#"{{range split .Image "/"}}[{{.}}]{{end}}"#) == Array("[lab][\u{301}web]".unicodeScalars))
+        #expect(try scalars("{{truncate .Name 4}}") == Array("\u{1100}\u{1100}\u{1100}\u{1100}".unicodeScalars))
+        #expect(try scalars(#"{{range split .Name ""}}{{.}},{{end}}"#).count == 52)
+    }
+
     @Test("A table has titles, and columns that line up")
     func table() throws {
         let text = try lines(#"table {{.Name}}\t{{.GPUMem | lower}}\t{{if .ID}}{{truncate .ID 4}}{{end}}"#)

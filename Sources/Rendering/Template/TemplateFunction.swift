@@ -31,7 +31,7 @@ enum TemplateFunction: String, CaseIterable {
         case .upper: return .text(text(0).uppercased())
         case .lower: return .text(text(0).lowercased())
         case .title: return .text(Self.title(text(0)))
-        case .truncate: return .text(String(text(0).prefix(try number(1))))
+        case .truncate: return .text(String(text(0).unicodeScalars.prefix(try number(1))))
         case .pad:
             return .text(
                 String(repeating: " ", count: try number(1)) + text(0) + String(repeating: " ", count: try number(2)))
@@ -72,14 +72,15 @@ enum TemplateFunction: String, CaseIterable {
             })
     }
 
+    /// By bytes, as Go does it: to Swift a separator that a combining mark follows is another character.
     private static func split(_ text: String, at separator: String) -> [String] {
-        guard !separator.isEmpty else { return text.map { String($0) } }
+        guard !separator.isEmpty else { return text.unicodeScalars.map { String($0) } }
         var parts: [String] = []
-        var rest = text[...]
-        while let range = rest.firstRange(of: separator) {
-            parts.append(String(rest[..<range.lowerBound]))
+        var rest = text.utf8[...]
+        while let range = rest.firstRange(of: separator.utf8) {
+            parts.append(String(Substring(rest[..<range.lowerBound])))
             rest = rest[range.upperBound...]
         }
-        return parts + [String(rest)]
+        return parts + [String(Substring(rest))]
     }
 }

@@ -208,6 +208,9 @@ package struct ChildStartError: Error, CustomStringConvertible {
 
 /// Lines that a child writes to its channel.
 package struct ChildLines {
+    /// Bytes of a line at most. A library that has taken the child over may write without end.
+    private static let limit = 1 << 16
+
     private let child: OwnChild
     private var received: [UInt8] = []
 
@@ -226,6 +229,7 @@ package struct ChildLines {
                 defer { received.removeFirst(end + 1) }
                 return String(decoding: received[..<end], as: UTF8.self)
             }
+            guard received.count <= Self.limit else { throw .ended }
             var waiting = pollfd(fd: child.channel, events: Int16(POLLIN), revents: 0)
             let left = max(0, deadline - monotonicSeconds())
             let ready = poll(&waiting, 1, Int32((min(left, 3600) * 1000).rounded(.up)))

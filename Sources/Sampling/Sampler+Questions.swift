@@ -1,0 +1,83 @@
+import ContainerRuntimes
+import HostFS
+import Ledger
+
+/// What commands ask beside samples.
+extension Sampler {
+    /// Who owns the folders of cgroups, as `Observation` has it: of samples, and of questions after them.
+    package var cgroupOwners: [String: UInt32]? { cgroups.recordedOwners }
+
+    /// Until when a question that is asked now may take. One that comes when the sample has had its time already has a moment
+    /// more, but all of these together have half a second: a command ends within the deadline and a second.
+    var nextDeadline: Double {
+        if sampleDeadline == 0 { return monotonicSeconds() + plan.deviceTimeout }
+        return max(sampleDeadline, min(monotonicSeconds() + 0.25, sampleDeadline + 0.5))
+    }
+
+    static func whole(_ told: [ToldProcess]) -> [ObservedProcess] {
+        told.compactMap { if case .whole(let process) = $0 { process } else { nil } }
+    }
+
+    private func ask(_ question: HostQuestion) -> HostAnswer {
+        if !host.hasChild { host.prepare() }
+        let deadline = nextDeadline
+        return host.answer(to: host.send(question, until: deadline), until: deadline)
+    }
+
+    /// Processes by PID, whether a driver lists them or not: those that are there. `cgroupOwners` has the owners of their folders too.
+    package func processes(_ pids: [UInt32]) -> [ObservedProcess] {
+        Self.parts(of: pids).flatMap { pids -> [ObservedProcess] in
+            let question = HostQuestion.processes(pids, sample: sample, forgets: false, whole: true)
+            guard case .processes(let told, let limits) = ask(question) else {
+                return pids.map { .unreadable($0, why: HostReader.silence) }
+            }
+            cgroups.note(limits)
+            return Self.whole(told)
+        }
+    }
+
+    /// Every process that has one of these PIDs in a namespace of its own, as `docker exec … ps` shows it; and those that could not
+    /// be read and may have it. nil if nobody could look.
+    package func processes(withInsidePIDs pids: Set<UInt32>) -> [ObservedProcess]? {
+        var all: [ObservedProcess] = []
+        for pids in Self.parts(of: pids.sorted()) {
+            guard case .processes(let told, let limits) = ask(.insidePIDs(pids)) else { return nil }
+            cgroups.note(limits)
+            all += Self.whole(told)
+        }
+        return all
+    }
+
+    /// The parents of each process, nearest first, as far up as `last`: empty for one that is no more, and none for one of which
+    /// they could not be read.
+    package func ancestors(of pids: [UInt32], upTo last: UInt32) -> [UInt32: [UInt32]] {
+        Self.parts(of: pids).reduce(into: [:]) { all, pids in
+            guard case .ancestors(let chains) = ask(.ancestors(pids, upTo: last)) else { return }
+            all.merge(chains) { first, _ in first }
+        }
+    }
+
+    /// The command lines of processes that were observed, if they are still those, by PID.
+    package func commandLines(of processes: [ObservedProcess]) -> [UInt32: String] {
+        let keys = processes.map { HostQuestion.ProcessKey(pid: $0.pid, startTick: $0.startTick) }
+        return Self.parts(of: keys).reduce(into: [:]) { all, keys in
+            guard case .commandLines(let lines) = ask(.commandLines(keys)) else { return }
+            all.merge(lines) { first, _ in first }
+        }
+    }
+
+    /// Where this program runs. The device files with these minor numbers are opened.
+    package func whereabouts(minors: [UInt32] = []) -> Whereabouts {
+        if case .whereabouts(let place) = ask(.whereabouts(minors: minors)) { return place }
+        return WhereaboutsReader.unread(minors: minors, why: HostReader.silence)
+    }
+
+    /// The Docker client's current context; nil if its files do not answer within the time of an engine.
+    package func dockerContext(_ environment: [String: String]) -> DockerContext? {
+        if round == nil { begin() }
+        let deadline = monotonicSeconds() + plan.engineTimeout
+        let asked = host.send(.dockerContext(environment), until: deadline)
+        if case .dockerContext(let context) = host.answer(to: asked, until: deadline) { return context }
+        return nil
+    }
+}

@@ -80,14 +80,8 @@ package struct CgroupFS: Sendable {
 
     // MARK: Owners
 
-    /// Who owns the folders that tell who can make the cgroups of a text, by `CgroupFolder.key`. None is opened.
-    package func owners(ofClaimsIn cgroup: String) -> [String: UInt32] {
-        var owners: [String: UInt32] = [:]
-        for folder in CgroupMembership.foldersOfClaims(cgroup: cgroup) { owners[folder.key] = owner(of: folder) }
-        return owners
-    }
-
-    private func owner(of folder: CgroupFolder) -> UInt32? {
+    /// Who owns a folder; nil if that cannot be read. It is not opened.
+    package func owner(of folder: CgroupFolder) -> UInt32? {
         guard !folder.path.hasPrefix("/..") else { return nil }
         var isHidden = false
         for top in tops(of: folder.hierarchy) {

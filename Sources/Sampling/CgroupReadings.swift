@@ -17,25 +17,27 @@ struct CgroupReadings {
         readings[container]?.first { $0.cgroup == cgroup }?.limit
     }
 
-    mutating func note(_ told: [RAMLimitReading]) {
-        for reading in told {
+    mutating func note(_ facts: CgroupFacts) {
+        for reading in facts.limits {
             readings[reading.container, default: []].removeAll { $0.cgroup == reading.cgroup }
             readings[reading.container, default: []].append(reading)
-            owners.merge(reading.owners) { $1 }
         }
+        owners.merge(facts.owners) { $1 }
     }
 
     /// Forgets cgroups that no process is in any more, now and then.
     mutating func forget(in observation: Observation) {
-        guard count > most else { return }
+        guard max(count, owners.count) > most else { return }
         let charged = (observation.deviceMemory ?? []).map { "0::\($0.path)\n" }
         let texts = Set(observation.processes.compactMap(\.cgroup.value) + charged)
         readings = readings.compactMapValues { readings in
             let kept = readings.filter { texts.contains($0.cgroup) }
             return kept.isEmpty ? nil : kept
         }
-        owners = [:]
-        for reading in readings.values.joined() { owners.merge(reading.owners) { $1 } }
-        most = max(256, 2 * count)
+        let folders = texts.reduce(into: Set()) {
+            $0.formUnion(CgroupMembership.foldersOfClaims(cgroup: $1).map(\.key))
+        }
+        owners = owners.filter { folders.contains($0.key) }
+        most = max(256, 2 * max(count, owners.count))
     }
 }

@@ -28,10 +28,10 @@ extension Sampler {
     package func processes(_ pids: [UInt32]) -> [ObservedProcess] {
         Self.parts(of: pids).flatMap { pids -> [ObservedProcess] in
             let question = HostQuestion.processes(pids, sample: sample, forgets: false, whole: true)
-            guard case .processes(let told, let limits) = ask(question) else {
+            guard case .processes(let told, let facts) = ask(question) else {
                 return pids.map { .unreadable($0, why: HostReader.silence) }
             }
-            cgroups.note(limits)
+            cgroups.note(facts)
             return Self.whole(told)
         }
     }
@@ -41,8 +41,8 @@ extension Sampler {
     package func processes(withInsidePIDs pids: Set<UInt32>) -> [ObservedProcess]? {
         var all: [ObservedProcess] = []
         for pids in Self.parts(of: pids.sorted()) {
-            guard case .processes(let told, let limits) = ask(.insidePIDs(pids)) else { return nil }
-            cgroups.note(limits)
+            guard case .processes(let told, let facts) = ask(.insidePIDs(pids)) else { return nil }
+            cgroups.note(facts)
             all += Self.whole(told)
         }
         return all

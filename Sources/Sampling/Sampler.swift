@@ -212,14 +212,14 @@ package final class Sampler {
     private func noteDeviceMemory(
         _ asked: UInt32, _ questions: Questions, _ troubles: [String], _ observation: inout Observation
     ) {
-        guard case .deviceMemory(let charges, let limits) = host.answer(to: asked, until: questions.deadline) else {
+        guard case .deviceMemory(let charges, let facts) = host.answer(to: asked, until: questions.deadline) else {
             if !troubles.isEmpty { return }
             observation.sources.append(SourceReport(name: "dmem", seconds: 0, error: HostReader.silence))
             return
         }
         noDeviceMemory = charges.cgroups == nil && charges.trouble == nil ? questions.began : nil
         observation.deviceMemory = charges.cgroups
-        cgroups.note(limits)
+        cgroups.note(facts)
         if let trouble = charges.trouble {
             observation.sources.append(SourceReport(name: "dmem", seconds: 0, error: trouble))
         }
@@ -244,9 +244,9 @@ package final class Sampler {
         }
         for asked in questions.processes {
             switch host.answer(to: asked, until: nextDeadline) {
-            case .processes(let told, let limits):
+            case .processes(let told, let facts):
                 for process in told { note(process) }
-                cgroups.note(limits)
+                cgroups.note(facts)
             case .failed(let why): if !troubles.contains(why) { troubles.append(why) }
             default: troubles.append(Self.misunderstood)
             }

@@ -6,11 +6,10 @@ package enum ChildMessages {
     /// What children say so that this observation is made: a frame of every kind.
     package static func frames(of observation: Observation) -> [[UInt8]] {
         let gpus = observation.devices.map { Inventory.GPU(key: "\($0.vendor.rawValue):\($0.index)", unread: $0) }
-        let limits = observation.ramLimits.map {
-            RAMLimitReading(
-                container: $0.key, cgroup: "0::/\($0.key)\n", limit: $0.value,
-                owners: observation.cgroupOwners ?? [":/": 0])
-        }
+        let facts = CgroupFacts(
+            limits: observation.ramLimits.map {
+                RAMLimitReading(container: $0.key, cgroup: "0::/\($0.key)\n", limit: $0.value)
+            }, owners: observation.cgroupOwners ?? [":/": 0])
         let charges = DeviceMemoryCharges(cgroups: observation.deviceMemory, trouble: "it was cut short")
         let place = WhereaboutsReader.unread(minors: [128], why: "it was not asked")
         let pids = observation.processes.map(\.pid)
@@ -20,8 +19,8 @@ package enum ChildMessages {
                 hang: [DriverMessage.clientsKey]),
             .failed(sample: 1, why: "there is no driver", isAbsent: true),
             .answer(1, .surroundings(.known(observation.view), observation.hostMemory)),
-            .answer(2, .processes(observation.processes.map { .whole($0) } + [.same(pid: 1, startTick: 5)], limits)),
-            .answer(3, .deviceMemory(charges, limits)),
+            .answer(2, .processes(observation.processes.map { .whole($0) } + [.same(pid: 1, startTick: 5)], facts)),
+            .answer(3, .deviceMemory(charges, facts)),
             .answer(4, .ancestors([7: pids])), .answer(5, .commandLines([7: "python3 train.py"])),
             .answer(6, .whereabouts(place)), .answer(7, .dockerContext(.missing(name: "lab", folder: "/root/.docker"))),
             .answer(8, .failed("its files gave no answer in time")),
@@ -64,21 +63,19 @@ extension ChildMessages.Reading {
         case .answer(_, .surroundings(let view, let memory)):
             observation.view = view.value ?? observation.view
             observation.hostMemory = memory
-        case .answer(_, .processes(let told, let limits)):
-            note(limits)
+        case .answer(_, .processes(let told, let facts)):
+            note(facts)
             observation.processes += told.compactMap { if case .whole(let process) = $0 { process } else { nil } }
         case .answer(_, .engine(let engine, _)): observation.engines.append(engine)
-        case .answer(_, .deviceMemory(let charges, let limits)):
+        case .answer(_, .deviceMemory(let charges, let facts)):
             observation.deviceMemory = charges.cgroups
-            note(limits)
+            note(facts)
         case .failed, .answer: break
         }
     }
 
-    private mutating func note(_ limits: [RAMLimitReading]) {
-        for reading in limits {
-            observation.ramLimits[reading.container] = reading.limit
-            observation.cgroupOwners = (observation.cgroupOwners ?? [:]).merging(reading.owners) { $1 }
-        }
+    private mutating func note(_ facts: CgroupFacts) {
+        for reading in facts.limits { observation.ramLimits[reading.container] = reading.limit }
+        observation.cgroupOwners = (observation.cgroupOwners ?? [:]).merging(facts.owners) { $1 }
     }
 }

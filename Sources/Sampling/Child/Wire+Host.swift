@@ -56,15 +56,15 @@ extension WireWriter {
                 writer.number(memory.total)
                 writer.number(memory.available)
             }
-        case .deviceMemory(let charges, let limits):
+        case .deviceMemory(let charges, let facts):
             number(UInt8(2))
             optional(charges.cgroups) { writer, cgroups in writer.list(cgroups) { $0.charged($1) } }
             optional(charges.trouble) { $0.text($1) }
-            self.limits(limits)
-        case .processes(let processes, let limits):
+            self.facts(facts)
+        case .processes(let processes, let facts):
             number(UInt8(3))
             list(processes) { $0.told($1) }
-            self.limits(limits)
+            self.facts(facts)
         case .ancestors(let chains):
             number(UInt8(4))
             list(chains.sorted { $0.key < $1.key }) { writer, chain in
@@ -146,15 +146,15 @@ extension WireWriter {
         optional(cgroup.capacity) { $0.amounts($1) }
     }
 
-    private mutating func limits(_ limits: [RAMLimitReading]) {
-        list(limits) { writer, limit in
+    private mutating func facts(_ facts: CgroupFacts) {
+        list(facts.limits) { writer, limit in
             writer.text(limit.container)
             writer.text(limit.cgroup)
             writer.reading(limit.limit) { writer, bytes in writer.optional(bytes) { $0.number($1) } }
-            writer.list(limit.owners.sorted { $0.key < $1.key }) { writer, owner in
-                writer.text(owner.key)
-                writer.number(owner.value)
-            }
+        }
+        list(facts.owners.sorted { $0.key < $1.key }) { writer, owner in
+            writer.text(owner.key)
+            writer.number(owner.value)
         }
     }
 
@@ -238,9 +238,9 @@ extension WireReader {
                 cgroups: try optional { reader throws(WireError) in
                     try reader.list { reader throws(WireError) in try reader.charged() }
                 }, trouble: try optionalText())
-            return .deviceMemory(charges, try limits())
+            return .deviceMemory(charges, try facts())
         case 3:
-            return .processes(try list { reader throws(WireError) in try reader.told() }, try limits())
+            return .processes(try list { reader throws(WireError) in try reader.told() }, try facts())
         case 4:
             return .ancestors(
                 try table { reader throws(WireError) in
@@ -333,16 +333,17 @@ extension WireReader {
             capacity: try optional { reader throws(WireError) in try reader.amounts() })
     }
 
-    private mutating func limits() throws(WireError) -> [RAMLimitReading] {
-        try list { reader throws(WireError) in
-            RAMLimitReading(
-                container: try reader.text(), cgroup: try reader.text(), limit: try reader.limit(),
-                owners: try reader.table { reader throws(WireError) in
-                    try reader.text()
-                } value: { reader throws(WireError) in
-                    try reader.number()
-                })
+    private mutating func facts() throws(WireError) -> CgroupFacts {
+        let limits = try list { reader throws(WireError) in
+            RAMLimitReading(container: try reader.text(), cgroup: try reader.text(), limit: try reader.limit())
         }
+        return CgroupFacts(
+            limits: limits,
+            owners: try table { reader throws(WireError) in
+                try reader.text()
+            } value: { reader throws(WireError) in
+                try reader.number()
+            })
     }
 
     private mutating func limit() throws(WireError) -> Reading<UInt64?> {

@@ -32,9 +32,9 @@ enum HostQuestion: Sendable, Equatable {
 enum HostAnswer: Sendable, Equatable {
     /// The view, or why there is none.
     case surroundings(Reading<ProcessView>, HostMemory?)
-    case deviceMemory(DeviceMemoryCharges, [RAMLimitReading])
-    /// Those that are there; one that did not answer says so in its place. Limits are told when they were read.
-    case processes([ToldProcess], [RAMLimitReading])
+    case deviceMemory(DeviceMemoryCharges, CgroupFacts)
+    /// Those that are there; one that did not answer says so in its place. Facts of cgroups are told when they were read.
+    case processes([ToldProcess], CgroupFacts)
     case ancestors([UInt32: [UInt32]])
     case commandLines([UInt32: String])
     case whereabouts(Whereabouts)
@@ -60,6 +60,13 @@ enum ToldProcess: Sendable, Equatable {
     case same(pid: UInt32, startTick: Int64)
 }
 
+/// What the cgroups of containers tell.
+struct CgroupFacts: Sendable, Equatable {
+    var limits: [RAMLimitReading] = []
+    /// By `CgroupFolder.key`: who owns the folders that tell who can make these cgroups.
+    var owners: [String: UInt32] = [:]
+}
+
 /// A container's RAM limit as a cgroup told it.
 struct RAMLimitReading: Sendable, Equatable {
     var container: String
@@ -67,6 +74,4 @@ struct RAMLimitReading: Sendable, Equatable {
     var cgroup: String
     /// Bytes; a value of nil is "no limit".
     var limit: Reading<UInt64?>
-    /// By `CgroupFolder.key`: who owns the folders that tell who can make this cgroup; none of a container in another one.
-    var owners: [String: UInt32] = [:]
 }

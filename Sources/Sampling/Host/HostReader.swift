@@ -125,14 +125,14 @@ final class HostReader: Sendable {
         let seconds = (task.deadline - monotonicSeconds()) * 0.8
         task.gather([cgroups], key: { _ in "dmem" }, { $0.deviceMemory(within: seconds) }) { [self] told in
             guard let charges = told[0] else {
-                task.reply(.deviceMemory(DeviceMemoryCharges(cgroups: nil, trouble: Self.silence), []))
+                task.reply(.deviceMemory(DeviceMemoryCharges(cgroups: nil, trouble: Self.silence), CgroupFacts()))
                 return
             }
             // As /proc/PID/cgroup would tell it on the one hierarchy that has this controller.
             let texts = (charges.cgroups ?? []).filter { !$0.current.isEmpty && $0.path != "/" }.map {
                 "0::\($0.path)\n"
             }
-            limits(for: texts, task) { task.reply(.deviceMemory(charges, $0)) }
+            facts(for: texts, task) { task.reply(.deviceMemory(charges, $0)) }
         }
     }
 
@@ -154,11 +154,11 @@ final class HostReader: Sendable {
     /// With users' names, and the RAM limits of their containers, of those that were read anew.
     private func complete(_ told: [ToldProcess], _ task: Task) {
         let whole = told.compactMap { if case .whole(let process) = $0 { process } else { nil } }
-        guard !whole.isEmpty else { return task.reply(.processes(told, [])) }
+        guard !whole.isEmpty else { return task.reply(.processes(told, CgroupFacts())) }
         let same = told.filter { if case .same = $0 { true } else { false } }
         names(of: whole, task) { [self] named in
-            limits(for: named.compactMap(\.cgroup.value), task) { limits in
-                task.reply(.processes(named.map { .whole($0) } + same, limits))
+            facts(for: named.compactMap(\.cgroup.value), task) { facts in
+                task.reply(.processes(named.map { .whole($0) } + same, facts))
             }
         }
     }
@@ -180,24 +180,27 @@ final class HostReader: Sendable {
         }
     }
 
-    private func limits(
-        for texts: [String], _ task: Task, then: @escaping @Sendable ([RAMLimitReading]) -> Void
-    ) {
+    private func facts(for texts: [String], _ task: Task, then: @escaping @Sendable (CgroupFacts) -> Void) {
         var wanted: [(container: String, cgroup: String)] = []
-        for text in Set(texts).sorted() {
+        var owned: Set<CgroupFolder> = []
+        for text in Set(texts) {
             for container in ProcessWatch.containers(in: text) { wanted.append((container, text)) }
+            owned.formUnion(CgroupMembership.foldersOfClaims(cgroup: text))
         }
-        let keys = wanted
-        task.gather(
-            keys, key: { "limit \($0.container) \($0.cgroup)" },
-            { [watch] in watch.limit(of: $0.container, cgroup: $0.cgroup) }
-        ) { limits in
-            then(
-                zip(keys, limits).map { key, limit in
-                    limit
-                        ?? RAMLimitReading(
-                            container: key.container, cgroup: key.cgroup, limit: .unknown(Self.silence))
-                })
+        let (keys, folders) = (wanted, Array(owned))
+        let limit: @Sendable ((container: String, cgroup: String)) -> Reading<UInt64?> = { [watch] in
+            watch.limit(of: $0.container, cgroup: $0.cgroup)
+        }
+        task.gather(keys, key: { "limit \($0.container) \($0.cgroup)" }, limit) { [watch] limits in
+            let readings = zip(keys, limits).map { key, limit in
+                RAMLimitReading(container: key.container, cgroup: key.cgroup, limit: limit ?? .unknown(Self.silence))
+            }
+            task.gather(folders, key: { "owner \($0.key)" }, { watch.owner(of: $0) }) { owners in
+                let known = zip(folders, owners).compactMap { folder, owner in
+                    owner.flatMap { $0 }.map { (folder.key, $0) }
+                }
+                then(CgroupFacts(limits: readings, owners: Dictionary(known, uniquingKeysWith: { $1 })))
+            }
         }
     }
 

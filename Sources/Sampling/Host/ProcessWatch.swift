@@ -15,6 +15,7 @@ final class ProcessWatch: Sendable {
     private struct Memory {
         var sample: UInt32 = 0
         var processes: [UInt32: Known] = [:]
+        var owners: [CgroupFolder: (owner: UInt32?, readAt: Double)] = [:]
     }
 
     private struct Known {
@@ -68,10 +69,21 @@ final class ProcessWatch: Sendable {
         CgroupMembership(cgroup: cgroup).containers.map(\.id)
     }
 
-    func limit(of container: String, cgroup: String) -> RAMLimitReading {
-        var reading = RAMLimitReading(
-            container: container, cgroup: cgroup, limit: cgroups.ramLimit(of: container, cgroup: cgroup))
-        if Self.containers(in: cgroup).first == container { reading.owners = cgroups.owners(ofClaimsIn: cgroup) }
-        return reading
+    func limit(of container: String, cgroup: String) -> Reading<UInt64?> {
+        cgroups.ramLimit(of: container, cgroup: cgroup)
     }
+
+    /// Who owns a folder of cgroups; nil if that cannot be read. Most containers have theirs in the same few folders.
+    func owner(of folder: CgroupFolder) -> UInt32? {
+        let now = monotonicSeconds()
+        if let kept = memory.withLock({ $0.owners[folder] }), now - kept.readAt < Self.freshness { return kept.owner }
+        let owner = cgroups.owner(of: folder)
+        memory.withLock { memory in
+            if memory.owners.count >= Self.mostOwners { memory.owners = [:] }
+            memory.owners[folder] = (owner, now)
+        }
+        return owner
+    }
+
+    private static let mostOwners = 1024
 }

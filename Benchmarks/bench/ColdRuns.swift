@@ -10,8 +10,8 @@ struct ColdRuns {
     private struct Run {
         var milliseconds: Double
         var peakMiB: Double
-        /// Of processes of its own that outlived it: the driver's child ends a moment after its parent.
-        var othersPeakMiB: Double
+        /// Of its children, all together.
+        var childrenPeakMiB: Double
     }
 
     private var floor: [String] { [place.program("bench-floor"), host.library, "--docker", engine.socket] }
@@ -31,22 +31,25 @@ struct ColdRuns {
             floors.append(try run(floor, output: "/dev/null"))
             ours.append(try run(ledger, output: "/dev/null"))
         }
+        // Looking at children takes time of its own.
+        let watched = try (0..<5).map { _ in try run(ledger, output: "/dev/null", withChildren: true) }
         let times = (median(ours.map(\.milliseconds)), median(floors.map(\.milliseconds)))
         report.compare("cold: ledger --format json", times.0, times.1, "ms", atMost: 1.8)
         func most(_ runs: [Run], _ peak: (Run) -> Double) -> Double { runs.map(peak).max() ?? 0 }
-        func larger(_ run: Run) -> Double { max(run.peakMiB, run.othersPeakMiB) }
-        func both(_ run: Run) -> Double { run.peakMiB + run.othersPeakMiB }
         report.limit(
-            "cold: peak memory, the larger process", most(ours, larger), most(floors, larger), "MiB", atMost: 16)
-        report.limit("cold: peak memory, with the child's", most(ours, both), most(floors, both), "MiB", atMost: 16)
+            "cold: peak memory, the largest process", most(ours, \.peakMiB), most(floors, \.peakMiB), "MiB", atMost: 16)
+        report.limit(
+            "cold: peak memory, with the children's", most(watched) { $0.peakMiB + $0.childrenPeakMiB },
+            most(floors, \.peakMiB), "MiB", atMost: 16)
     }
 
-    private func run(_ command: [String], output: String) throws -> Run {
-        let told = try bench.run(place.program("bench-measure"), [output] + command)
+    private func run(_ command: [String], output: String, withChildren: Bool = false) throws -> Run {
+        let options = withChildren ? ["--children"] : []
+        let told = try bench.run(place.program("bench-measure"), options + [output] + command)
         let numbers = told.split(whereSeparator: \.isWhitespace).compactMap { Double($0) }
         guard numbers.count == 4 else { throw Failure("measure says: \(told)") }
         guard numbers[3] == 0 else { throw Failure("\(command[0]) ended with \(Int(numbers[3]))") }
-        return Run(milliseconds: numbers[0] / 1000, peakMiB: numbers[1] / 1024, othersPeakMiB: numbers[2] / 1024)
+        return Run(milliseconds: numbers[0] / 1000, peakMiB: numbers[1] / 1024, childrenPeakMiB: numbers[2] / 1024)
     }
 
     private struct Ledger: Decodable {

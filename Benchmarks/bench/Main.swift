@@ -58,6 +58,9 @@ enum Main {
         report.line("Measuring cold runs, with Docker ...")
         try ColdRuns(place: place, host: host, engine: engine)
             .measure(runs: runs, warmUp: 2, containers: containers, &report)
+        report.line("Measuring the end of a run's children ...")
+        report.limit(
+            "the wait for the children's end", try WarmStream.endOfChildren(host, runs: runs), 0, "ms", atMost: 1)
         report.line("Measuring samples of a running stream, without Docker ...")
         let warm = WarmStream(host, seeing: containers * 2)
         let least = try warm.floor(samples: runs, in: place)

@@ -48,6 +48,25 @@ final class WarmStream {
         return median(taken) / 1000
     }
 
+    /// Milliseconds that the end of a sample's children takes, from their killing to their being reaped: what each run waits for
+    /// before it ends. Without the work that goes on beside it there.
+    static func endOfChildren(_ host: SimulatedHost, runs: Int) throws -> Double {
+        var taken: [Double] = []
+        for _ in 0..<runs {
+            try Interruption.check()
+            host.select()
+            let plan = SamplingPlan(
+                procfs: "/proc", sysfs: "/sys", nvmlLibrary: host.library, deviceTimeout: 10, engineTimeout: 2)
+            let sampler = Sampler(plan, tell: { _ in })
+            _ = sampler.observe()
+            let start = ContinuousClock.now
+            sampler.finish()
+            OwnChild.endAll(within: 1)
+            taken.append((ContinuousClock.now - start) / .milliseconds(1))
+        }
+        return median(taken)
+    }
+
     /// A frame of `plimsoll stats --format json`, up to the text that it would write.
     private func sample() throws -> Double {
         // The driver's child starts with the first sample.

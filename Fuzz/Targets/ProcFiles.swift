@@ -37,7 +37,9 @@ extension Target {
             if container.id.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\n") }) {
                 return "an id that is no name of a folder: \(container.id.debugDescription)"
             }
-            if !container.path.hasPrefix("/") { return "a path that does not begin at the root: \(container.path)" }
+            if container.path.utf8.first != UInt8(ascii: "/") {
+                return "a path that does not begin at the root: \(container.path)"
+            }
             // An empty component, which the kernel never writes, is left out of a path.
             for component in container.path.utf8.split(separator: UInt8(ascii: "/"))
             where !text.utf8.contains(component) {

@@ -42,11 +42,11 @@ extension CgroupFS {
         var found = [whole]
         let end = ContinuousClock.now.advanced(by: .seconds(min(seconds, 1)))
         var level = [Folder(path: "", limits: [:])]
-        var count = 0
+        var (count, unread) = (0, 0)
         for _ in 0..<Self.deepest {
             var next: [Folder] = []
             for folder in level {
-                for name in names(in: top + folder.path) {
+                for name in names(in: top + folder.path, &unread) {
                     count += 1
                     guard count <= Self.mostFolders, ContinuousClock.now < end else {
                         return DeviceMemoryCharges(cgroups: found, trouble: Self.trouble(after: count - 1))
@@ -54,7 +54,10 @@ extension CgroupFS {
                     next.append(look(at: "\(folder.path)/\(name)", in: top, limits: folder.limits, &found))
                 }
             }
-            if next.isEmpty { return DeviceMemoryCharges(cgroups: found) }
+            if next.isEmpty {
+                let trouble = "\(unread) cgroups could not be read; charges of containers in them are not known"
+                return DeviceMemoryCharges(cgroups: found, trouble: unread == 0 ? nil : trouble)
+            }
             level = next
         }
         return DeviceMemoryCharges(cgroups: found, trouble: Self.trouble(after: count))
@@ -83,9 +86,13 @@ extension CgroupFS {
         return Folder(path: path, limits: limits)
     }
 
-    private func names(in folder: String) -> [String] {
-        let names = try? FileReading.names(in: folder, foldersOnly: true, most: Self.mostFolders + 1)
-        return names?.sorted() ?? []
+    private func names(in folder: String, _ unread: inout Int) -> [String] {
+        do throws(FileError) {
+            return try FileReading.names(in: folder, foldersOnly: true, most: Self.mostFolders + 1).sorted()
+        } catch {
+            if !error.isAbsent { unread += 1 }
+            return []
+        }
     }
 
     private func table(_ path: String) -> [String: UInt64] { (try? FileReading.text(path)).map(dmemTable) ?? [:] }

@@ -90,8 +90,10 @@ package struct CgroupFS: Sendable {
             case .failure(let error): isHidden = isHidden || error.isForbidden || error.code == ENAMETOOLONG
             }
         }
-        // Whoever keeps us out of a folder, or nests it too deep, can have made what is in it.
-        return isHidden ? folder.parent.flatMap(owner) : nil
+        // Whoever keeps us out of a folder, nests it too deep, removed it, or named it in bytes that no text holds, can have made
+        // what is in it. A hierarchy that is not to be seen from here stays unknown.
+        guard let parent = folder.parent, isHidden || parent.path != "/" else { return nil }
+        return owner(of: parent)
     }
 
     /// Where a hierarchy can be mounted: the unified one is the whole tree, or beside v1's on a hybrid host.

@@ -101,9 +101,10 @@ package final class ClientScan {
         _ open: [(descriptor: UInt32, minor: UInt32?)], of pid: UInt32, in folder: Int32, into list: inout ClientList,
         _ silent: inout [UInt32: Silent]
     ) -> Bool {
+        isDenied = false
         guard let text = bytes("../stat", in: folder),
             let startTick = ProcessStat(String(decoding: text, as: UTF8.self))?.startTick
-        else { return true }
+        else { return !isDenied }
         let known = self.silent[pid].flatMap { known in
             known.startTick == startTick && now - known.since < Self.freshness ? known : nil
         }
@@ -231,7 +232,10 @@ package final class ClientScan {
         while have < buffer.count {
             let count = buffer.withUnsafeMutableBytes { Glibc.read(fd, $0.baseAddress! + have, $0.count - have) }
             if count < 0 && errno == EINTR { continue }
-            guard count >= 0 else { return nil }
+            guard count >= 0 else {
+                if errno != ESRCH { isDenied = true }
+                return nil
+            }
             if count == 0 { break }
             have += count
         }

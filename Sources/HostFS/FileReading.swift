@@ -80,7 +80,7 @@ package enum FileReading {
             // A pipe that nobody has written to yet has no end yet either; a regular file is always ready.
             var waiting = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
             let left = (end - ContinuousClock.now) / .milliseconds(1)
-            let ready = poll(&waiting, 1, Int32(max(0, min(left, 1e6)).rounded(.up)))
+            let ready = poll(&waiting, 1, Int32(max(0, min(left, 2e9)).rounded(.up)))
             if ready < 0 && errno == EINTR { continue }
             guard ready > 0 else { throw FileError(path: path, code: ETIMEDOUT) }
             let count = read(fd, &buffer, buffer.count)

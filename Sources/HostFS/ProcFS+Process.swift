@@ -70,23 +70,33 @@ extension ProcFS {
         }
     }
 
-    /// The parents of a process, nearest first, up to `last` or the first process.
-    package func ancestors(of pid: UInt32, upTo last: UInt32) -> [UInt32] {
+    /// The parents of a process, nearest first, up to `last` or the first process: empty for one that is no more, nil if one of
+    /// them cannot be read.
+    package func ancestors(of pid: UInt32, upTo last: UInt32) -> [UInt32]? {
         // If one on the way ends while we climb, its children have got another parent: from the start again.
         for _ in 0..<3 {
             var chain: [UInt32] = []
-            while chain.count < 1000, let next = parent(of: chain.last ?? pid) {
-                if next == 0 { return chain }
-                chain.append(next)
-                if next == last || next == 1 { return chain }
+            do throws(FileError) {
+                while chain.count < 1000, let next = try parent(of: chain.last ?? pid) {
+                    if next == 0 { return chain }
+                    chain.append(next)
+                    if next == last || next == 1 { return chain }
+                }
+            } catch {
+                return nil
             }
         }
         return []
     }
 
     /// nil for a process that is no more.
-    private func parent(of pid: UInt32) -> UInt32? {
-        (try? FileReading.text("\(root)/\(pid)/stat")).flatMap(ProcessStat.init)?.parent
+    private func parent(of pid: UInt32) throws(FileError) -> UInt32? {
+        do throws(FileError) {
+            return ProcessStat(try FileReading.text("\(root)/\(pid)/stat"))?.parent
+        } catch {
+            if error.isAbsent { return nil }
+            throw error
+        }
     }
 
     /// The command line, if `pid` is still the process that started at `startTick`.

@@ -35,7 +35,10 @@ package struct WhereaboutsReader: Sendable {
                 return { ($0.deviceNodes, $0.computeNode) = (nodes, compute) }
             },
             { [self] in
-                let cgroup = ownCgroup ?? ""
+                guard let cgroup = ownCgroup else {
+                    let why = "\(proc.root)/self/cgroup cannot be read"
+                    return { ($0.ramLimit, $0.cpuLimit) = (.unknown(why), .unknown(why)) }
+                }
                 let (ram, cpus) = (cgroups.ramLimit(cgroup: cgroup), cgroups.cpuLimit(cgroup: cgroup))
                 return { ($0.ramLimit, $0.cpuLimit) = (ram, cpus) }
             },
@@ -56,7 +59,9 @@ package struct WhereaboutsReader: Sendable {
             computeNode: .unknown(why), ramLimit: .unknown(why), cpuLimit: .unknown(why))
     }
 
-    private var ownCgroup: String? { try? FileReading.text("\(proc.root)/self/cgroup") }
+    private var ownCgroup: String? {
+        (try? FileReading.text("\(proc.root)/self/cgroup"))?.capped(at: TextLimit.cgroup)
+    }
 
     private func identity() -> (Whereabouts.Kind, id: String?, engine: String?, cgroup: String?) {
         let cgroup = ownCgroup

@@ -166,7 +166,14 @@ package struct CommandUsage: Sendable {
                 undecided.insert(key.pid)
                 continue
             }
-            if chain.contains(scope.ownPID) { found[key.pid] = key } else { foreign.insert(key) }
+            if chain.contains(scope.ownPID) {
+                found[key.pid] = key
+            } else if scope.isContainer, seen[key.pid]?.cgroup.value == nil {
+                // It may be another process of our container.
+                undecided.insert(key.pid)
+            } else {
+                foreign.insert(key)
+            }
         }
         ours = found
     }

@@ -34,7 +34,7 @@ struct EngineRound {
                 var told = report(on: engine, trouble.message, seconds, among: reports)
                 told.isForbidden = trouble.isForbidden ? true : nil
                 reports.append(told)
-            case .failed(let why) where why != HostReader.silence:
+            case .failed(let why):
                 reports.append(report(on: engine, "\(engine.socket.cleaned): \(why)", 0, among: reports))
             default:
                 // The folder of its socket hangs.

@@ -40,7 +40,9 @@ package final class Sampler {
         let deadline: Double
         var asksNVIDIA = true
         var asksKernel = true
+        var asksSurroundings = false
         var surroundings: UInt32?
+        var asksDeviceMemory = false
         var deviceMemory: UInt32?
         var processes: [UInt32?] = []
         var engines: EngineRound?
@@ -74,10 +76,12 @@ package final class Sampler {
         questions.asksKernel = !isFresh(noKernelGPUs)
         if questions.asksNVIDIA { nvidia.ask(withAccounts: withAccounts) }
         if questions.asksKernel { host.ask() } else { host.prepare() }
-        if sharesHostMemory || !isFresh(view?.readAt) {
+        questions.asksSurroundings = sharesHostMemory || !isFresh(view?.readAt)
+        if questions.asksSurroundings {
             questions.surroundings = host.send(.surroundings, until: questions.deadline)
         }
-        if !isFresh(noDeviceMemory) { questions.deviceMemory = host.send(.deviceMemory, until: questions.deadline) }
+        questions.asksDeviceMemory = !isFresh(noDeviceMemory)
+        if questions.asksDeviceMemory { questions.deviceMemory = host.send(.deviceMemory, until: questions.deadline) }
         round = questions
     }
 
@@ -177,7 +181,7 @@ package final class Sampler {
         var clock = Stopwatch()
         var troubles: [String] = []
         observation.view = currentView(questions, &observation, &troubles)
-        if let asked = questions.deviceMemory { noteDeviceMemory(asked, questions, troubles, &observation) }
+        if questions.asksDeviceMemory { noteDeviceMemory(questions, troubles, &observation) }
         noteProcesses(questions, &observation, &troubles)
         wasComplete = drivers.areComplete && troubles.isEmpty
         sharesHostMemory = observation.devices.contains { $0.sharesHostMemory == true || $0.driver != nil }
@@ -193,13 +197,14 @@ package final class Sampler {
     private func currentView(
         _ questions: Questions, _ observation: inout Observation, _ troubles: inout [String]
     ) -> ProcessView {
-        guard questions.surroundings != nil || view == nil else { return view!.view }
+        if !questions.asksSurroundings, let view { return view.view }
         switch host.answer(to: questions.surroundings, until: questions.deadline) {
         case .surroundings(.known(let told), let memory):
             observation.hostMemory = memory
             view = (told, questions.began)
             return told
         case .surroundings(.unknown(let why), _), .failed(let why): troubles.append(why)
+        case .silent: troubles.append(HostReader.silence)
         default: troubles.append(Self.misunderstood)
         }
         if let view { return view.view }
@@ -210,9 +215,10 @@ package final class Sampler {
 
     /// - Parameter troubles: what keeps the host's files from being read at all is told already.
     private func noteDeviceMemory(
-        _ asked: UInt32, _ questions: Questions, _ troubles: [String], _ observation: inout Observation
+        _ questions: Questions, _ troubles: [String], _ observation: inout Observation
     ) {
-        guard case .deviceMemory(let charges, let facts) = host.answer(to: asked, until: questions.deadline) else {
+        let answer = host.answer(to: questions.deviceMemory, until: questions.deadline)
+        guard case .deviceMemory(let charges, let facts) = answer else {
             if !troubles.isEmpty { return }
             observation.sources.append(SourceReport(name: "dmem", seconds: 0, error: HostReader.silence))
             return
@@ -234,6 +240,8 @@ package final class Sampler {
                 // What answered once in this sample stays.
                 if process.cgroup.value != nil || found[process.pid] == nil { found[process.pid] = process }
             case .same(let pid, let startTick):
+                // An earlier answer of this sample had it.
+                if let told = found[pid], told.startTick == startTick, told.cgroup.value != nil { return }
                 // An answer that came too late had it.
                 guard let process = processes[pid], process.startTick == startTick else {
                     missing.insert(pid)
@@ -248,6 +256,7 @@ package final class Sampler {
                 for process in told { note(process) }
                 cgroups.note(facts)
             case .failed(let why): if !troubles.contains(why) { troubles.append(why) }
+            case .silent: if !troubles.contains(HostReader.silence) { troubles.append(HostReader.silence) }
             default: troubles.append(Self.misunderstood)
             }
         }

@@ -104,6 +104,26 @@ extension KernelTroubleTests {
     }
 
     @Test(
+        "A process whose files hang hides itself alone, time after time",
+        .enabled(if: HangingFile.absence == nil, Comment(rawValue: HangingFile.absence ?? "")))
+    func oneProcess() throws {
+        let host = try HostTree()
+        for (seed, pid, name) in [(1, 5000, "trainer"), (2, 5001, "notebook")] {
+            try host.process(pid, "python3", cgroup: "0::/docker/\(HostTree.id(seed))")
+            host.container(HostTree.id(seed), name, "lab/\(name):1")
+        }
+        host.card("A100", uuid: "GPU-1", total: 40960, processes: [5000, 5001].map { HostTree.listed($0, 512) })
+        let running = try host.start()
+        let hanging = try HangingFile(over: running.tree.scratch.path("proc/5000/stat"))
+        defer { hanging.end() }
+        for _ in 0..<6 {
+            let result = try expectInTime(
+                running.environment, ["ps", "--format", "{{.PID}} {{.Container}}"], "5000/stat hangs")
+            #expect(result.output == "5000 (hidden)\n5001 notebook\n")
+        }
+    }
+
+    @Test(
         "A home directory that hangs costs the time of an engine, and the usual engines are asked",
         .enabled(if: HangingFile.absence == nil, Comment(rawValue: HangingFile.absence ?? "")))
     func home() throws {

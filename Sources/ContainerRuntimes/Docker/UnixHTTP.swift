@@ -125,7 +125,7 @@ struct UnixHTTP {
         guard code == EAGAIN || code == EINTR else { throw .broken(path: path, code: code) }
         let left = deadline - monotonicSeconds()
         var waiting = pollfd(fd: fd, events: Int16(event), revents: 0)
-        guard left > 0, poll(&waiting, 1, Int32(min(left * 1000 + 1, 1e6))) != 0 else {
+        guard left > 0, poll(&waiting, 1, Int32(min(left * 1000 + 1, 2e9))) != 0 else {
             throw .timedOut(path: path, seconds: seconds)
         }
     }

@@ -61,17 +61,19 @@ final class NVIDIAAccess: DriverAccess {
 }
 
 final class KernelAccess: DriverAccess {
-    private let proc: ProcFS
-    private let sysfs: String
-    private let scan: ClientScanner
+    private let question: DriverQuestion
+    /// Made by the first round, because making it looks at the host already.
+    private let host = Mutex<(proc: ProcFS, scan: ClientScanner)?>(nil)
 
-    init(_ question: DriverQuestion) {
-        proc = ProcFS(root: question.procfs)
-        sysfs = question.sysfs
-        scan = ClientScanner(proc)
+    init(_ question: DriverQuestion) { self.question = question }
+
+    func round() -> any DriverRound {
+        let known = host.withLock { $0 }
+        let proc = known?.proc ?? ProcFS(root: question.procfs)
+        let scan = known?.scan ?? ClientScanner(proc)
+        if known == nil { host.withLock { $0 = $0 ?? (proc, scan) } }
+        return Round(driver: DRMDriver(sysfs: question.sysfs), proc: proc, scan: scan)
     }
-
-    func round() -> any DriverRound { Round(driver: DRMDriver(sysfs: sysfs), proc: proc, scan: scan) }
 
     private struct Round: DriverRound {
         let driver: DRMDriver

@@ -63,7 +63,7 @@ final class DriverProcess {
                 var waiting = pollfd(fd: channel, events: Int16(POLLIN | POLLOUT), revents: 0)
                 let left = deadline - monotonicSeconds()
                 guard left > 0 else { throw .deaf }
-                _ = poll(&waiting, 1, Int32(min(left * 1000, 1e6).rounded(.up)))
+                _ = poll(&waiting, 1, Int32(min(left * 1000, 2e9).rounded(.up)))
                 if Int32(waiting.revents) & POLLIN != 0 { try receive() }
             } else if errno != EINTR {
                 throw end()
@@ -89,7 +89,7 @@ final class DriverProcess {
             }
             var waiting = pollfd(fd: channel, events: Int16(POLLIN), revents: 0)
             let left = max(0, deadline - monotonicSeconds())
-            let ready = poll(&waiting, 1, Int32(min(left * 1000, 1e6).rounded(.up)))
+            let ready = poll(&waiting, 1, Int32(min(left * 1000, 2e9).rounded(.up)))
             if ready < 0 && errno == EINTR { continue }
             if ready <= 0 { return nil }
             try receive()
@@ -106,7 +106,10 @@ final class DriverProcess {
 
     var isGone: Bool { child.end != nil }
 
-    deinit { close(channel) }
+    deinit {
+        close(channel)
+        child.forget()
+    }
 }
 
 package func monotonicSeconds() -> Double {

@@ -24,13 +24,15 @@ final class DriverServer: Sendable {
             }
     }
 
-    /// Made on the thread of the first question, because it looks at the host already.
+    /// Made on the thread of the first question, because making it looks at the host already; not under the lock, where others
+    /// would hang too.
     private func hostReader() -> HostReader {
-        reader.withLock { reader in
-            if let reader { return reader }
-            let made = HostReader(procfs: question.procfs, sysfs: question.sysfs, watchdog)
-            reader = made
-            return made
+        if let known = reader.withLock({ $0 }) { return known }
+        let made = HostReader(procfs: question.procfs, sysfs: question.sysfs, watchdog)
+        return reader.withLock { reader in
+            let first = reader ?? made
+            reader = first
+            return first
         }
     }
 

@@ -110,7 +110,7 @@ final class DriverSession {
 
     /// Waits for the answer to a question.
     func answer(to question: UInt32?, until deadline: Double) -> HostAnswer {
-        guard let question else { return .failed(round.whyNot ?? lastError ?? deafness) }
+        guard let question else { return lacking }
         // The child answers at the deadline at the latest, with what it has.
         let last = deadline + Self.grace
         while case .some(nil) = answers[question], let child {
@@ -124,12 +124,13 @@ final class DriverSession {
             deafSince = nil
             return answer
         }
-        guard child != nil else { return .failed(round.whyNot ?? deafness) }
+        guard child != nil else { return lacking }
         deafSince = deafSince ?? monotonicSeconds()
-        return .failed(deafness)
+        return .silent
     }
 
-    private var deafness: String { "the host's files gave no answer within \(plan.deviceTimeout.plain) s" }
+    /// There is no child.
+    private var lacking: HostAnswer { (round.whyNot ?? lastError).map { .failed($0) } ?? .silent }
 
     var hasChild: Bool { child != nil }
 
@@ -143,15 +144,18 @@ final class DriverSession {
     /// - Returns: why there is no child to be asked.
     private func prepareChild() throws(DriverProcessError) -> String? {
         abandoned.removeAll(where: \.isGone)
+        try takeLateMessages()
         let now = monotonicSeconds()
         if child != nil, let since = hangsSince ?? deafSince, now - since > patience {
             if abandoned.count + 1 < Self.mostAbandoned {
-                tell("the driver has hung for \(Int(now - since)) s; a new process asks it")
+                tell(
+                    "\(role == .nvidia ? "the driver" : "reading the host's files") has hung for \(Int(now - since)) s; a new process asks it"
+                )
                 leaveChild()
                 lastError = nil
             } else if !hasToldMost {
                 // The last one is kept: it still asks the GPUs that are well.
-                tell("\(Self.mostAbandoned) processes hang in the driver; no more are started until one of them ends")
+                tell("\(Self.mostAbandoned) processes hang in \(subject); no more are started until one of them ends")
                 hasToldMost = true
             }
         }
@@ -162,7 +166,7 @@ final class DriverSession {
             if left > 0 { return "\(lastError); it is asked again in \(Int(left.rounded(.up))) s" }
         }
         guard abandoned.count < Self.mostAbandoned else {
-            return "\(abandoned.count) processes hang in the driver; no more are started until one of them ends"
+            return "\(abandoned.count) processes hang in \(subject); no more are started until one of them ends"
         }
         startedAt = now
         hangsSince = nil
@@ -170,6 +174,15 @@ final class DriverSession {
         owesOpening = false
         child = try DriverProcess(role, plan)
         return nil
+    }
+
+    /// What came since the last sample tells that the child goes on.
+    private func takeLateMessages() throws(DriverProcessError) {
+        let end = monotonicSeconds() + Self.grace
+        while let running = child, monotonicSeconds() < end, let late = try running.message(until: 0) {
+            (hangsSince, deafSince) = (nil, nil)
+            note(late)
+        }
     }
 
     /// Kills the child; whoever ends this program waits for the child's end (`OwnChild.endAll`).
@@ -246,7 +259,7 @@ final class DriverSession {
             guard sample == self.sample else { return }
             round.clients = clients
         case .failed(_, let why, let isAbsent):
-            // It ends by itself, and the next sample begins anew.
+            // Its session is over, and the next sample begins anew.
             leaveChild()
             lastError = nil
             round.whyNot = why
@@ -256,6 +269,8 @@ final class DriverSession {
             if answers.keys.contains(question) { answers[question] = answer }
         }
     }
+
+    private var subject: String { role == .nvidia ? "the driver" : "the host's files" }
 
     private var silence: String {
         "the driver gave no answer within \(plan.deviceTimeout.plain) s"

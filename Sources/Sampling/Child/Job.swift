@@ -66,6 +66,7 @@ final class Job: Sendable {
         _ count: Int, until deadline: Double?, work: @escaping @Sendable (Int) -> Void,
         finish: @escaping @Sendable (Left) -> Void = { _ in }
     ) {
+        precondition(count > 0)
         state = Mutex(State(waiting: (0..<count).map(\.self)[...]))
         self.deadline = deadline
         self.work = work
@@ -73,19 +74,9 @@ final class Job: Sendable {
     }
 
     func run() {
-        if isEmpty { finish(Left()) }
         while let number = begin() {
             work(number)
             if end(number) { finish(Left()) }
-        }
-    }
-
-    /// Whether there was nothing to do from the beginning.
-    private var isEmpty: Bool {
-        state.withLock { state in
-            guard !state.isFinished, state.waiting.isEmpty, state.running.isEmpty else { return false }
-            state.isFinished = true
-            return true
         }
     }
 
@@ -113,7 +104,6 @@ final class Job: Sendable {
     func look(at now: Double) -> Look {
         state.withLock { state in
             if state.isFinished { return .done }
-            if state.waiting.isEmpty && state.running.isEmpty { return .goesOn }
             if let deadline, now >= deadline {
                 state.isFinished = true
                 return .isLate(Left(running: state.running, waiting: Set(state.waiting)))

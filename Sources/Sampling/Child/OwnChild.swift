@@ -3,7 +3,7 @@ import Glibc
 import HostFS
 import Synchronization
 
-/// This program started again, as a child that asks a vendor's library something and may be left behind.
+/// This program started again, as a child that asks a vendor's library or reads files, and may be left behind.
 package struct OwnChild: Sendable {
     package let pid: pid_t
     /// The parent's end of a socket that both may write to.
@@ -85,6 +85,11 @@ package struct OwnChild: Sendable {
             guard monotonicSeconds() < deadline else { return nil }
             usleep(50)
         }
+    }
+
+    /// Nobody asks for its end any more.
+    package func forget() {
+        Self.fates.withLock { fates in if case .ended = fates[pid] { fates[pid] = nil } }
     }
 
     /// Kills every child that still runs, and waits for their ends: under a first process that reaps nobody they would stay as

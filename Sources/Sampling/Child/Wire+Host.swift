@@ -49,6 +49,7 @@ extension WireWriter {
         case .failed(let why):
             number(UInt8(0))
             text(why)
+        case .silent: number(UInt8(10))
         case .surroundings(let view, let memory):
             number(UInt8(1))
             reading(view) { $0.view($1) }
@@ -258,6 +259,7 @@ extension WireReader {
         case 6: return .whereabouts(try whereabouts())
         case 7: return .dockerContext(try context())
         case 8: return .engine(try engine(), seconds: try double())
+        case 10: return .silent
         case 9:
             let trouble = EngineTrouble(message: try text(), isAbsence: try flag(), isForbidden: try flag())
             return .noEngine(trouble, seconds: try double())

@@ -41,6 +41,8 @@ enum HostAnswer: Sendable, Equatable {
     case dockerContext(DockerContext)
     case engine(ObservedEngine, seconds: Double)
     case noEngine(EngineTrouble, seconds: Double)
+    /// There was none in time.
+    case silent
     /// Why there is no answer.
     case failed(String)
 }

@@ -33,9 +33,9 @@ final class HostReader: Sendable {
             processes(pids, whole: whole, task)
         case .insidePIDs(let pids): insidePIDs(Set(pids), task)
         case .ancestors(let pids, let last):
-            let climb: @Sendable (UInt32) -> [UInt32] = { [proc] in proc.ancestors(of: $0, upTo: last) }
+            let climb: @Sendable (UInt32) -> [UInt32]? = { [proc] in proc.ancestors(of: $0, upTo: last) }
             task.gather(pids, key: { "ancestors \($0)" }, climb) { chains in
-                let known = zip(pids, chains).compactMap { pid, chain in chain.map { (pid, $0) } }
+                let known = zip(pids, chains).compactMap { pid, chain in chain.flatMap { $0 }.map { (pid, $0) } }
                 reply(.ancestors(Dictionary(known, uniquingKeysWith: { first, _ in first })))
             }
         case .commandLines(let keys):
@@ -49,11 +49,11 @@ final class HostReader: Sendable {
         case .whereabouts(let minors): whereabouts(minors, task)
         case .dockerContext(let environment):
             task.gather([environment], key: { _ in "docker" }, DockerContext.current) { contexts in
-                reply(contexts[0].map { .dockerContext($0) } ?? .failed(Self.silence))
+                reply(contexts[0].map { .dockerContext($0) } ?? .silent)
             }
         case .engine(let socket, let seconds):
             task.gather([socket], key: { "engine \($0)" }, { Self.ask($0, within: seconds) }) { answers in
-                reply(answers[0] ?? .failed(Self.silence))
+                reply(answers[0] ?? .silent)
             }
         }
     }
@@ -129,10 +129,8 @@ final class HostReader: Sendable {
                 return
             }
             // As /proc/PID/cgroup would tell it on the one hierarchy that has this controller.
-            let texts = (charges.cgroups ?? []).filter { !$0.current.isEmpty && $0.path != "/" }.map {
-                "0::\($0.path)\n"
-            }
-            facts(for: texts, task) { task.reply(.deviceMemory(charges, $0)) }
+            let texts = (charges.cgroups ?? []).filter { $0.path != "/" }.map { "0::\($0.path)\n" }
+            facts(for: texts, task) { facts, _ in task.reply(.deviceMemory(charges, facts)) }
         }
     }
 
@@ -156,10 +154,11 @@ final class HostReader: Sendable {
         let whole = told.compactMap { if case .whole(let process) = $0 { process } else { nil } }
         guard !whole.isEmpty else { return task.reply(.processes(told, CgroupFacts())) }
         let same = told.filter { if case .same = $0 { true } else { false } }
-        names(of: whole, task) { [self] named in
-            facts(for: named.compactMap(\.cgroup.value), task) { facts in
-                task.reply(.processes(named.map { .whole($0) } + same, facts))
-            }
+        // Who can make a cgroup decides whose the memory is; a user's name can wait.
+        facts(for: whole.compactMap(\.cgroup.value), task) { [self] facts, isWhole in
+            // What was missed is told with the next sample.
+            if !isWhole { watch.retell(whole.map(\.pid)) }
+            names(of: whole, task) { named in task.reply(.processes(named.map { .whole($0) } + same, facts)) }
         }
     }
 
@@ -180,7 +179,8 @@ final class HostReader: Sendable {
         }
     }
 
-    private func facts(for texts: [String], _ task: Task, then: @escaping @Sendable (CgroupFacts) -> Void) {
+    /// - Parameter then: is told also whether all of it could be read.
+    private func facts(for texts: [String], _ task: Task, then: @escaping @Sendable (CgroupFacts, Bool) -> Void) {
         var wanted: [(container: String, cgroup: String)] = []
         var owned: Set<CgroupFolder> = []
         for text in Set(texts) {
@@ -191,15 +191,17 @@ final class HostReader: Sendable {
         let limit: @Sendable ((container: String, cgroup: String)) -> Reading<UInt64?> = { [watch] in
             watch.limit(of: $0.container, cgroup: $0.cgroup)
         }
-        task.gather(keys, key: { "limit \($0.container) \($0.cgroup)" }, limit) { [watch] limits in
-            let readings = zip(keys, limits).map { key, limit in
-                RAMLimitReading(container: key.container, cgroup: key.cgroup, limit: limit ?? .unknown(Self.silence))
+        task.gather(folders, key: { "owner \($0.key)" }, { [watch] in watch.owner(of: $0) }) { owners in
+            let known = zip(folders, owners).compactMap { folder, owner in
+                owner.flatMap { $0 }.map { (folder.key, $0) }
             }
-            task.gather(folders, key: { "owner \($0.key)" }, { watch.owner(of: $0) }) { owners in
-                let known = zip(folders, owners).compactMap { folder, owner in
-                    owner.flatMap { $0 }.map { (folder.key, $0) }
+            task.gather(keys, key: { "limit \($0.container) \($0.cgroup)" }, limit) { limits in
+                let readings = zip(keys, limits).map { key, limit in
+                    RAMLimitReading(
+                        container: key.container, cgroup: key.cgroup, limit: limit ?? .unknown(Self.silence))
                 }
-                then(CgroupFacts(limits: readings, owners: Dictionary(known, uniquingKeysWith: { $1 })))
+                let isWhole = !owners.contains { $0 == nil } && !limits.contains { $0 == nil }
+                then(CgroupFacts(limits: readings, owners: Dictionary(known, uniquingKeysWith: { $1 })), isWhole)
             }
         }
     }
@@ -207,7 +209,7 @@ final class HostReader: Sendable {
     private func insidePIDs(_ pids: Set<UInt32>, _ task: Task) {
         let list: @Sendable (ProcFS) -> [UInt32]? = { try? $0.pids() }
         task.gather([proc], key: { _ in "list" }, list) { [self] listed in
-            guard let all = listed[0].flatMap(\.self) else { return task.reply(.failed(Self.silence)) }
+            guard let all = listed[0].flatMap(\.self) else { return task.reply(.silent) }
             task.gather(all, key: { "process \($0)" }, { [proc] in proc.process($0) }) { [self] told in
                 let whole = told.map { process in process.map { process in process.map { ToldProcess.whole($0) } } }
                 // One that was not read may be meant.

@@ -32,7 +32,8 @@ final class ProcessWatch: Sendable {
     /// - Parameter forgets: every list of the sample before was read, so what is in none of them need not be remembered.
     func begin(sample: UInt32, forgets: Bool) {
         memory.withLock { memory in
-            guard memory.sample != sample else { return }
+            // A question's thread may come late.
+            guard Int32(bitPattern: sample &- memory.sample) > 0 else { return }
             memory.sample = sample
             // A list that fails for good must not make it remember everybody.
             let oldest = forgets ? Double.infinity : monotonicSeconds() - 6 * Self.freshness
@@ -58,6 +59,11 @@ final class ProcessWatch: Sendable {
         }
         if process.cgroup.value != nil { keep(Known(process: process, readAt: now, sample: sample)) }
         return .whole(process)
+    }
+
+    /// They are read in full the next time.
+    func retell(_ pids: [UInt32]) {
+        memory.withLock { memory in for pid in pids { memory.processes[pid]?.readAt = -.infinity } }
     }
 
     private func keep(_ known: Known) { memory.withLock { $0.processes[known.process.pid] = known } }

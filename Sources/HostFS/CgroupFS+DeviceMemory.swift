@@ -15,7 +15,7 @@ package struct DeviceMemoryCharges: Sendable, Equatable {
 }
 
 extension CgroupFS {
-    /// Whoever may make cgroups can make very many: no host that is in order has as many, or as deep ones.
+    /// A user who can create cgroups can create very many. No healthy host has this many, or nests them this deep.
     private static let mostFolders = 1 << 14
     private static let deepest = 40
 

@@ -90,8 +90,8 @@ package struct CgroupFS: Sendable {
             case .failure(let error): isHidden = isHidden || error.isForbidden || error.code == ENAMETOOLONG
             }
         }
-        // Whoever keeps us out of a folder, nests it too deep, removed it, or named it in bytes that no text holds, can have made
-        // what is in it. A hierarchy that is not to be seen from here stays unknown.
+        // If the folder cannot be looked at (no permission, path too long, removed, a name that is not UTF-8), the owner of the
+        // folder around it can have created it. If the hierarchy is not visible from here, the owner stays unknown.
         guard let parent = folder.parent, isHidden || parent.path != "/" else { return nil }
         return owner(of: parent)
     }

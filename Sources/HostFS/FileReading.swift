@@ -11,7 +11,7 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
         self.code = code
     }
 
-    /// The code of a pipe, a device or a socket in the place of a file: above every errno.
+    /// Stands for "not a regular file". No errno is this large.
     static let notRegular: Int32 = 4096
 
     package var description: String {
@@ -25,8 +25,8 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
 
 /// Reads small kernel files. Sizes in /proc and /sys lie, so a file is read to its end, and no further than `limit` bytes.
 ///
-/// A pipe in the place of a file is refused instead of waited for. A file system that hangs (FUSE, NFS) holds up the caller
-/// all the same: only the children of this program read files of the host.
+/// Refuses pipes, devices and sockets instead of waiting for their data. A file system that hangs (FUSE, NFS) still blocks
+/// the caller, so only the children of this program read files of the host.
 package enum FileReading {
     package static let limit = 1 << 20
 

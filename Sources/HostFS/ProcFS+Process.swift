@@ -3,7 +3,7 @@ import Ledger
 import Synchronization
 
 extension ProcFS {
-    /// What can be told of a process; nil where there is none, or none any more. Its user is told by number.
+    /// Reads a process; nil if it does not exist or has ended. Its user is a number.
     ///
     /// Its files are read through one open folder: a /proc/PID that is open belongs to that process alone and answers ESRCH
     /// when it has ended, so no answer can come from another process that got its PID meanwhile.

@@ -41,7 +41,7 @@ package struct ProcFS: Sendable {
     private static let initialCgroupNamespace: UInt64 = 0xEFFF_FFFB
     private static let initialUserNamespace: UInt64 = 0xEFFF_FFFD
 
-    /// What the links of /proc tell of what can be seen here. The other parts are unknown until `viewParts` are read.
+    /// Reads what the links in /proc say about our namespaces. Every other part is unknown until `viewParts` are read.
     ///
     /// - Throws: if there is no /proc under the root at all.
     package func view() throws(FileError) -> ProcessView {

@@ -34,7 +34,7 @@ struct UnixHTTP {
         return response
     }
 
-    /// The credentials are those of the process that called listen(2), whoever answers now (unix(7), SO_PEERCRED).
+    /// The user that called listen(2), even if another process answers now (unix(7), SO_PEERCRED).
     private static func owner(of fd: Int32) -> UInt32? {
         // struct ucred, which Swift's Glibc has not: pid, uid and gid.
         var credentials: [UInt32] = [0, 0, 0]

@@ -167,7 +167,7 @@ struct ClaimedContainers {
         return isEngineMissing || isAmbiguous ? .undecided : .believed
     }
 
-    /// The same id has a place that cannot be claimed by whoever claims it here.
+    /// The same id also has a folder that the user who claims it here cannot create.
     private func isElsewhere(_ key: Substring, than origin: Origin) -> Bool {
         fixed.contains(key) || origin.isInOwn && !origin.isFixed && fixedInOwn.contains(key)
     }

@@ -2,19 +2,6 @@ import Testing
 
 @testable import Ledger
 
-private func id(_ digit: Character) -> String { String(repeating: digit, count: 64) }
-
-private let victim = id("a")
-private let outer = id("b")
-private let inner = id("c")
-private let fixedPlace = "/system.slice/docker-\(victim).scope"
-private let otherManager = "/user.slice/user-1001.slice/user@1001.service"
-
-private func engine(_ owner: UInt32?, _ ids: String..., name: String? = nil) -> ObservedEngine {
-    ObservedEngine(
-        runtime: .docker, containers: ids.map { EngineContainer(id: $0, name: name, image: nil) }, owner: owner)
-}
-
 /// What the owners of folders tell of claims, and of engines.
 extension ClaimedContainersTests {
     /// A service that delegates its cgroup to user 1000, and what pam_cgfs gives this user on cgroup v1.

@@ -4,16 +4,16 @@ import Testing
 
 private func id(_ digit: Character) -> String { String(repeating: digit, count: 64) }
 
-private let victim = id("a")
-private let outer = id("b")
-private let inner = id("c")
-private let fixedPlace = "/system.slice/docker-\(victim).scope"
+let victim = id("a")
+let outer = id("b")
+let inner = id("c")
+let fixedPlace = "/system.slice/docker-\(victim).scope"
 private let manager = "/user.slice/user-1000.slice/user@1000.service"
-private let otherManager = "/user.slice/user-1001.slice/user@1001.service"
+let otherManager = "/user.slice/user-1001.slice/user@1001.service"
 private let claim = "\(manager)/app.slice/docker-\(victim).scope"
 private let outerPlace = "/system.slice/docker-\(outer).scope"
 
-private func engine(_ owner: UInt32?, _ ids: String..., name: String? = nil) -> ObservedEngine {
+func engine(_ owner: UInt32?, _ ids: String..., name: String? = nil) -> ObservedEngine {
     ObservedEngine(
         runtime: .docker,
         containers: ids.map { EngineContainer(id: $0, name: name ?? "n-\($0.prefix(1))", image: nil) },

@@ -14,10 +14,6 @@ extension Sampler {
         return max(sampleDeadline, min(monotonicSeconds() + 0.25, sampleDeadline + 0.5))
     }
 
-    static func whole(_ told: [ToldProcess]) -> [ObservedProcess] {
-        told.compactMap { if case .whole(let process) = $0 { process } else { nil } }
-    }
-
     private func ask(_ question: HostQuestion) -> HostAnswer {
         if !host.hasChild { host.prepare() }
         let deadline = nextDeadline
@@ -32,7 +28,7 @@ extension Sampler {
                 return pids.map { .unreadable($0, why: HostReader.silence) }
             }
             cgroups.note(facts)
-            return Self.whole(told)
+            return told.whole
         }
     }
 
@@ -43,7 +39,7 @@ extension Sampler {
         for pids in Self.parts(of: pids.sorted()) {
             guard case .processes(let told, let facts) = ask(.insidePIDs(pids)) else { return nil }
             cgroups.note(facts)
-            all += Self.whole(told)
+            all += told.whole
         }
         return all
     }

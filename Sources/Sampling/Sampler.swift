@@ -105,8 +105,7 @@ package final class Sampler {
         observation.cgroupOwners = cgroups.recordedOwners
         // Which claims to a container are believed is known when the engines have answered.
         for (container, cgroup) in observation.containerCgroups where observation.ramLimits[container]?.value == nil {
-            let limit = cgroups.limit(of: container, in: cgroup)
-            observation.ramLimits[container] = limit ?? observation.ramLimits[container]
+            if let limit = cgroups.limit(of: container, in: cgroup) { observation.ramLimits[container] = limit }
         }
         cgroups.forget(in: observation)
         return observation
@@ -121,8 +120,7 @@ package final class Sampler {
     /// NVIDIA's driver and the kernel's, each through its child. Processes are looked up as soon as a driver lists them.
     private func collectDrivers(_ questions: inout Questions, into observation: inout Observation) -> DriversReport {
         var clock = Stopwatch()
-        var added = questions
-        func look(_ devices: [ObservedDevice]) { lookUp(Self.pids(listedBy: devices), &added) }
+        func look(_ devices: [ObservedDevice]) { lookUp(Self.pids(listedBy: devices), &questions) }
         let answer = questions.asksNVIDIA ? nvidia.collect(look) : absence?.answer ?? DriverAnswer()
         if questions.asksNVIDIA { absence = answer.isAbsent ? (answer, questions.began) : nil }
         let nvidiaSeconds = clock.lap()
@@ -132,8 +130,7 @@ package final class Sampler {
             noKernelGPUs = hasNone ? questions.began : nil
         }
         let clients = kernel.clients?.value?.clients ?? []
-        if !clients.isEmpty { lookUp(Set(clients.map(\.pid)), &added) }
-        questions = added
+        if !clients.isEmpty { lookUp(Set(clients.map(\.pid)), &questions) }
         observation.devices = answer.devices + kernel.devices.filter { KernelGPU.isShown($0, clients) }
         observation.clients = kernel.clients
         let isMissed = !answer.isAbsent || noKernelGPUs != nil || plan.nvmlLibrary != nil
@@ -203,15 +200,12 @@ package final class Sampler {
             observation.hostMemory = memory
             view = (told, questions.began)
             return told
-        case .surroundings(.unknown(let why), _), .failed(let why): troubles.append(why)
-        case .silent: troubles.append(HostReader.silence)
-        default: troubles.append(Self.misunderstood)
+        case .surroundings(.unknown(let why), _): troubles.append(why)
+        case let answer: troubles.append(answer.trouble)
         }
         if let view { return view.view }
         return ProcessView(hidesProcesses: true)
     }
-
-    private static let misunderstood = "the process that reads the host's files answered another question"
 
     /// - Parameter troubles: what keeps the host's files from being read at all is told already.
     private func noteDeviceMemory(
@@ -255,9 +249,7 @@ package final class Sampler {
             case .processes(let told, let facts):
                 for process in told { note(process) }
                 cgroups.note(facts)
-            case .failed(let why): if !troubles.contains(why) { troubles.append(why) }
-            case .silent: if !troubles.contains(HostReader.silence) { troubles.append(HostReader.silence) }
-            default: troubles.append(Self.misunderstood)
+            case let answer: if !troubles.contains(answer.trouble) { troubles.append(answer.trouble) }
             }
         }
         for process in missing.isEmpty ? [] : processes(missing.sorted()) { found[process.pid] = process }

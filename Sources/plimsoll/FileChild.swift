@@ -39,26 +39,13 @@ enum FileChild {
         OwnChild.settle(as: name)
         signal(SIGTERM, SIG_DFL)
         // Files of a parent that has ended are not written, and not in part.
-        guard let bytes = receive(size), Output.put([0], to: OwnChild.channel) == 0 else { _exit(1) }
+        guard let bytes = OwnChild.received(size), Output.put([0], to: OwnChild.channel) == 0 else { _exit(1) }
         let (kind, payload) = serve(task, words[2], content, bytes, seconds, parent)
         var answer = [kind.rawValue]
         withUnsafeBytes(of: UInt64(payload.count).littleEndian) { answer += $0 }
         _ = Output.put(answer, to: OwnChild.channel)
         _ = Output.put(payload, to: OwnChild.channel)
         _exit(0)
-    }
-
-    private static func receive(_ size: Int) -> [UInt8]? {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(size)
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        while bytes.count < size {
-            let count = read(OwnChild.channel, &buffer, min(buffer.count, size - bytes.count))
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { return nil }
-            bytes += buffer[..<count]
-        }
-        return bytes
     }
 
     private static func serve(

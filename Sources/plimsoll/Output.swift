@@ -2,6 +2,7 @@ import CProcess
 import Glibc
 import Ledger
 import Rendering
+import Sampling
 import Synchronization
 
 /// Standard output holds the answer alone; what is for people goes to standard error.
@@ -21,18 +22,21 @@ enum Output {
         }
     }
 
-    /// Writes all of it, however long that takes whoever reads.
+    /// Writes all of it, however long the reader takes.
     ///
-    /// - Returns: 0, or the error number.
-    static func put(_ bytes: [UInt8], to fd: Int32) -> Int32 {
+    /// - Parameter deadline: in seconds of the monotonic clock; heeded only if the file is open with O_NONBLOCK.
+    /// - Returns: 0, or the error number; ETIMEDOUT if the deadline has passed.
+    static func put(_ bytes: [UInt8], to fd: Int32, until deadline: Double? = nil) -> Int32 {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(fd, $0.baseAddress, $0.count) }
             if count >= 0 {
                 rest = rest.dropFirst(count)
             } else if errno == EAGAIN {
+                let left = deadline.map { $0 - monotonicSeconds() }
+                if let left, left <= 0 { return ETIMEDOUT }
                 var ready = pollfd(fd: fd, events: Int16(POLLOUT), revents: 0)
-                poll(&ready, 1, -1)
+                poll(&ready, 1, left.map { Int32(min($0, 3600) * 1000) + 1 } ?? -1)
             } else if errno != EINTR {
                 return errno
             }

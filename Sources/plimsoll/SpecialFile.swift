@@ -21,16 +21,10 @@ struct SpecialFile {
         let deadline = monotonicSeconds() + seconds
         let fd = try open(until: deadline)
         defer { close(fd) }
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(fd, $0.baseAddress, $0.count) }
-            if count >= 0 {
-                rest = rest.dropFirst(count)
-            } else if errno == EAGAIN {
-                try waitForSpace(fd, until: deadline)
-            } else if errno != EINTR {
-                throw .failed(path: place.path, code: errno)
-            }
+        switch Output.put(bytes, to: fd, until: deadline) {
+        case 0: return
+        case ETIMEDOUT: throw silence
+        case let code: throw .failed(path: place.path, code: code)
         }
     }
 
@@ -52,13 +46,6 @@ struct SpecialFile {
             guard monotonicSeconds() < deadline else { throw silence }
             usleep(20_000)
         }
-    }
-
-    private func waitForSpace(_ fd: Int32, until deadline: Double) throws(OutputFileError) {
-        let left = deadline - monotonicSeconds()
-        guard left > 0 else { throw silence }
-        var ready = pollfd(fd: fd, events: Int16(POLLOUT), revents: 0)
-        poll(&ready, 1, Int32(min(left, 3600) * 1000) + 1)
     }
 
     private var silence: OutputFileError {

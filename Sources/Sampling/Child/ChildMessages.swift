@@ -65,7 +65,7 @@ extension ChildMessages.Reading {
             observation.hostMemory = memory
         case .answer(_, .processes(let told, let facts)):
             note(facts)
-            observation.processes += told.compactMap { if case .whole(let process) = $0 { process } else { nil } }
+            observation.processes += told.whole
         case .answer(_, .engine(let engine, _)): observation.engines.append(engine)
         case .answer(_, .deviceMemory(let charges, let facts)):
             observation.deviceMemory = charges.cgroups

@@ -30,16 +30,9 @@ package enum DriverChild {
         return received(Int(length))[...]
     }
 
-    /// So many bytes from the parent, whose end is ours.
+    /// This many bytes from the parent; if it has ended, so does this process.
     private static func received(_ count: Int) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        var have = 0
-        while have < count {
-            let more = bytes.withUnsafeMutableBytes { read(OwnChild.channel, $0.baseAddress! + have, count - have) }
-            if more < 0 && errno == EINTR { continue }
-            guard more > 0 else { _exit(0) }
-            have += more
-        }
+        guard let bytes = OwnChild.received(count) else { _exit(0) }
         return bytes
     }
 

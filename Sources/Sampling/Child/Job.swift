@@ -46,25 +46,18 @@ final class Job: Sendable {
     /// In seconds of the monotonic clock; nil for none.
     private let deadline: Double?
     private let work: @Sendable (Int) -> Void
-    private let finish: @Sendable (Left) -> Void
-
-    /// Calls that have not returned when the deadline passes.
-    struct Left: Sendable {
-        /// Those that hang.
-        var running: Set<Int> = []
-        /// Those that were not begun.
-        var waiting: Set<Int> = []
-    }
+    fileprivate let finish: @Sendable (Set<Int>) -> Void
 
     /// Seconds after which another thread goes on.
     private static let patience = 0.05
 
     /// - Parameters:
     ///   - work: a call, by its number.
-    ///   - finish: called once: when all are done, on the thread that did the last one, or at the deadline.
+    ///   - finish: called once, with the calls that hang: when all are done, on the thread that did the last one, or at the
+    ///     deadline.
     init(
         _ count: Int, until deadline: Double?, work: @escaping @Sendable (Int) -> Void,
-        finish: @escaping @Sendable (Left) -> Void = { _ in }
+        finish: @escaping @Sendable (Set<Int>) -> Void = { _ in }
     ) {
         precondition(count > 0)
         state = Mutex(State(waiting: (0..<count).map(\.self)[...]))
@@ -76,7 +69,7 @@ final class Job: Sendable {
     func run() {
         while let number = begin() {
             work(number)
-            if end(number) { finish(Left()) }
+            if end(number) { finish([]) }
         }
     }
 
@@ -99,29 +92,27 @@ final class Job: Sendable {
         }
     }
 
-    enum Look { case done, goesOn, needsThread, isLate(Left) }
+    enum Look { case done, goesOn, needsThread, isLate(running: Set<Int>) }
 
     func look(at now: Double) -> Look {
         state.withLock { state in
             if state.isFinished { return .done }
             if let deadline, now >= deadline {
                 state.isFinished = true
-                return .isLate(Left(running: state.running, waiting: Set(state.waiting)))
+                return .isLate(running: state.running)
             }
             let isStuck = !state.waiting.isEmpty && now - state.lastBegun >= Self.patience
             if isStuck { state.lastBegun = now }
             return isStuck ? .needsThread : .goesOn
         }
     }
-
-    func tellLate(_ left: Left) { finish(left) }
 }
 
 /// Looks after jobs. The main thread of a child asks it to look while there are any, and while a question is in hand, whose
 /// threads add jobs.
 final class Watchdog: Sendable {
     private let jobs = Mutex<[Job]>([])
-    private let late = Mutex<[(Job, Job.Left)]>([])
+    private let late = Mutex<[(Job, Set<Int>)]>([])
     private let inHand = Atomic(0)
 
     /// Milliseconds from look to look; -1 while there is nothing to look after.
@@ -155,17 +146,17 @@ final class Watchdog: Sendable {
             case .goesOn: break
             case .done: jobs.withLock { jobs in jobs.removeAll { $0 === job } }
             case .needsThread: _ = startThread { job.run() }
-            case .isLate(let left):
+            case .isLate(let running):
                 jobs.withLock { jobs in jobs.removeAll { $0 === job } }
-                late.withLock { $0.append((job, left)) }
+                late.withLock { $0.append((job, running)) }
             }
         }
         // It sends an answer, and who listens must not wait for whoever reads that. If there is no thread now, there may be one
         // at the next look.
-        for (job, left) in late.withLock({ late in
+        for (job, running) in late.withLock({ late in
             defer { late = [] }; return late
-        }) where startThread({ job.tellLate(left) }) != 0 {
-            late.withLock { $0.append((job, left)) }
+        }) where startThread({ job.finish(running) }) != 0 {
+            late.withLock { $0.append((job, running)) }
         }
     }
 }

@@ -194,6 +194,19 @@ package struct OwnChild: Sendable {
         var noCore = rlimit(rlim_cur: 0, rlim_max: 0)
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &noCore)
     }
+
+    /// In a child: this many bytes from the parent; nil if it has ended or the channel fails.
+    package static func received(_ count: Int) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var have = 0
+        while have < count {
+            let more = bytes.withUnsafeMutableBytes { read(channel, $0.baseAddress! + have, count - have) }
+            if more < 0 && errno == EINTR { continue }
+            guard more > 0 else { return nil }
+            have += more
+        }
+        return bytes
+    }
 }
 
 /// Why no child could be started.

@@ -45,6 +45,15 @@ enum HostAnswer: Sendable, Equatable {
     case silent
     /// Why there is no answer.
     case failed(String)
+
+    /// Why this is no answer to a question of another kind.
+    var trouble: String {
+        switch self {
+        case .failed(let why): why
+        case .silent: HostReader.silence
+        default: "the process that reads the host's files answered another question"
+        }
+    }
 }
 
 /// Why an engine did not tell its containers.
@@ -60,6 +69,11 @@ struct EngineTrouble: Sendable, Equatable {
 enum ToldProcess: Sendable, Equatable {
     case whole(ObservedProcess)
     case same(pid: UInt32, startTick: Int64)
+}
+
+extension [ToldProcess] {
+    /// Those of which everything is told.
+    var whole: [ObservedProcess] { compactMap { if case .whole(let process) = $0 { process } else { nil } } }
 }
 
 /// What the cgroups of containers tell.

@@ -138,20 +138,19 @@ final class HostReader: Sendable {
 
     private func processes(_ pids: [UInt32], whole: Bool, _ task: Task) {
         task.gather(pids, key: { "process \($0)" }, { [watch] in watch.process($0, whole: whole) }) { [self] told in
-            complete(found(pids, told), task)
+            let told = zip(pids, told).compactMap { pid, told in told ?? .whole(unread(pid)) }
+            complete(told, task)
         }
     }
 
-    /// Those that are there; one that was not read says so in its place.
-    private func found(_ pids: [UInt32], _ told: [ToldProcess??]) -> [ToldProcess] {
-        zip(pids, told).compactMap { pid, told in
-            told ?? .whole(.unreadable(pid, why: "\(proc.root)/\(pid): \(Self.silence)"))
-        }
+    /// Takes the place of a process that was not read.
+    private func unread(_ pid: UInt32) -> ObservedProcess {
+        .unreadable(pid, why: "\(proc.root)/\(pid): \(Self.silence)")
     }
 
     /// With users' names, and the RAM limits of their containers, of those that were read anew.
     private func complete(_ told: [ToldProcess], _ task: Task) {
-        let whole = told.compactMap { if case .whole(let process) = $0 { process } else { nil } }
+        let whole = told.whole
         guard !whole.isEmpty else { return task.reply(.processes(told, CgroupFacts())) }
         let same = told.filter { if case .same = $0 { true } else { false } }
         // Who can make a cgroup decides whose the memory is; a user's name can wait.
@@ -211,13 +210,12 @@ final class HostReader: Sendable {
         task.gather([proc], key: { _ in "list" }, list) { [self] listed in
             guard let all = listed[0].flatMap(\.self) else { return task.reply(.silent) }
             task.gather(all, key: { "process \($0)" }, { [proc] in proc.process($0) }) { [self] told in
-                let whole = told.map { process in process.map { process in process.map { ToldProcess.whole($0) } } }
+                let found = zip(all, told).compactMap { pid, process in process ?? unread(pid) }
                 // One that was not read may be meant.
-                let meant = found(all, whole).filter { told in
-                    guard case .whole(let process) = told else { return false }
-                    return process.namespacePIDs.isEmpty || !pids.isDisjoint(with: process.namespacePIDs.dropFirst())
+                let meant = found.filter { process in
+                    process.namespacePIDs.isEmpty || !pids.isDisjoint(with: process.namespacePIDs.dropFirst())
                 }
-                complete(meant, task)
+                complete(meant.map { .whole($0) }, task)
             }
         }
     }
@@ -256,11 +254,11 @@ private struct Task: Sendable {
             let value = read(items[asked[number]])
             shared.values.withLock { $0[asked[number]] = value }
             if hanging.any != nil { hanging.answers(key(items[asked[number]])) }
-        } finish: { [hanging] left in
-            for number in left.running { hanging.hangs(key(items[asked[number]])) }
+        } finish: { [hanging] running in
+            for number in running { hanging.hangs(key(items[asked[number]])) }
             let told = shared.values.withLock { $0 }
             // It came while that was noted.
-            for number in left.running where told[asked[number]] != nil {
+            for number in running where told[asked[number]] != nil {
                 hanging.answers(key(items[asked[number]]))
             }
             then(told)

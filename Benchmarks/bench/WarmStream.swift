@@ -77,7 +77,7 @@ final class WarmStream {
         let text = rows.map { $0.json.text() + "\n" }.joined()
         let took = (ContinuousClock.now - start) / .milliseconds(1)
         guard snapshot.processes.count == processes, snapshot.containers.isEmpty == text.isEmpty else {
-            let why = snapshot.sources.compactMap(\.error).joined(separator: "; ")
+            let why = snapshot.sources.compactMap(\.sentence).joined(separator: "; ")
             throw Failure("a sample saw \(snapshot.processes.count) of \(processes) processes: \(why)")
         }
         return took

@@ -41,7 +41,7 @@ extension Target {
         observation.devices = [
             ObservedDevice(
                 index: "0", memory: .known(ObservedMemory(total: 1 << 34, used: 1 << 33, free: 1 << 33)),
-                utilizationPercent: .unknown("-"), compute: .read(listed))
+                utilizationPercent: .unknown(.fact(.notAsked)), compute: .read(listed))
         ]
         return wrongSnapshot(Snapshot(observation), width: 20 + input.count % 120)
     }

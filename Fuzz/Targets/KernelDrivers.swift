@@ -32,8 +32,9 @@ extension Target {
             pid: 1, startTick: 1, id: info.client ?? 0, pci: info.pci, minor: 128, regions: info.regions,
             evicted: info.evicted)
         let device = ObservedDevice(
-            index: "0", vendor: .amd, pci: info.pci, memory: .unknown("-"), driver: "amdgpu", minors: [128],
-            sharesHostMemory: input.count % 2 == 0, utilizationPercent: .unknown("-"), compute: .absent)
+            index: "0", vendor: .amd, pci: info.pci, memory: .unknown(.fact(.notAsked)), driver: "amdgpu",
+            minors: [128],
+            sharesHostMemory: input.count % 2 == 0, utilizationPercent: .unknown(.fact(.notAsked)), compute: .absent)
         let snapshot = Snapshot(
             Observation(
                 time: 0, host: "", view: ProcessView(), devices: [device],
@@ -74,9 +75,10 @@ extension Target {
                 time: 0, host: "", view: ProcessView(),
                 devices: [
                     ObservedDevice(
-                        index: "0", vendor: .intel, pci: "0000:03:00.0", memory: .unknown("-"), driver: "xe",
+                        index: "0", vendor: .intel, pci: "0000:03:00.0", memory: .unknown(.fact(.notAsked)),
+                        driver: "xe",
                         minors: [0],
-                        utilizationPercent: .unknown("-"), compute: .absent)
+                        utilizationPercent: .unknown(.fact(.notAsked)), compute: .absent)
                 ], clients: .known(ClientList(clients: [], unreadable: 0)),
                 deviceMemory: [
                     ChargedCgroup(path: "/", current: table, capacity: table),

@@ -6,9 +6,9 @@ package struct DeviceMemoryCharges: Sendable, Equatable {
     /// The whole machine and each container; nil if the kernel has no such controller.
     package var cgroups: [ChargedCgroup]?
     /// Why some containers are missing; nil if none are.
-    package var trouble: String?
+    package var trouble: Reason?
 
-    package init(cgroups: [ChargedCgroup]?, trouble: String? = nil) {
+    package init(cgroups: [ChargedCgroup]?, trouble: Reason? = nil) {
         self.cgroups = cgroups
         self.trouble = trouble
     }
@@ -33,7 +33,7 @@ extension CgroupFS {
                 let controllers = try FileReading.text("\(folder)/cgroup.controllers")
                 if controllers.split(whereSeparator: \.isWhitespace).contains("dmem") { top = folder }
             } catch {
-                if !error.isAbsent { return DeviceMemoryCharges(cgroups: nil, trouble: error.description) }
+                if !error.isAbsent { return DeviceMemoryCharges(cgroups: nil, trouble: error.reason) }
             }
         }
         guard let top else { return DeviceMemoryCharges(cgroups: nil) }
@@ -49,18 +49,17 @@ extension CgroupFS {
                 for name in names(in: top + folder.path, &unread) {
                     count += 1
                     guard count <= Self.mostFolders, ContinuousClock.now < end else {
-                        return DeviceMemoryCharges(cgroups: found, trouble: Self.trouble(after: count - 1))
+                        return DeviceMemoryCharges(cgroups: found, trouble: .cgroupsAfter(count - 1))
                     }
                     next.append(look(at: "\(folder.path)/\(name)", in: top, limits: folder.limits, &found))
                 }
             }
             if next.isEmpty {
-                let trouble = "\(unread) cgroups could not be read; charges of containers in them are not known"
-                return DeviceMemoryCharges(cgroups: found, trouble: unread == 0 ? nil : trouble)
+                return DeviceMemoryCharges(cgroups: found, trouble: unread == 0 ? nil : .unreadCgroups(unread))
             }
             level = next
         }
-        return DeviceMemoryCharges(cgroups: found, trouble: Self.trouble(after: count))
+        return DeviceMemoryCharges(cgroups: found, trouble: .cgroupsAfter(count))
     }
 
     private struct Folder {
@@ -69,15 +68,11 @@ extension CgroupFS {
         var limits: [String: UInt64]
     }
 
-    private static func trouble(after count: Int) -> String {
-        "read \(count) cgroups and stopped: there are too many, or they are nested too deep; charges of the others are not known"
-    }
-
     private func look(
         at path: String, in top: String, limits: [String: UInt64], _ found: inout [ChargedCgroup]
     ) -> Folder {
         let limits = limits.merging(table("\(top)\(path)/dmem.max")) { min($0, $1) }
-        if CgroupMembership.isContainer(path) {
+        if CgroupMembership.canBeContainer(path) {
             let current = table("\(top)\(path)/dmem.current").filter { $0.value > 0 }
             if !current.isEmpty || !limits.isEmpty {
                 found.append(ChargedCgroup(path: path, current: current, limits: limits))

@@ -9,20 +9,13 @@ package struct CgroupFS: Sendable {
         root = "\(sysfs)/fs/cgroup"
     }
 
-    /// A container's RAM limit in bytes, from its own cgroup; a value of nil is "no limit".
-    ///
-    /// - Parameter cgroup: the text of /proc/PID/cgroup of one of its processes: which hierarchy counts RAM is not always
-    ///   the one that names the container.
-    package func ramLimit(of container: String, cgroup: String) -> Reading<UInt64?> {
-        var tried: [String] = []
-        for place in CgroupMembership.places(of: container, cgroup: cgroup) {
-            guard !place.path.utf8.starts(with: "/..".utf8) else { continue }
-            for path in files(for: place) {
-                if let text = try? FileReading.text(path), let limit = HostFS.ramLimit(text) { return .known(limit) }
-                tried.append(path)
-            }
+    /// The RAM limit of a cgroup in bytes, from its own folder; a value of nil is "no limit".
+    package func ramLimit(of folder: CgroupFolder) -> Reading<UInt64?> {
+        let files = files(for: folder)
+        for path in files {
+            if let text = try? FileReading.text(path), let limit = HostFS.ramLimit(text) { return .known(limit) }
         }
-        return .unknown(tried.isEmpty ? "its cgroup lies outside what is seen from here" : "not found: \(tried[0])")
+        return .unknown(files.first.map { .at(path: $0, .notFound) } ?? .fact(.outsideView))
     }
 
     /// The RAM that the process with this /proc/PID/cgroup may have, of all the limits on the way to the root.
@@ -75,7 +68,7 @@ package struct CgroupFS: Sendable {
         }
         // The root of the unified hierarchy has no such file, and no limit.
         let isUnified = (try? FileReading.text("\(root)/cgroup.controllers")) != nil
-        return isRead || isUnified ? .known(least) : .unknown("no cgroup is to be seen under \(root)")
+        return isRead || isUnified ? .known(least) : .unknown(.at(path: root, .noCgroups))
     }
 
     // MARK: Owners
@@ -103,11 +96,12 @@ package struct CgroupFS: Sendable {
         return ["\(root)/\(name)"] + name.split(separator: ",").map { "\(root)/\($0)" }
     }
 
-    private func files(for place: CgroupContainer) -> [String] {
+    private func files(for place: CgroupFolder) -> [String] {
         let controllers = place.hierarchy.split(separator: ",")
-        if controllers.contains("memory") { return ["\(root)/memory\(place.path)/memory.limit_in_bytes"] }
+        let path = place.path == "/" ? "" : place.path
+        if controllers.contains("memory") { return ["\(root)/memory\(path)/memory.limit_in_bytes"] }
         // The unified hierarchy is the whole tree, or beside v1's on a hybrid host.
         return place.hierarchy.isEmpty
-            ? ["\(root)\(place.path)/memory.max", "\(root)/unified\(place.path)/memory.max"] : []
+            ? ["\(root)\(path)/memory.max", "\(root)/unified\(path)/memory.max"] : []
     }
 }

@@ -9,14 +9,14 @@ package struct DRMFS: Sendable {
     }
 
     /// Every GPU that has a DRM driver, by its place on the bus; and what could not be read, though it is there.
-    package func devices() -> (devices: [DRMDevice], troubles: [String]) {
+    package func devices() -> (devices: [DRMDevice], troubles: [Reason]) {
         var devices: [String: DRMDevice] = [:]
-        var troubles: [String] = []
+        var troubles: [Reason] = []
         var names: [String] = []
         do throws(FileError) {
             names = try FileReading.names(in: root)
         } catch {
-            if !error.isAbsent { troubles.append(error.description) }
+            if !error.isAbsent { troubles.append(error.reason) }
         }
         for name in names.sorted() {
             // "card0-HDMI-A-1" is a connector.
@@ -26,7 +26,7 @@ package struct DRMFS: Sendable {
                 guard let device = try DRMDevice(folder: "\(root)/\(name)/device") else { continue }
                 devices[device.id, default: device].nodes.append(node)
             } catch {
-                if !error.isAbsent { troubles.append(error.description) }
+                if !error.isAbsent { troubles.append(error.reason) }
             }
         }
         return (devices.values.sorted { $0.id < $1.id }, troubles)
@@ -99,9 +99,9 @@ package struct DRMDevice: Sendable {
         do throws(FileError) {
             let text = try FileReading.text("\(folder)/\(file)")
             let number = UInt64(text.prefix { !$0.isNewline })
-            return number.map { .known($0) } ?? .unknown("\(folder)/\(file): not understood")
+            return number.map { .known($0) } ?? .unknown(.at(path: "\(folder)/\(file)", .notUnderstood))
         } catch {
-            return .unknown(error.description)
+            return .unknown(error.reason)
         }
     }
 

@@ -11,8 +11,9 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
         self.code = code
     }
 
-    /// Stands for "not a regular file". No errno is this large.
-    static let notRegular: Int32 = 4096
+    static let notRegular = Reason.notRegular
+
+    package var reason: Reason { .file(path: path, code: code) }
 
     package var description: String {
         let path = path.cleaned
@@ -97,9 +98,12 @@ package enum FileReading {
         return fstat(fd, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
-    package static func link(_ path: String) -> String? {
+    package static func link(_ path: String) -> String? { link(path, in: AT_FDCWD) }
+
+    /// - Parameter path: relative to the open folder `folder`.
+    static func link(_ path: String, in folder: Int32) -> String? {
         var buffer = [CChar](repeating: 0, count: 4096)
-        let count = readlink(path, &buffer, buffer.count - 1)
+        let count = readlinkat(folder, path, &buffer, buffer.count - 1)
         guard count > 0 else { return nil }
         return String(decoding: buffer[..<count].map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
     }

@@ -12,7 +12,7 @@ extension ProcFS {
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else {
             let error = FileError(path: path, code: errno)
-            return error.isAbsent ? nil : .unreadable(pid, why: error.description)
+            return error.isAbsent ? nil : .unreadable(pid, why: error.reason)
         }
         defer { close(folder) }
 
@@ -28,26 +28,44 @@ extension ProcFS {
         switch text("stat") {
         case .success(let content):
             guard let parsed = ProcessStat(content) else {
-                return .unreadable(pid, why: "\(path)/stat: not understood")
+                return .unreadable(pid, why: .at(path: "\(path)/stat", .notUnderstood))
             }
             stat = parsed
         case .failure(let error):
             // With hidepid=1 the folder is there, and its files are not ours to read.
-            return error.isAbsent ? nil : .unreadable(pid, why: error.description)
+            return error.isAbsent ? nil : .unreadable(pid, why: error.reason)
         }
 
         let living = stat.isDead ? livingThread(of: path) : nil
         let cgroup: Reading<String>
         switch text(living.map { "task/\($0)/cgroup" } ?? "cgroup") {
         case .success(let content): cgroup = .known(content.capped(at: TextLimit.cgroup))
-        case .failure(let error) where !error.isAbsent: cgroup = .unknown(error.description)
+        case .failure(let error) where !error.isAbsent: cgroup = .unknown(error.reason)
         case .failure: return nil
         }
         let status = (try? text("status").get()).map(ProcessStatus.init)
-        return ObservedProcess(
+        var process = ObservedProcess(
             pid: pid, startTick: stat.startTick, isDead: stat.isDead && living == nil, cgroup: cgroup,
             namespacePIDs: status?.namespacePIDs ?? [], name: stat.name,
             user: status?.effectiveUser.map(String.init))
+        if process.namespacePIDs.count > 1, let cgroup = cgroup.value,
+            CgroupMembership(cgroup: cgroup).containers.isEmpty
+        {
+            process.pidNamespace = FileReading.link("ns/pid", in: folder).flatMap(namespaceInode)
+        }
+        return process
+    }
+
+    /// The cgroup text of the first process of a PID namespace, which hardly anybody moves; nil if it cannot be found.
+    package func cgroup(ofFirstIn namespace: UInt64) -> String? {
+        for pid in (try? pids()) ?? [] {
+            guard FileReading.link("\(root)/\(pid)/ns/pid").flatMap(namespaceInode) == namespace,
+                let status = (try? FileReading.text("\(root)/\(pid)/status")).map(ProcessStatus.init),
+                status.namespacePIDs.last == 1
+            else { continue }
+            return (try? FileReading.text("\(root)/\(pid)/cgroup"))?.capped(at: TextLimit.cgroup)
+        }
+        return nil
     }
 
     /// The same process a moment later: its name can have changed, and little else, while it lives. nil where it is another
@@ -111,7 +129,7 @@ extension ProcFS {
 
 extension ObservedProcess {
     /// One that is there and does not tell who it is.
-    package static func unreadable(_ pid: UInt32, why: String) -> ObservedProcess {
+    package static func unreadable(_ pid: UInt32, why: Reason) -> ObservedProcess {
         ObservedProcess(pid: pid, startTick: 0, cgroup: .unknown(why))
     }
 }

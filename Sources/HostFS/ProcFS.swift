@@ -82,16 +82,19 @@ package struct ProcFS: Sendable {
                 return { $0.kernel = kernel }
             },
             { [self] in
-                let container = ownContainer
-                return { if $0.inCgroupNamespace { $0.ownContainer = container } }
+                let mounts = ownMounts
+                return { if $0.inCgroupNamespace { $0.ownMounts = mounts ?? [] } }
+            },
+            { [self] in
+                // Marks are in the system's own root, and say nothing of another /proc.
+                let mark = root == "/proc" ? SystemPath.engineMark : nil
+                return { if $0.inCgroupNamespace { $0.ownEngine = mark } }
             },
         ]
     }
 
-    /// The container that our own mounts tell.
-    var ownContainer: String? {
-        (try? FileReading.text("\(root)/self/mountinfo")).flatMap(HostFS.ownContainer)
-    }
+    /// The mounts of our own that can name our container; nil if they cannot be read.
+    var ownMounts: [OwnMount]? { (try? FileReading.text("\(root)/self/mountinfo")).map(HostFS.ownMounts) }
 
     /// The host's RAM; nil where it cannot be read.
     package func hostMemory() -> HostMemory? {

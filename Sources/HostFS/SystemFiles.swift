@@ -52,22 +52,16 @@ package func mountsHideProcesses(_ mounts: String) -> Bool {
     return false
 }
 
-/// The container that a mount table belongs to: engines mount its `hostname` or `resolv.conf` from a folder named after it
-/// (`/var/lib/docker/containers/ID/hostname`, `…/overlay-containers/ID/userdata/hostname`).
-package func ownContainer(mountinfo: String) -> String? {
+/// The lines of /proc/self/mountinfo that can name the container that the table belongs to (proc(5): the fourth field is what of the
+/// file system is mounted, the fifth is where).
+package func ownMounts(mountinfo: String) -> [OwnMount] {
     // By bytes: a mount's options can end in a carriage return, which to Swift is one character with the newline.
-    for line in mountinfo.utf8.split(separator: UInt8(ascii: "\n")) {
-        let fields = line.split(separator: UInt8(ascii: " ")).map { Substring($0) }
-        guard fields.count > 4, ["/etc/hostname", "/etc/resolv.conf", "/etc/hosts"].contains(fields[4]) else {
-            continue
-        }
-        let components = fields[3].pathNames
-        for (parent, component) in zip(components, components.dropFirst())
-        where ["containers", "overlay-containers"].contains(parent) && component.utf8.count == 64 {
-            return String(component)
-        }
+    let found = mountinfo.utf8.split(separator: UInt8(ascii: "\n")).lazy.compactMap { line -> OwnMount? in
+        let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 5).map { Substring($0) }
+        guard fields.count > 4, OwnMount.isTelling(fields[4]) else { return nil }
+        return OwnMount(root: String(fields[3]), point: String(fields[4]))
     }
-    return nil
+    return Array(found.prefix(CountLimit.ownMounts))
 }
 
 /// `cpu.max` of cgroup v2, "quota period" in microseconds: how many CPUs that is; a value of nil is "no limit".

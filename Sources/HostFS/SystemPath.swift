@@ -29,6 +29,20 @@ package enum SystemPath {
         }
     }
 
+    /// What the engine that runs this container has left: "Docker", "Podman", or the word of systemd's container interface (such as
+    /// "lxc" or "systemd-nspawn"). nil if there is nothing.
+    static var engineMark: String? {
+        if exists("/.dockerenv") { return "Docker" }
+        if exists("/run/.containerenv") { return "Podman" }
+        // The variable is there for the first process and its children; systemd, as that process, keeps it in a file.
+        let named = getenv("container").map { String(cString: $0) }
+        if let named, !named.isEmpty { return named }
+        return (try? FileReading.text("/run/systemd/container")).flatMap { text in
+            let word = text.prefix { !$0.isNewline }
+            return word.isEmpty ? nil : String(word)
+        }
+    }
+
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     /// The file that this process has loaded as the library of that name.

@@ -26,8 +26,11 @@ package struct WhereaboutsReader: Sendable {
         }
         return [
             { [self] in
-                let (kind, id, engine, cgroup) = identity()
-                return { ($0.kind, $0.id, $0.engine, $0.cgroup) = (kind, id, engine, cgroup) }
+                let found = identity()
+                return {
+                    ($0.kind, $0.id, $0.isVerified) = (found.kind, found.id, found.isVerified)
+                    ($0.engine, $0.cgroup) = (found.engine, found.cgroup)
+                }
             },
             { [self] in
                 let nodes = deviceNodes()
@@ -36,7 +39,7 @@ package struct WhereaboutsReader: Sendable {
             },
             { [self] in
                 guard let cgroup = ownCgroup else {
-                    let why = "\(proc.root)/self/cgroup cannot be read"
+                    let why = Reason.at(path: "\(proc.root)/self/cgroup", .notFound)
                     return { ($0.ramLimit, $0.cpuLimit) = (.unknown(why), .unknown(why)) }
                 }
                 let (ram, cpus) = (cgroups.ramLimit(cgroup: cgroup), cgroups.cpuLimit(cgroup: cgroup))
@@ -48,26 +51,39 @@ package struct WhereaboutsReader: Sendable {
     /// What is known before any part is read: the environment.
     ///
     /// - Parameter why: why the parts are not known.
-    package static func unread(minors: [UInt32], why: String) -> Whereabouts {
+    package static func unread(minors: [UInt32], why: Reason.Fact) -> Whereabouts {
         Whereabouts(
             kind: .unknown, id: nil, engine: nil,
             variables: choosing.compactMap { name in
                 variable(name).map { Whereabouts.Variable(name: name, value: $0) }
             },
-            deviceNodes: [], libraries: [],
-            renderNodes: minors.reduce(into: [:]) { $0[$1] = .unknown("\(DRMNode.path(ofMinor: $1)): \(why)") },
-            computeNode: .unknown(why), ramLimit: .unknown(why), cpuLimit: .unknown(why))
+            deviceNodes: nil, libraries: [],
+            renderNodes: minors.reduce(into: [:]) { $0[$1] = .unknown(.at(path: DRMNode.path(ofMinor: $1), why)) },
+            computeNode: .unknown(.fact(why)), ramLimit: .unknown(.fact(why)), cpuLimit: .unknown(.fact(why)))
     }
 
     private var ownCgroup: String? {
         (try? FileReading.text("\(proc.root)/self/cgroup"))?.capped(at: TextLimit.cgroup)
     }
 
-    private func identity() -> (Whereabouts.Kind, id: String?, engine: String?, cgroup: String?) {
+    private struct Identity {
+        var kind: Whereabouts.Kind
+        var id: String?
+        var isVerified: Bool
+        var engine: String?
+        var cgroup: String?
+    }
+
+    private func identity() -> Identity {
         let cgroup = ownCgroup
-        let view = try? proc.view()
+        var view = try? proc.view()
+        if view?.inCgroupNamespace == true {
+            let mounts = proc.ownMounts
+            view?.ownMounts = mounts
+        }
         let container = CgroupMembership(cgroup: cgroup ?? "").innermost
-        let id = container?.id ?? (view?.inCgroupNamespace == true ? proc.ownContainer : nil)
+        let own = container == nil ? view?.own : nil
+        let id = container?.id ?? own?.id
         // A machine whose file system was made of an image has an engine's mark, and the kernel says that it is the host.
         let isHost = id == nil && view?.inInitialNamespace == true && view?.inCgroupNamespace == false
         let engine =
@@ -76,7 +92,7 @@ package struct WhereaboutsReader: Sendable {
         let kind: Whereabouts.Kind =
             id != nil || engine != nil || view?.inInitialNamespace == false
             ? .container : view?.inInitialNamespace == nil ? .unknown : .host
-        return (kind, id, engine, cgroup)
+        return Identity(kind: kind, id: id, isVerified: own?.isVerified ?? true, engine: engine, cgroup: cgroup)
     }
 
     /// One that is empty chooses too: no device.
@@ -90,12 +106,8 @@ package struct WhereaboutsReader: Sendable {
     ]
 
     private func engine() -> String? {
-        func variable(_ name: String) -> String? { Self.variable(name).flatMap { $0.isEmpty ? nil : $0 } }
-        // Podman and systemd set it; LXC and nspawn are told by it too (systemd, "The Container Interface").
-        if variable("KUBERNETES_SERVICE_HOST") != nil { return "Kubernetes" }
-        if SystemPath.exists("/.dockerenv") { return "Docker" }
-        if SystemPath.exists("/run/.containerenv") { return "Podman" }
-        return variable("container")
+        if Self.variable("KUBERNETES_SERVICE_HOST")?.isEmpty == false { return "Kubernetes" }
+        return SystemPath.engineMark
     }
 
     /// A cgroup's rule of devices refuses at the opening alone.
@@ -105,22 +117,26 @@ package struct WhereaboutsReader: Sendable {
             _ = try DeviceFile(path)
             return .known(path)
         } catch {
-            return .unknown(error.description)
+            return .unknown(error.reason)
         }
     }
 
     /// Not opened: that would make us one of its processes.
     private static func computeNode() -> Reading<String> {
         let path = "/dev/kfd"
-        return access(path, R_OK | W_OK) == 0 ? .known(path) : .unknown(FileError(path: path, code: errno).description)
+        return access(path, R_OK | W_OK) == 0 ? .known(path) : .unknown(.file(path: path, code: errno))
     }
 
-    /// What libraries of the vendors open: NVIDIA's own files, WSL's, AMD's compute file, and render nodes.
-    private func deviceNodes() -> [String] {
+    /// What libraries of the vendors open: NVIDIA's own files, WSL's, Jetson's, AMD's compute file, and render nodes. nil if the
+    /// folder cannot be read.
+    private func deviceNodes() -> [String]? {
         let folder = "/dev"
-        let found = ((try? FileReading.names(in: folder)) ?? []).filter { name in
-            name.hasPrefix("nvidia") && name != "nvidia-caps" || name == "dxg" || name == "kfd"
-        }
+        let others = ["dxg", "kfd", "nvgpu", "nvhost-gpu", "nvhost-ctrl-gpu"]
+        guard
+            let found = (try? FileReading.names(in: folder))?.filter({ name in
+                name.hasPrefix("nvidia") && name != "nvidia-caps" || others.contains(name)
+            })
+        else { return nil }
         let render = ((try? FileReading.names(in: "\(folder)/dri")) ?? []).filter { $0.hasPrefix("renderD") }
         return found.sorted().map { "\(folder)/\($0)" } + render.sorted().map { "\(folder)/dri/\($0)" }
     }

@@ -2,6 +2,12 @@
 /// numbers moved while they were read.
 package typealias Bytes = Int64
 
+extension ObservedMemory {
+    /// By how much parts that are read in one call can miss their total: NVML rounds to pages of 2 MiB at most, and 64 MiB is far
+    /// below any reserve that was ever reported wrongly.
+    package static let rounding: Bytes = 64 << 20
+}
+
 extension Bytes {
     /// More than any device has (256 TiB). A driver's larger answer is a sentinel or garbage, and no amount.
     package static let plausible: UInt64 = 1 << 48

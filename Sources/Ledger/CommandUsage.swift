@@ -17,7 +17,7 @@ package struct CommandUsage: Sendable {
     /// What still runs of it now that it has ended.
     package private(set) var remaining: Remaining?
     /// Why some reading failed, the last one.
-    package private(set) var trouble: String?
+    package private(set) var trouble: Reason?
     package private(set) var failedReadings = 0
 
     /// Whose memory is the command's.
@@ -124,7 +124,9 @@ package struct CommandUsage: Sendable {
             if !isListed { isWhole = false }
             meet(told)
             let unseen = unseen(told, observation)
-            devices[place].unseen = unseen ?? devices[place].unseen
+            devices[place].note(unseen)
+            if unseen == .foreignNumbersOnce { isWhole = false }
+            if told.own.contains(where: { $0.bytes != nil && !$0.complete }) { isWhole = false }
             let isDecided = undecided.isEmpty || !told.others.contains { undecided.contains($0.pid) }
             if !isDecided { isWhole = false }
             devices[place].held.add(isListed && isDecided && unseen == nil ? told.own.bytes : nil, at: time)
@@ -142,7 +144,7 @@ package struct CommandUsage: Sendable {
     private mutating func find(in snapshot: Snapshot, _ observation: Observation, _ ancestors: Ancestors) {
         // Numbers of another namespace may be those of processes here all the same.
         guard observation.view.procIsOwn else { return }
-        let meant = snapshot.processes.filter { observation.view.seen(on: snapshot.devices[$0.device].vendor) != .none }
+        let meant = snapshot.processes.filter { snapshot.devices[$0.device].processesSeen != .none }
         let listed = Set(meant.map(\.pid))
         var found: [UInt32: ProcessKey] = [:]
         var unknown: [ProcessKey] = []
@@ -179,13 +181,25 @@ package struct CommandUsage: Sendable {
     }
 
     /// Why what processes hold cannot be told here, and will not be.
-    private func unseen(_ told: Told, _ observation: Observation) -> String? {
-        if !observation.view.procIsOwn { return "the /proc that is read is another PID namespace's" }
-        if observation.view.seen(on: told.device.vendor) == .none {
-            return "the driver's process numbers mean nothing here"
+    private func unseen(_ told: Told, _ observation: Observation) -> Unseen? {
+        if !observation.view.procIsOwn { return .foreignProc }
+        if told.device.processesSeen == .none {
+            return observation.view.meansOurProcesses(told.device.vendor) ? .foreignNumbersOnce : .foreignNumbers
         }
-        if told.own.contains(where: { $0.bytes == nil }) { return "the driver does not tell what a process holds" }
+        if told.own.contains(where: { $0.bytes == nil }) { return .notTold }
         return nil
+    }
+
+    /// Why what processes hold on a device cannot be told.
+    package enum Unseen: Sendable, Equatable {
+        /// The /proc that is read is another PID namespace's.
+        case foreignProc
+        /// The driver's process numbers are those of another PID namespace.
+        case foreignNumbers
+        /// A number is nobody's here: of another namespace, or of a process that ended while it was read.
+        case foreignNumbersOnce
+        /// The driver does not report what a process holds.
+        case notTold
     }
 
     /// The command has ended.
@@ -239,7 +253,9 @@ extension CommandUsage {
         /// What processes that count had there before the command began; nil where there was none, or nothing is told.
         package fileprivate(set) var heldBefore: Bytes?
         /// Why what processes hold cannot be told here; nil where it can.
-        package fileprivate(set) var unseen: String?
+        package var unseen: Unseen? { lasting ?? (held.readings == 0 ? passing : nil) }
+        private var lasting: Unseen?
+        private var passing: Unseen?
 
         /// PIDs of others that were seen there.
         private var strangers: Set<UInt32> = []
@@ -260,6 +276,10 @@ extension CommandUsage {
             uuid = uuid ?? device.uuid
             name = name ?? device.name
             total = total ?? device.memory.total
+        }
+
+        fileprivate mutating func note(_ unseen: Unseen?) {
+            if unseen == .foreignNumbersOnce { passing = unseen } else { lasting = unseen ?? lasting }
         }
 
         fileprivate mutating func meet(_ own: [ProcessKey], others: [UInt32]) {

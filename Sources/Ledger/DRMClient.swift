@@ -81,10 +81,6 @@ package struct ClientList: Codable, Sendable, Equatable {
         self.unreadable = unreadable
     }
 
-    /// What is missing, and what to do; nil where nothing is.
-    package var complaint: String? {
-        guard unreadable > 0 else { return nil }
-        let count = unreadable == 1 ? "1 process" : "\(unreadable) processes"
-        return "\(count) could not be read; run as root or with CAP_SYS_PTRACE"
-    }
+    /// What is missing; nil if nothing is.
+    package var complaint: Reason? { unreadable > 0 ? .unreadProcesses(unreadable) : nil }
 }

@@ -9,8 +9,11 @@ package struct Observation: Codable, Sendable, Equatable {
     /// What /proc said of each PID that a driver listed and that was there.
     package var processes: [ObservedProcess]
     package var engines: [ObservedEngine]
-    /// By container id: its RAM limit in bytes, as its cgroup tells it; a value of nil is "no limit".
-    package var ramLimits: [String: Reading<UInt64?>]
+    /// By `CgroupFolder.key`: the RAM limit in bytes of cgroups that processes are in or below, as their files tell it; a value
+    /// of nil is "no limit". Of a path that no container is known by, all folders of it. nil in recordings of version 0.1.0.
+    package var cgroupLimits: [String: Reading<UInt64?>]?
+    /// The same by container id, of recordings of version 0.1.0.
+    package var ramLimits: [String: Reading<UInt64?>]?
     /// By `CgroupFolder.key`: who owns the folders that containers' cgroups are in, and the root of each hierarchy, as our user
     /// namespace has the uid. Without those that could not be read; nil in recordings that do not say.
     package var cgroupOwners: [String: UInt32]?
@@ -24,7 +27,7 @@ package struct Observation: Codable, Sendable, Equatable {
 
     package init(
         time: Int64, host: String, view: ProcessView, devices: [ObservedDevice] = [], processes: [ObservedProcess] = [],
-        engines: [ObservedEngine] = [], ramLimits: [String: Reading<UInt64?>] = [:],
+        engines: [ObservedEngine] = [], cgroupLimits: [String: Reading<UInt64?>]? = nil,
         cgroupOwners: [String: UInt32]? = nil, hostMemory: HostMemory? = nil,
         clients: Reading<ClientList>? = nil, deviceMemory: [ChargedCgroup]? = nil, sources: [SourceReport] = []
     ) {
@@ -34,7 +37,7 @@ package struct Observation: Codable, Sendable, Equatable {
         self.devices = devices
         self.processes = processes
         self.engines = engines
-        self.ramLimits = ramLimits
+        self.cgroupLimits = cgroupLimits
         self.cgroupOwners = cgroupOwners
         self.hostMemory = hostMemory
         self.clients = clients
@@ -56,7 +59,12 @@ package struct ProcessView: Codable, Sendable, Equatable {
     package var inCgroupNamespace: Bool
     /// We run in a user namespace of our own, so that uids that we are told are not the machine's; nil if nothing tells.
     package var inUserNamespace: Bool?
-    /// The container that we run in ourselves, where its mounts tell.
+    /// The mounts of our own that can name the container that we run in; nil outside a cgroup namespace, and in recordings of
+    /// version 0.1.0.
+    package var ownMounts: [OwnMount]?
+    /// What marks of an engine there are: "Docker", "Podman", or the word of systemd's container interface. nil if there is none.
+    package var ownEngine: String?
+    /// The container that we run in, in recordings of version 0.1.0.
     package var ownContainer: String?
     /// Unit of start times, `sysconf(_SC_CLK_TCK)`.
     package var ticksPerSecond: Int64
@@ -73,8 +81,8 @@ package struct ProcessView: Codable, Sendable, Equatable {
 
     package init(
         inInitialNamespace: Bool? = true, procIsOwn: Bool = true, hidesProcesses: Bool = false,
-        inCgroupNamespace: Bool = false, inUserNamespace: Bool? = nil, ownContainer: String? = nil,
-        ticksPerSecond: Int64 = 100,
+        inCgroupNamespace: Bool = false, inUserNamespace: Bool? = nil, ownMounts: [OwnMount]? = nil,
+        ownEngine: String? = nil, ticksPerSecond: Int64 = 100,
         bootTime: Int64? = nil, nvidiaDriver: String? = nil, isWSL: Bool? = nil, kernel: String? = nil
     ) {
         self.inInitialNamespace = inInitialNamespace
@@ -82,7 +90,8 @@ package struct ProcessView: Codable, Sendable, Equatable {
         self.hidesProcesses = hidesProcesses
         self.inCgroupNamespace = inCgroupNamespace
         self.inUserNamespace = inUserNamespace
-        self.ownContainer = ownContainer
+        self.ownMounts = ownMounts
+        self.ownEngine = ownEngine
         self.ticksPerSecond = ticksPerSecond
         self.bootTime = bootTime
         self.nvidiaDriver = nvidiaDriver
@@ -128,6 +137,8 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
     /// Uptime in ticks of the machine just before the lists were asked for; nil where /proc/uptime could not be read.
     /// A process that started later is not the one that the driver meant.
     package var askedAtTick: Int64?
+    /// Records of its lists that were left out, because no process can have their PID; nil if there were none.
+    package var leftOut: Int?
     /// What the driver's accounting mode has recorded of processes that were asked for; nil where none were.
     package var accounts: [ProcessAccount]?
 
@@ -182,20 +193,23 @@ package struct ObservedMemory: Codable, Sendable, Equatable {
     /// nil where it is not told, or not to us.
     package var used: UInt64?
     package var free: UInt64?
+    /// What the driver itself calls reserved; nil if it does not report it.
+    package var reserved: UInt64?
     /// False where the driver has only a call that counts what is reserved as used.
     package var tellsReserved: Bool
     /// Who told it; nil for NVML.
     package var source: String?
     /// Why `used` is not told.
-    package var whyNoUse: String?
+    package var whyNoUse: Reason?
 
     package init(
-        total: UInt64, used: UInt64?, free: UInt64?, tellsReserved: Bool = true, source: String? = nil,
-        whyNoUse: String? = nil
+        total: UInt64, used: UInt64?, free: UInt64?, reserved: UInt64? = nil, tellsReserved: Bool = true,
+        source: String? = nil, whyNoUse: Reason? = nil
     ) {
         self.total = total
         self.used = used
         self.free = free
+        self.reserved = reserved
         self.tellsReserved = tellsReserved
         self.source = source
         self.whyNoUse = whyNoUse
@@ -217,7 +231,7 @@ package struct HostMemory: Codable, Sendable, Equatable {
 package enum ListReading: Sendable, Equatable {
     case read([ListedProcess])
     case absent
-    case failed(String)
+    case failed(Reason)
 
     package var processes: [ListedProcess] {
         if case .read(let processes) = self { processes } else { [] }
@@ -235,7 +249,7 @@ extension ListReading: Codable {
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
-        if let reason = try container.decodeIfPresent(String.self, forKey: .failed) {
+        if let reason = try container.decodeIfPresent(Reason.self, forKey: .failed) {
             self = .failed(reason)
         } else if let processes = try container.decodeIfPresent([ListedProcess].self, forKey: .processes) {
             self = .read(processes)
@@ -285,6 +299,11 @@ package struct ObservedProcess: Codable, Sendable, Equatable {
     package var name: String
     /// The host's name for the effective user, its number where it has none; nil where status could not be read.
     package var user: String?
+    /// Inode of its PID namespace, of a process that is in one of its own and in no container by its cgroup; nil for others,
+    /// and if it could not be read.
+    package var pidNamespace: UInt64?
+    /// The cgroup text of the first process of that namespace.
+    package var namespaceCgroup: String?
 
     package init(
         pid: UInt32, startTick: Int64, isDead: Bool = false, cgroup: Reading<String>, namespacePIDs: [UInt32] = [],
@@ -307,11 +326,14 @@ package struct ObservedEngine: Codable, Sendable, Equatable {
     /// The uid that listens at its socket (unix(7), SO_PEERCRED), as our user namespace has it; nil in recordings that do not
     /// say.
     package var owner: UInt32?
+    /// When it said so, in milliseconds since 1970, if it did not answer this time; nil if it did.
+    package var toldAt: Int64?
 
-    package init(runtime: Runtime, containers: [EngineContainer], owner: UInt32? = nil) {
+    package init(runtime: Runtime, containers: [EngineContainer], owner: UInt32? = nil, toldAt: Int64? = nil) {
         self.runtime = runtime
         self.containers = containers
         self.owner = owner
+        self.toldAt = toldAt
     }
 }
 
@@ -340,19 +362,21 @@ package enum Runtime: String, Codable, Sendable {
 package struct SourceReport: Codable, Sendable, Equatable {
     package var name: String
     package var seconds: Double
-    /// What went wrong and what to do, nil where nothing did.
-    package var error: String?
+    /// What went wrong, nil where nothing did.
+    package var error: Reason?
     /// The error is that there is no such source here, and nobody asked for one; nil if there is one.
     package var isAbsent: Bool?
     /// The error is that we have no permission to ask; nil if it is none of that kind, and in recordings that do not say.
     package var isForbidden: Bool?
+    /// It did not answer, and what it said at this time, in milliseconds since 1970, stands in; nil otherwise.
+    package var toldAt: Int64?
 
     package var ok: Bool { error == nil }
     /// Engines are named by their kind, the second of a kind with its socket behind it.
     package var isEngine: Bool { ["docker", "podman"].contains(name.prefix { $0 != ":" }) }
     package var isDriver: Bool { ["nvml", "drm"].contains(name) }
 
-    package init(name: String, seconds: Double, error: String? = nil, isAbsent: Bool? = nil, isForbidden: Bool? = nil) {
+    package init(name: String, seconds: Double, error: Reason? = nil, isAbsent: Bool? = nil, isForbidden: Bool? = nil) {
         self.name = name
         self.seconds = seconds
         self.error = error

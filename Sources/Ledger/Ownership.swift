@@ -5,6 +5,13 @@ package struct Ownership: Sendable {
     package var pid: UInt32
     package var holder: Holder
     package var container: Container?
+    /// Its PID in the initial namespace; nil if only the PID in a container that we are in ourselves is known.
+    package var hostPID: UInt32?
+    /// Its PID in the innermost namespace that it is in, if that is not the initial one.
+    package var insidePID: UInt32?
+    /// As `GPUProcess` has them.
+    package var unrecognizedCgroup: String?
+    package var namespaceContainer: String?
     /// What it holds, by device; empty for a process that no driver lists.
     package var held: [GPUProcess]
 }
@@ -17,10 +24,13 @@ package struct Owners {
     private let inside: [UInt32: [ObservedProcess]]
     private let held: [UInt32: [GPUProcess]]
     private let containers: [String: Container]
+    /// We are in a PID namespace of our own, and the PIDs are that namespace's.
+    private let isInside: Bool
 
     /// - Parameter snapshot: the ledger of this observation.
     package init(_ observation: Observation, in snapshot: Snapshot) {
         lookup = ProcessLookup(observation)
+        isInside = observation.view.inInitialNamespace == false && observation.view.procIsOwn
         processes = Dictionary(observation.processes.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
         var inside: [UInt32: [ObservedProcess]] = [:]
         for process in observation.processes {
@@ -57,8 +67,10 @@ package struct Owners {
                     labels: [:], usage: [])
         }
         if !place.isVerified { container?.verified = false }
+        let pids = process?.namespacePIDs ?? []
         return Ownership(
             process: isSame ? process : nil, pid: pid, holder: held.first?.holder ?? place.holder, container: container,
-            held: held)
+            hostPID: isInside ? nil : pid, insidePID: isInside ? pids.last ?? pid : pids.count > 1 ? pids.last : nil,
+            unrecognizedCgroup: place.unrecognized, namespaceContainer: place.movedFrom, held: held)
     }
 }

@@ -1,14 +1,14 @@
 /// A value, or the reason why there is none. Unknown never becomes 0.
 package enum Reading<Value> {
     case known(Value)
-    case unknown(String)
+    case unknown(Reason)
 
     package var value: Value? {
         if case .known(let value) = self { value } else { nil }
     }
 
-    /// Why there is no value, as a clause for people.
-    package var reason: String? {
+    /// Why there is no value.
+    package var reason: Reason? {
         if case .unknown(let reason) = self { reason } else { nil }
     }
 
@@ -28,7 +28,7 @@ extension Reading: Codable where Value: Codable {
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
-        if let reason = try container.decodeIfPresent(String.self, forKey: .unavailable) {
+        if let reason = try container.decodeIfPresent(Reason.self, forKey: .unavailable) {
             self = .unknown(reason)
         } else {
             self = .known(try container.decode(Value.self, forKey: .value))

@@ -4,8 +4,9 @@ package struct Room: Sendable, Equatable {
     package var device: Int
     /// The one whose memory that is: another where compute instances share a GPU instance.
     package var carrier: Int
-    /// nil where the driver does not tell.
+    /// nil if the driver does not tell, or its amounts contradict each other.
     package var free: Bytes?
+    package var whyUnknown: Reason?
     package var largest: Occupant?
 
     package struct Occupant: Sendable, Equatable {
@@ -32,8 +33,11 @@ extension Snapshot {
         }.map { place in
             let sharedWith = devices[place].memory.sharedWith
             let carrier = sharedWith.flatMap { name in devices.firstIndex { $0.reference == name } } ?? place
+            let memory = devices[carrier].memory
+            let isContradictory = memory.contradiction != nil
             return Room(
-                device: place, carrier: carrier, free: devices[carrier].memory.free,
+                device: place, carrier: carrier, free: isContradictory ? nil : memory.free,
+                whyUnknown: isContradictory ? .fact(.contradictoryAmounts) : memory.unavailable,
                 largest: largest(on: carrier, outside[carrier] ?? []))
         }
     }

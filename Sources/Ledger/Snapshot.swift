@@ -10,8 +10,8 @@ package struct Snapshot: Sendable, Equatable {
     package var processes: [GPUProcess]
     /// Containers that an engine runs and that hold nothing.
     package var idleContainers: [Container]
-    /// That there are processes whose open files are not ours to read, and that may hold memory; nil where there are none.
-    package var unread: String?
+    /// That there are processes whose open files are not ours to read, and that may hold memory; nil if there are none.
+    package var unread: Reason?
     package var sources: [SourceReport]
 }
 
@@ -35,6 +35,10 @@ package struct Device: Sendable, Equatable {
     package var driver: String?
     /// Minor numbers of its device files for programs, /dev/dri/renderD128; empty for NVIDIA's.
     package var renderMinors: [UInt32] = []
+    /// The driver answered about its memory or its processes. False for a GPU that is lost.
+    package var answers = true
+    /// Which processes on it can be told from here.
+    package var processesSeen = ProcessesSeen.all
 
     package enum MemoryKind: String, Sendable { case dedicated, shared }
 
@@ -51,7 +55,21 @@ package struct Device: Sendable, Equatable {
         package var source: String?
         /// `used` is what processes hold, because the driver does not tell what is in use.
         package var isSum = false
-        package var unavailable: String?
+        /// The driver's own figures, if they contradict each other; nil if they do not.
+        package var contradiction: Contradiction?
+        package var unavailable: Reason?
+    }
+
+    /// Amounts of a device that cannot all be true: one above the total, or parts that do not add up to it.
+    package struct Contradiction: Sendable, Equatable {
+        package var total: Bytes
+        package var used: Bytes
+        package var free: Bytes
+        /// nil if the driver reports none.
+        package var reserved: Bytes?
+
+        /// What of the total is neither free nor used.
+        package var rest: Bytes { total.subtracting(free).subtracting(used) }
     }
 
     /// What names this device in usages and processes: its UUID, or its index where the driver did not tell one.
@@ -81,13 +99,17 @@ package struct Container: Sendable, Equatable {
     package var runtime: Runtime
     /// An engine that answered runs it.
     package var known: Bool
+    /// The `id` of the container that we run in, if nothing tells which one that is.
+    package static let ownWithoutID = ""
     /// False if it is undecided whether what it holds is its own: a cgroup claims to be this container, and nothing confirms it.
     package var verified = true
     /// Ids of the containers around it, outermost first.
     package var parents: [String]
+    /// What these are called: a name, or a short id.
+    package var parentNames: [String] = []
     package var labels: [String: String]
     package var ramLimit: Bytes?
-    package var ramLimitUnavailable: String?
+    package var ramLimitUnavailable: Reason?
     /// By device order.
     package var usage: [Usage]
 
@@ -106,7 +128,7 @@ package struct Container: Sendable, Equatable {
         /// Sum of what is known; nil where nothing is.
         package var bytes: Bytes?
         package var complete: Bool
-        package var unavailable: String?
+        package var unavailable: Reason?
         /// What it may have there; nil where it has no limit, or none that is known.
         package var limit: Bytes?
         package var source: String
@@ -129,11 +151,17 @@ package struct GPUProcess: Sendable, Equatable {
     /// Place in the snapshot's devices.
     package var device: Int
     package var bytes: Bytes?
-    package var unavailable: String?
+    /// `bytes` is all of it. False if some of its files tell nothing: then it is at least that.
+    package var complete = true
+    package var unavailable: Reason?
     package var types: [ProcessType]
     package var holder: Holder
     /// Id of the container, for the holder `container`.
     package var container: String?
+    /// For the holder `host`: the scope or folder of its cgroup path that is of no known kind.
+    package var unrecognizedCgroup: String?
+    /// For the holder `host`: id of the container whose PID namespace it is in. Its cgroup was changed.
+    package var namespaceContainer: String?
     /// What was moved out of the device's memory for want of room, and is not in `bytes`; nil where it is nothing, or not told.
     package var evicted: Bytes?
     /// The PID of the process that its memory is counted with, because they share open files of the device.
@@ -142,11 +170,11 @@ package struct GPUProcess: Sendable, Equatable {
 
 extension Snapshot {
     /// What went wrong with a driver, the first of them; nil where none says so.
-    package var driverError: String? { sources.first { $0.isDriver && !$0.ok }?.error }
+    package var driverError: Reason? { sources.first { $0.isDriver && !$0.ok }?.error }
 }
 
 extension [GPUProcess] {
-    /// What they hold together; nil where that is not told of one of them.
+    /// What they hold together; nil if that is not told of one of them.
     package var bytes: Bytes? { contains { $0.bytes == nil } ? nil : Bytes.sum(compactMap(\.bytes)) }
 }
 

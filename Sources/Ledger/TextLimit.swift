@@ -35,6 +35,8 @@ package enum CountLimit {
     /// In a driver's list. NVIDIA's has at most 950 (ListReading.capacity).
     package static let listedProcesses = 16_384
     package static let devices = 1024
+    /// Mounts that can name the container that we run in; a container has a dozen.
+    package static let ownMounts = 64
 }
 
 extension EngineContainer {
@@ -56,13 +58,13 @@ extension EngineContainer {
 extension ListReading {
     /// A list that is longer than any driver's has failed: part of it would be a wrong sum.
     package static func tooLong(_ count: Int) -> ListReading {
-        .failed("the driver lists \(count) processes, and no more than \(CountLimit.listedProcesses) are taken")
+        .failed(.listTooLong(count))
     }
 
     fileprivate var bounded: ListReading {
         switch self {
         case .absent: self
-        case .failed(let why): .failed(why.capped(at: TextLimit.message))
+        case .failed(let why): .failed(why.bounded)
         case .read(let processes): processes.count > CountLimit.listedProcesses ? .tooLong(processes.count) : self
         }
     }
@@ -70,7 +72,7 @@ extension ListReading {
 
 extension Reading {
     fileprivate var bounded: Reading {
-        if case .unknown(let why) = self { .unknown(why.capped(at: TextLimit.message)) } else { self }
+        if case .unknown(let why) = self { .unknown(why.bounded) } else { self }
     }
 }
 
@@ -87,7 +89,7 @@ extension ObservedDevice {
         device.memory = memory.bounded.map { memory in
             var memory = memory
             memory.source = short(memory.source)
-            memory.whyNoUse = memory.whyNoUse?.capped(at: TextLimit.message)
+            memory.whyNoUse = memory.whyNoUse?.bounded
             return memory
         }
         device.utilizationPercent = utilizationPercent.bounded
@@ -104,6 +106,7 @@ extension ObservedProcess {
         process.name = name.capped(at: TextLimit.processName)
         process.user = user?.capped(at: TextLimit.userName)
         process.cgroup = cgroup.bounded.map { $0.capped(at: TextLimit.cgroup) }
+        process.namespaceCgroup = namespaceCgroup?.capped(at: TextLimit.cgroup)
         return process
     }
 }
@@ -138,6 +141,10 @@ extension Observation {
         var copy = self
         copy.host = host.capped(at: TextLimit.hostName)
         copy.view.ownContainer = view.ownContainer?.capped(at: TextLimit.containerID)
+        copy.view.ownEngine = view.ownEngine?.capped(at: TextLimit.deviceName)
+        copy.view.ownMounts = view.ownMounts?.prefix(CountLimit.ownMounts).map { mount in
+            OwnMount(root: mount.root.capped(at: TextLimit.path), point: mount.point.capped(at: TextLimit.path))
+        }
         copy.view.nvidiaDriver = view.nvidiaDriver?.capped(at: TextLimit.deviceName)
         copy.view.kernel = view.kernel?.capped(at: TextLimit.deviceName)
         copy.devices = devices.map(\.bounded)
@@ -147,9 +154,9 @@ extension Observation {
             engine.containers = engine.containers.prefix(CountLimit.containers).map(\.bounded)
             return engine
         }
-        copy.ramLimits = Dictionary(
-            ramLimits.map { ($0.key.capped(at: TextLimit.containerID), $0.value.bounded) },
-            uniquingKeysWith: { first, _ in first })
+        copy.ramLimits = ramLimits?.filter { $0.key.utf8.count <= TextLimit.containerID }.mapValues(\.bounded)
+        copy.cgroupLimits = cgroupLimits?.filter { $0.key.utf8.count <= TextLimit.containerID + TextLimit.path }
+            .mapValues(\.bounded)
         copy.cgroupOwners = cgroupOwners?.filter { $0.key.utf8.count <= TextLimit.containerID + TextLimit.path }
         copy.clients = clients?.bounded.map { list in
             var list = list
@@ -160,10 +167,7 @@ extension Observation {
         copy.sources = sources.map { source in
             var source = source
             source.name = source.name.capped(at: TextLimit.path).cleaned
-            source.error = source.error.map { error in
-                let lines = error.capped(at: TextLimit.message).split(whereSeparator: \.isNewline)
-                return lines.map { String($0.drop { $0 == " " }) }.joined(separator: " ").cleaned
-            }
+            source.error = source.error?.bounded.onOneLine
             return source
         }
         return copy

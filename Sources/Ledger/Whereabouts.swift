@@ -3,15 +3,19 @@ package struct Whereabouts: Sendable, Equatable {
     package enum Kind: String, Sendable { case host, container, unknown }
 
     package var kind: Kind
-    /// Of the container, where it can be told.
+    /// Of the container, if it can be told.
     package var id: String?
+    /// False if it may be that of another container, which shares its network.
+    package var isVerified = true
     /// "Docker", "Podman", "Kubernetes", "LXC"…, where a mark of it is there.
     package var engine: String?
     /// Those that choose GPUs and are set here.
     package var variables: [Variable]
-    /// Files of GPUs in /dev.
-    package var deviceNodes: [String]
+    /// Files of GPUs in /dev; nil if it could not be read.
+    package var deviceNodes: [String]?
     package var libraries: [DriverLibrary]
+    /// How many devices CUDA has once it is initialized; nil if its library was not loaded.
+    package var cuda: Reading<Int>?
     /// Of GPUs that the kernel's drivers run, by minor number: the file that programs open, or why it cannot be opened here.
     package var renderNodes: [UInt32: Reading<String>]
     /// AMD's compute driver, which HIP programs open too.
@@ -34,7 +38,7 @@ package struct Whereabouts: Sendable, Equatable {
     }
 
     package init(
-        kind: Kind, id: String?, engine: String?, variables: [Variable], deviceNodes: [String],
+        kind: Kind, id: String?, engine: String?, variables: [Variable], deviceNodes: [String]?,
         libraries: [DriverLibrary], renderNodes: [UInt32: Reading<String>], computeNode: Reading<String>,
         ramLimit: Reading<UInt64?>, cpuLimit: Reading<Double?>
     ) {
@@ -69,12 +73,4 @@ package enum ProcessesSeen: String, Sendable {
     case own
     /// The driver names processes, and none of its numbers means anything here.
     case none
-}
-
-extension ProcessView {
-    /// What a kernel's driver tells stands in the files of the processes themselves.
-    package func seen(on vendor: Vendor) -> ProcessesSeen {
-        if seesEveryProcess { return .all }
-        return vendor != .nvidia || meansOurProcesses(.nvidia) ? .own : .none
-    }
 }

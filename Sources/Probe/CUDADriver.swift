@@ -43,11 +43,17 @@ struct CUDADriver {
         try check(functions.initialize(0), "cuInit")
     }
 
+    /// How many devices CUDA shows here. It takes no context.
+    func deviceCount() throws(CUDAError) -> Int32 {
+        var count: Int32 = 0
+        try check(functions.device_count(&count), "cuDeviceGetCount")
+        return count
+    }
+
     /// The devices that CUDA shows here, which CUDA_VISIBLE_DEVICES chooses and orders: the CUdevice of each, by the digits of
     /// its UUID.
     func devices() throws(CUDAError) -> [String: Int32] {
-        var count: Int32 = 0
-        try check(functions.device_count(&count), "cuDeviceGetCount")
+        let count = try deviceCount()
         var devices: [String: Int32] = [:]
         for ordinal in 0..<max(0, count) {
             var device: Int32 = 0

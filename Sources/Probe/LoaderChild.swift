@@ -3,8 +3,8 @@ import HostFS
 import Ledger
 import Sampling
 
-/// This program as a child that loads the driver's libraries, and tells from where. Loading takes no GPU memory: no function
-/// of theirs is called.
+/// This program as a child that loads the driver's libraries, tells from where, and initializes CUDA, which takes no GPU memory: that
+/// comes with a context.
 package enum LoaderChild {
     static let name = "plimsoll-loader"
     /// What programs on a GPU need of NVIDIA's driver: to watch it, and to use it.
@@ -16,10 +16,25 @@ package enum LoaderChild {
         OwnChild.settle(as: name)
         for library in ProgramArguments.all.dropFirst() {
             // Told before the next one is loaded, which may crash.
-            let told = load(library) + "\n"
-            _ = write(OwnChild.channel, told, told.utf8.count)
+            tell(load(library))
         }
+        // The last one is CUDA's.
+        if let library = ProgramArguments.all.dropFirst().last { tell(initialize(library)) }
         _exit(0)
+    }
+
+    private static func tell(_ line: String) {
+        let line = line + "\n"
+        _ = write(OwnChild.channel, line, line.utf8.count)
+    }
+
+    /// A line: `=` and how many devices CUDA has, or `!`, the code, the function and the error's name.
+    private static func initialize(_ library: String) -> String {
+        do throws(CUDAError) {
+            return "=\(try CUDADriver(library: library).deviceCount())"
+        } catch {
+            return "!\(error.code) \(bounded(error.call)) \(bounded(error.name ?? "CUDA error \(error.code)"))"
+        }
     }
 
     /// A line: a mark, and the file or the reason.
@@ -59,13 +74,15 @@ package struct Loading {
     }
 
     /// Waits for the libraries until the deadline.
-    package func libraries() -> [DriverLibrary] {
+    ///
+    /// - Returns: also how many devices CUDA has; nil if its library was not loaded.
+    package func libraries() -> (libraries: [DriverLibrary], cuda: Reading<Int>?) {
         let child: OwnChild
         switch self.child {
         case .success(let started): child = started
         case .failure(let error):
             let why = "the process that loads it could not be started: \(error)"
-            return LoaderChild.libraries.map { DriverLibrary(name: $0, file: .unknown(why)) }
+            return (LoaderChild.libraries.map { DriverLibrary(name: $0, file: .unknown(.other(why))) }, nil)
         }
         defer {
             child.kill()
@@ -73,23 +90,41 @@ package struct Loading {
         }
         var lines = ChildLines(child)
         var missing: DriverLibrary?
-        return LoaderChild.libraries.map { library in
+        let libraries = LoaderChild.libraries.map { library in
             // The first that does not answer is the one that keeps the others from it.
             if let missing {
-                return DriverLibrary(name: library, file: .unknown("not tried, because of \(missing.name)"))
+                return DriverLibrary(name: library, file: .unknown(.other("not tried, because of \(missing.name)")))
             }
             do throws(ChildLines.End) {
                 let line = try lines.next(within: max(0, deadline - monotonicSeconds()))
                 let mark = line.unicodeScalars.first
                 let rest = LoaderChild.bounded(String(line.unicodeScalars.dropFirst()))
-                return DriverLibrary(name: library, file: mark == "+" ? .known(rest) : .unknown(rest))
+                return DriverLibrary(name: library, file: mark == "+" ? .known(rest) : .unknown(.other(rest)))
             } catch {
                 let why =
                     error == .silent ? "it did not load within \(seconds.plain) s" : "it crashes where it is loaded"
-                let silent = DriverLibrary(name: library, file: .unknown(why))
+                let silent = DriverLibrary(name: library, file: .unknown(.other(why)))
                 missing = silent
                 return silent
             }
+        }
+        return (libraries, libraries.last?.file.value == nil ? nil : devices(from: &lines))
+    }
+
+    private func devices(from lines: inout ChildLines) -> Reading<Int> {
+        do throws(ChildLines.End) {
+            let line = try lines.next(within: max(0, deadline - monotonicSeconds()))
+            if line.first == "=", let count = Int(line.dropFirst()) { return .known(max(0, count)) }
+            let words = line.dropFirst().split(separator: " ", maxSplits: 2).map { LoaderChild.bounded(String($0)) }
+            guard line.first == "!", words.count == 3, let code = Int32(words[0]) else {
+                return .unknown(.other("it answers what cannot be understood"))
+            }
+            return .unknown(.cuda(call: words[1], name: words[2], code: code))
+        } catch {
+            let why =
+                error == .silent
+                ? "cuInit gave no answer within \(seconds.plain) s" : "libcuda.so.1 crashes while it is initialized"
+            return .unknown(.other(why))
         }
     }
 }

@@ -39,8 +39,7 @@ package struct AllocationReport {
     /// Whose memory it is: another where compute instances share a GPU instance.
     private let carrier: Device
     private let before: Step
-    /// Others hold memory there, or may.
-    private let othersHold: Bool
+    private let risk: AllocationRisk
     package var asked: Asked
     package var context: Step?
     package var data: Step?
@@ -50,35 +49,26 @@ package struct AllocationReport {
         device = snapshot.devices[room.device]
         carrier = snapshot.devices[room.carrier]
         before = Step(used: carrier.memory.used, free: room.free)
-        let isListed = snapshot.processes.contains { [room.device, room.carrier].contains($0.device) }
-        // Where a driver leaves others out, what is in use and nobody's here may be theirs. Its own heaps are below this; an
-        // older driver counts as used what it reserves, which is more.
-        let own = carrier.memory.reserved == nil ? (carrier.memory.total ?? .max) / 20 : 256 << 20
-        let mayBeThere = !carrier.ledger.listsRead && (carrier.memory.used ?? .max) > own
-        // Memory that is shared with the host is what every process of the host lives on.
-        othersHold = isListed || mayBeThere || carrier.memory.kind == .shared
+        risk = AllocationRisk(room, snapshot)
     }
 
     package var uuid: String { device.uuid ?? device.index }
     private var total: Bytes? { carrier.memory.total }
 
-    /// Why it is not to be done, as far as it has come: others who hold memory there must not be the ones to die of this.
-    ///
-    /// - Parameter largest: all that is to be had is wanted.
-    package func refusal(largest: Bool) -> String? {
-        guard othersHold, let total else { return nil }
+    /// - Parameter largest: all that is free is wanted.
+    package func refusal(largest: Bool) -> AllocationRefusal? {
+        risk.refusal(of: largest ? nil : asked.rounded, in: asked.count, free: context?.free ?? before.free)
+    }
+
+    package func text(_ refusal: AllocationRefusal) -> String {
         let gpu = "GPU \(device.label)"
-        guard !largest else {
-            return "others hold memory on \(gpu), and --max would leave them none; --force does it all the same"
-        }
-        guard let free = context?.free ?? before.free else { return nil }
-        let left = free.subtracting(asked.rounded)
-        guard left < total / 20 else { return nil }
-        // One block that does not fit is the driver's to refuse, and takes nothing from anybody. Several are taken one by one.
-        guard left >= 0 || asked.count > 1 else { return nil }
-        return
+        return switch refusal {
+        case .leavesNothing:
+            "others hold memory on \(gpu), and --max would leave them none; --force does it all the same"
+        case .leavesLittle(let left):
             "others hold memory on \(gpu), and \(left < 0 ? "nothing" : size(left)), less than 5% of it, would be left to them; "
-            + "--force does it all the same"
+                + "--force does it all the same"
+        }
     }
 
     /// - Parameter pid: of the allocating process.

@@ -3,20 +3,21 @@ import Ledger
 extension CheckReport {
     package func lines(on page: Page) -> [String] {
         var lines = [heading]
-        if !snapshot.devices.isEmpty { lines += [""] + table.lines(on: page) }
+        let drawn = table.drawn(on: page)
+        if !snapshot.devices.isEmpty { lines += [""] + drawn.lines }
         lines.append("")
         for (name, text) in facts {
             let label = name + String(repeating: " ", count: max(1, 11 - name.count))
             let rest = paragraph(shown(text, on: page), on: page.narrowed(by: label.count))
             lines += rest.enumerated().map { ($0 == 0 ? label : String(repeating: " ", count: label.count)) + $1 }
         }
-        return lines + legend(for: lines.joined(separator: "\n"), on: page)
+        return lines + Mark.legend(for: snapshot.devices.isEmpty ? [] : drawn.marks, on: page)
     }
 
     private var heading: String {
-        if whyUnknown != nil { return "Whether a GPU can be used here cannot be told." }
-        guard whyNone == nil else { return "No GPU can be used here." }
-        let (count, all) = (visible.count, usable.count)
+        guard let isUsable else { return "Whether a GPU can be used here cannot be told." }
+        guard isUsable else { return "No GPU can be used here." }
+        let (count, all) = (usability.visible.count, usability.usable.count)
         if count < all { return "\(count == 1 ? "One" : "\(count)") of \(all) GPUs can be used here." }
         return count == 1 ? "One GPU can be used here." : "\(count) GPUs can be used here."
     }
@@ -32,8 +33,8 @@ extension CheckReport {
             rows: snapshot.devices.map { device in
                 let memory = device.memory
                 return [
-                    device.label, device.name ?? unknown, "\(size(memory.used)) / \(size(memory.total))",
-                    size(memory.free), device.utilizationPercent.map { "\($0)%" } ?? unknown, device.uuid ?? unknown,
+                    Cell(device.label), Cell(device.name), .size(memory.used) + " / " + .size(memory.total),
+                    .size(memory.free), Cell(device.utilizationPercent.map { "\($0)%" }), Cell(device.uuid),
                 ]
             })
     }
@@ -47,7 +48,8 @@ extension CheckReport {
         }
         facts.append(("driver", driver))
         if let rocm { facts.append(("ROCm", rocm)) }
-        let nodes = place.deviceNodes.isEmpty ? "no device file of a GPU" : place.deviceNodes.joined(separator: ", ")
+        let nodes =
+            place.deviceNodes.map { $0.isEmpty ? "no device file of a GPU" : $0.joined(separator: ", ") } ?? "unknown"
         return facts + [
             ("chosen by", chosen), ("devices", nodes), ("libraries", libraries), ("limits", limits),
             ("processes", processes),
@@ -63,7 +65,10 @@ extension CheckReport {
         let id = place.id.map { " " + shortID($0) } ?? ""
         switch place.kind {
         case .host: return "the host, in no container"
-        case .container: return "a container" + (place.engine.map { " of \($0)" } ?? "") + id
+        case .container:
+            let isOther = place.id != nil && !place.isVerified
+            return "a container" + (place.engine.map { " of \($0)" } ?? "") + id
+                + (isOther ? ", or one that shares its network" : "")
         case .unknown: return "the host, or a container: nothing tells"
         }
     }
@@ -93,7 +98,8 @@ extension CheckReport {
         return told.map { library in
             switch library.file {
             case .known(let path): path
-            case .unknown(let why): why.hasPrefix(library.name) ? why : "\(library.name): \(why)"
+            // The loader begins with the name of the library.
+            case .unknown(let why): why.text.hasPrefix(library.name) ? why.text : "\(library.name): \(why.text)"
             }
         }.joined(separator: ", ")
     }
@@ -116,13 +122,12 @@ extension CheckReport {
 
     /// nil without a driver.
     var seen: ProcessesSeen? {
-        if view.nvidiaDriver != nil { return view.seen(on: .nvidia) }
-        return snapshot.devices.first { $0.driver != nil }.map { view.seen(on: $0.vendor) }
+        (snapshot.devices.first { $0.vendor == .nvidia } ?? snapshot.devices.first)?.processesSeen
     }
 
     private var processes: String {
         guard let seen else { return "unknown without a driver" }
-        if let unread = snapshot.unread { return unread }
+        if let unread = snapshot.unread { return unread.text }
         return switch seen {
         case .all where view.isWSL == true:
             "every process on these GPUs is seen from here, and not what it holds: Windows does not tell"
@@ -135,12 +140,11 @@ extension CheckReport {
 
 extension CheckReport {
     /// nil where it cannot be told. What is required on top is not in it.
-    private var isUsable: Bool? { whyUnknown == nil ? whyNone == nil : nil }
-
-    private var reason: String? {
+    private var isUsable: Bool? {
         switch verdict {
-        case .usable: nil
-        case .unusable(let why), .unknown(let why): why
+        case .usable, .unusable(.tooFew): true
+        case .unusable: false
+        case .unknown: nil
         }
     }
 
@@ -152,7 +156,7 @@ extension CheckReport {
                 "place",
                 .object([
                     ("kind", .string(place.kind.rawValue)), ("engine", .string(place.engine)),
-                    ("id", .string(place.id)),
+                    ("id", .string(place.id)), ("verified", .bool(place.isVerified)),
                 ])
             ),
             (
@@ -165,21 +169,23 @@ extension CheckReport {
             ),
             ("devices", .array(snapshot.devices.map(\.json))),
             ("variables", .object(place.variables.map { ($0.name, .string($0.value)) })),
-            ("deviceNodes", .array(place.deviceNodes.map { .string($0) })),
+            ("deviceNodes", place.deviceNodes.map { .array($0.map { .string($0) }) } ?? .null),
             (
                 "libraries",
                 .array(
                     place.libraries.map { library in
                         .object([
                             ("name", .string(library.name)), ("path", .string(library.file.value)),
-                            ("unavailable", .string(library.file.reason)),
+                            ("unavailable", .string(library.file.reason?.text)),
                         ])
                     })
             ),
             ("ramLimitBytes", .integer(place.ramLimit.value.flatMap { $0 }.flatMap { Bytes(told: $0) })),
-            ("ramLimitUnavailable", .string(place.ramLimit.reason)),
+            ("ramLimitUnavailable", .string(place.ramLimit.reason?.text)),
             ("cpuLimit", place.cpuLimit.value.flatMap { $0 }.map { .number($0) } ?? .null),
-            ("cpuLimitUnavailable", .string(place.cpuLimit.reason)),
+            ("cpuLimitUnavailable", .string(place.cpuLimit.reason?.text)),
+            ("cudaDevices", .integer(place.cuda?.value.map(Int64.init))),
+            ("cudaUnavailable", .string(place.cuda?.reason?.text)),
             ("processesSeen", .string(seen?.rawValue)),
         ])
     }

@@ -24,8 +24,9 @@ extension Device {
                     ("kind", .string(memory.kind.rawValue)), ("totalBytes", .integer(memory.total)),
                     ("usedBytes", .integer(memory.used)), ("reservedBytes", .integer(memory.reserved)),
                     ("freeBytes", .integer(memory.free)), ("sharedWith", .string(memory.sharedWith)),
-                    ("source", .string(memory.source)), ("unavailable", .string(memory.unavailable)),
+                    ("source", .string(memory.source)), ("unavailable", .string(memory.unavailable?.text)),
                     ("setAsideBytes", .integer(memory.setAside)),
+                    ("contradiction", .string(memory.contradiction?.text)),
                 ])
             ),
             ("utilizationPercent", .integer(utilizationPercent.map(Int64.init))),
@@ -45,18 +46,19 @@ extension Device {
 extension Container {
     fileprivate func json(_ devices: [Device]) -> JSON {
         .object([
-            ("id", .string(id)), ("name", .string(name)), ("image", .string(image)),
+            ("id", .string(id == Container.ownWithoutID ? nil : id)), ("name", .string(name)),
+            ("image", .string(image)),
             ("runtime", .string(runtime.rawValue)), ("known", .bool(known)),
             ("parents", .array(parents.map { .string($0) })), ("composeProject", .string(composeProject)),
             ("composeService", .string(composeService)), ("ramLimitBytes", .integer(ramLimit)),
-            ("ramLimitUnavailable", .string(ramLimitUnavailable)),
+            ("ramLimitUnavailable", .string(ramLimitUnavailable?.text)),
             (
                 "usage",
                 .array(
                     usage.map { usage in
                         .object([
                             ("device", .string(devices[usage.device].reference)), ("bytes", .integer(usage.bytes)),
-                            ("complete", .bool(usage.complete)), ("unavailable", .string(usage.unavailable)),
+                            ("complete", .bool(usage.complete)), ("unavailable", .string(usage.unavailable?.text)),
                             ("limitBytes", .integer(usage.limit)), ("source", .string(usage.source)),
                             ("pids", .array(usage.pids.map { .integer(Int64($0)) })),
                         ])
@@ -73,9 +75,12 @@ extension GPUProcess {
             ("pid", .integer(Int64(pid))), ("startTime", .string(startTime.flatMap(timestamp))),
             ("nsPids", .array(namespacePIDs.map { .integer(Int64($0)) })), ("name", .string(name)),
             ("user", .string(user)), ("device", .string(devices[device].reference)), ("bytes", .integer(bytes)),
-            ("unavailable", .string(unavailable)), ("types", .array(types.map { .string($0.rawValue) })),
-            ("holder", .string(holder.rawValue)), ("container", .string(container)),
+            ("unavailable", .string(unavailable?.text)), ("types", .array(types.map { .string($0.rawValue) })),
+            ("holder", .string(holder.rawValue)),
+            ("container", .string(container == Container.ownWithoutID ? nil : container)),
             ("evictedBytes", .integer(evicted)), ("countedWith", .integer(countedWith.map(Int64.init))),
+            ("complete", .bool(complete)), ("unrecognizedCgroup", .string(unrecognizedCgroup)),
+            ("namespaceContainer", .string(namespaceContainer)),
         ])
     }
 }
@@ -84,7 +89,17 @@ extension SourceReport {
     fileprivate var json: JSON {
         .object([
             ("name", .string(name)), ("ok", .bool(ok)), ("seconds", .number((seconds * 1e6).rounded() / 1e6)),
-            ("error", .string(error)),
+            ("error", .string(sentence)),
         ])
+    }
+}
+
+extension SourceReport {
+    /// What went wrong, and since when what the source said stands in; nil if nothing did.
+    package var sentence: String? {
+        error.map { reason in
+            let since = toldAt.flatMap(timestamp).map { "; its containers have the names of \($0)" } ?? ""
+            return reason.text + since
+        }
     }
 }

@@ -2,7 +2,6 @@ import Ledger
 
 /// The rows of one device: its holders, largest first, then what is left, so that the column adds up to the card.
 struct LedgerRows {
-    static let overlap = "(overlap or change)"
     private let snapshot: Snapshot
     private let device: Int
     private let listed: [GPUProcess]
@@ -21,7 +20,7 @@ struct LedgerRows {
     var table: Table {
         let holders = (containers + processes).sorted { ($0.bytes ?? .min, $1.order) > ($1.bytes ?? .min, $0.order) }
         let sum = remainders
-        let rule = sum.isEmpty ? [] : [[String(repeating: "-", count: 8), "", "", "", "", ""], total]
+        let rule: [[Cell]] = sum.isEmpty ? [] : [[Cell(String(repeating: "-", count: 8)), "", "", "", "", ""], total]
         return Table(
             [
                 .init("MEMORY", .right, importance: 9), .init("MEM %", .right, importance: 5),
@@ -33,24 +32,24 @@ struct LedgerRows {
     private struct Row {
         var bytes: Bytes?
         var complete = true
-        var name: String
-        var image = ""
-        var id = ""
+        var name: Cell
+        var image: Cell = ""
+        var id: Cell = ""
         var processes = ""
         /// Keeps rows of equal size in one order.
         var order: String
     }
 
-    private var total: [String] {
+    private var total: [Cell] {
         let total = snapshot.devices[device].memory.total
-        return [size(total), percent(total, of: total), "total", "", "", ""]
+        return [.size(total), .percent(total, of: total), "total", "", "", ""]
     }
 
-    private func cells(_ row: Row) -> [String] {
+    private func cells(_ row: Row) -> [Cell] {
         let whole = snapshot.devices[device].memory.total
         return [
-            sum(row.bytes, complete: row.complete), percent(row.bytes, of: whole), row.name, row.image, row.id,
-            row.processes,
+            .size(row.bytes, complete: row.complete), .percent(row.bytes, of: whole), row.name, row.image, row.id,
+            Cell(row.processes),
         ]
     }
 
@@ -58,8 +57,8 @@ struct LedgerRows {
         snapshot.containers.flatMap { container in
             container.usage.filter { $0.device == device }.map { usage in
                 Row(
-                    bytes: usage.bytes, complete: usage.complete, name: container.shownName,
-                    image: container.image ?? unknown, id: shortID(container.id), processes: names(usage.pids),
+                    bytes: usage.bytes, complete: usage.complete, name: container.nameCell,
+                    image: Cell(container.image), id: container.idCell(truncated: true), processes: names(usage.pids),
                     order: container.id)
             }
         }
@@ -71,22 +70,24 @@ struct LedgerRows {
             $0.holder != .container && ($0.countedWith == nil || $0.bytes != 0)
         }.map { process in
             Row(
-                bytes: process.bytes, name: process.name ?? "PID \(process.pid)", image: process.elsewhere,
+                bytes: process.bytes, complete: process.complete || process.bytes == nil,
+                name: Cell(process.name ?? "PID \(process.pid)"), image: process.elsewhere,
                 processes: String(process.pid), order: String(process.pid))
         }
     }
 
-    private var remainders: [[String]] {
+    private var remainders: [[Cell]] {
         let memory = snapshot.devices[device].memory
         let ledger = snapshot.devices[device].ledger
         guard memory.sharedWith == nil, memory.total != nil else { return [] }
-        func row(_ bytes: Bytes?, _ name: String) -> [String] {
-            [size(bytes), percent(bytes, of: memory.total), name, "", "", ""]
+        func row(_ bytes: Bytes?, _ name: Cell) -> [Cell] {
+            [.size(bytes), .percent(bytes, of: memory.total), name, "", "", ""]
         }
-        var rows: [[String]] = []
+        func row(_ bytes: Bytes?, _ mark: Mark) -> [Cell] { row(bytes, Cell(mark.text, [mark])) }
+        var rows: [[Cell]] = []
         if let instances = ledger.instances, instances != 0 { rows.append(row(instances, "(in its instances)")) }
         if memory.kind == .shared {
-            if let setAside = memory.setAside { rows.append(row(-setAside, "(set aside)")) }
+            if let setAside = memory.setAside { rows.append(row(-setAside, .setAside)) }
             return rows + [row(memory.otherUse, "(the host's own)"), row(memory.free, "(free)")]
         }
         if memory.isSum {
@@ -96,8 +97,13 @@ struct LedgerRows {
             ]
         }
         let remainder = ledger.unattributed
-        rows.append(row(remainder, (remainder ?? 0) < 0 ? Self.overlap : "(unattributed)"))
-        if let reserved = memory.reserved { rows.append(row(reserved, "(reserved)")) }
+        rows.append((remainder ?? 0) < 0 ? row(remainder, .overlap) : row(remainder, "(unattributed)"))
+        if let contradiction = memory.contradiction {
+            // With the rest that makes the column add up, nothing is called what the driver did not call it.
+            rows.append(row(contradiction.rest, .contradictory))
+        } else if let reserved = memory.reserved {
+            rows.append(row(reserved, "(reserved)"))
+        }
         rows.append(row(memory.free, "(free)"))
         return rows
     }

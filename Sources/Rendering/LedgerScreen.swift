@@ -13,18 +13,41 @@ package struct LedgerScreen {
 
     package func lines(on page: Page) -> [String] {
         var lines: [String] = []
+        var marks: Set<Mark> = []
         let listed = Dictionary(grouping: snapshot.processes, by: \.device)
         for device in snapshot.devices.indices {
             if device > 0 { lines.append("") }
+            let memory = snapshot.devices[device].memory
+            if memory.sharedWith == nil, memory.used == nil || memory.total == nil { marks.insert(.unknown) }
             lines += heading(snapshot.devices[device], on: page)
             lines += LoadBar(snapshot.devices[device], warn: warn).flatMap { $0.line(on: page) }.map { [$0] } ?? []
-            lines += LedgerRows(snapshot, device: device, listed: listed[device] ?? []).table.lines(on: page).map {
-                cut($0, to: page.width ?? .max, on: page)
+            let drawn = LedgerRows(snapshot, device: device, listed: listed[device] ?? []).table.drawn(on: page)
+            lines += drawn.lines.map { cut($0, to: page.width ?? .max, on: page) }
+            marks.formUnion(drawn.marks)
+        }
+        let notes = contradictions + limits + evictions + moved + untold + incomplete + leftOut
+        return lines + Mark.legend(for: marks, on: page)
+            + notes.flatMap { [""] + paragraph(shown($0, on: page), on: page, indent: 2) }
+    }
+
+    /// The driver's own figures, if they contradict each other.
+    private var contradictions: [String] {
+        snapshot.devices.compactMap { device in
+            device.memory.contradiction.map { told in
+                "GPU \(device.label): the driver's figures contradict each other: \(told.text)"
             }
         }
-        let notes = limits + evictions + untold + incomplete + leftOut
-        return lines + legend(for: lines.joined(separator: "\n"), on: page)
-            + notes.flatMap { [""] + paragraph(shown($0, on: page), on: page, indent: 2) }
+    }
+
+    private var moved: [String] {
+        snapshot.processes.compactMap { process in
+            process.namespaceContainer.map { id in
+                let name = snapshot.containers.first { $0.id == id }?.nameOrID ?? shortID(id)
+                return
+                    "\(process.name ?? "a process") (\(process.pid)) is in the PID namespace of \(name), and its cgroup was changed: "
+                    + "by its cgroup it is the host's"
+            }
+        }
     }
 
     private var limits: [String] {
@@ -49,7 +72,7 @@ package struct LedgerScreen {
     }
 
     /// Why the driver does not tell the memory of some processes: each reason once.
-    private var untold: [String] { Set(snapshot.processes.compactMap(\.unavailable)).sorted() }
+    private var untold: [String] { Set(snapshot.processes.compactMap(\.unavailable)).map(\.text).sorted() }
 
     /// What a container's own view leaves out, and where its memory stands then.
     private var leftOut: [String] {
@@ -85,7 +108,7 @@ package struct LedgerScreen {
             lines += wrapped(["it has no memory of its own and uses the host's"], width: page.width ?? .max, on: page)
         }
         if memory.sharedWith == nil, let why = memory.unavailable {
-            let what = memory.isSum ? why : "memory unknown: \(why)"
+            let what = memory.isSum ? why.text : "memory unknown: \(why.text)"
             lines += wrapped([shown(what, on: page)], width: page.width ?? .max, on: page)
         }
         return lines
@@ -107,31 +130,12 @@ package struct LedgerScreen {
     }
 }
 
-/// Explains what is rare in a table, where it occurs in `text`.
-package func legend(for text: String, on page: Page) -> [String] {
-    // By scalars: a name can end in one that Swift joins to the space before a mark.
-    let words = Set(text.unicodeScalars.split(whereSeparator: \.properties.isWhitespace).map { Substring($0) })
-    var lines: [String] = []
-    if words.contains(Substring(unknown)) { lines.append("--  unknown") }
-    if words.contains(where: { $0.hasSuffix("B+") }) { lines.append("+  at least: the driver does not tell all of it") }
-    for mark in [UnverifiedMark.long, UnverifiedMark.short] where words.contains(Substring(mark)) {
-        lines.append("\(mark)  a cgroup claims to be this container, and nothing confirms it")
+extension Device.Contradiction {
+    /// "total 40GiB, used 0B, free 0B, reserved 0B".
+    var text: String {
+        let parts = [("total", total), ("used", used), ("free", free)] + (reserved.map { [("reserved", $0)] } ?? [])
+        return parts.map { "\($0) \(size($1))" }.joined(separator: ", ")
     }
-    if words.contains("(gone)") { lines.append("(gone)  the driver lists it, and there is no such process any more") }
-    if words.contains("(hidden)") {
-        lines.append("(hidden)  the driver lists it, and from here it cannot be looked up")
-    }
-    if words.contains("aside)") {
-        lines.append("(set aside)  of that the rows above have in memory that the firmware keeps from the host's RAM")
-    }
-    if text.contains(GPUProcess.mpsServer) {
-        lines.append(
-            "\(GPUProcess.mpsServer)  on the host, runs CUDA programs of others; their memory stands with them")
-    }
-    if text.contains(LedgerRows.overlap) {
-        lines.append("\(LedgerRows.overlap)  processes share memory, or it moved while it was read")
-    }
-    return lines.isEmpty ? [] : [""] + lines.map { cut($0, to: page.width ?? .max, on: page) }
 }
 
 /// A device's memory as a bar with the load line marked on it.

@@ -6,21 +6,22 @@ package enum OwnershipRows {
         let held = owner.held.compactMap(\.bytes)
         let bytes = held.isEmpty ? nil : Bytes.sum(held)
         let devices = owner.held.map { snapshot.devices[$0.device].label }
-        let inside = owner.process.flatMap { $0.namespacePIDs.count > 1 ? $0.namespacePIDs.last : nil }
-        let elsewhere = "(\(owner.holder.rawValue))"
+        let elsewhere = owner.holder.cell
         return Row(
             fields: [
-                ("Asked", String(asked)), ("PID", String(owner.pid)),
-                ("InsidePID", inside.map { String($0) } ?? unknown),
-                ("User", owner.process?.user ?? unknown),
-                ("GPU", devices.isEmpty ? unknown : devices.joined(separator: ",")),
-                ("GPUMem", sum(bytes, complete: held.count == owner.held.count)),
-                ("ContainerID", owner.container.map { shortID($0.id) } ?? elsewhere),
-                ("Container", owner.container?.shownName ?? elsewhere),
-                ("Image", owner.container.map { $0.image ?? unknown } ?? elsewhere),
-                ("Name", owner.process?.name ?? unknown),
+                ("Asked", Cell(String(asked))), ("PID", Cell(owner.hostPID.map { String($0) })),
+                ("InsidePID", Cell(owner.insidePID.map { String($0) })),
+                ("User", Cell(owner.process?.user)),
+                ("GPU", devices.isEmpty ? .unknown : Cell(devices.joined(separator: ","))),
+                ("GPUMem", .size(bytes, complete: held.count == owner.held.count && owner.held.allSatisfy(\.complete))),
+                ("ContainerID", owner.container?.idCell(truncated: true) ?? elsewhere),
+                ("Container", owner.container?.nameCell ?? elsewhere),
+                ("Image", owner.container.map { Cell($0.image) } ?? elsewhere),
+                ("Name", Cell(owner.process?.name)),
+                ("UnrecognizedCgroup", Cell(owner.unrecognizedCgroup ?? "")),
+                ("NamespaceContainer", Cell(owner.namespaceContainer.map { shortID($0) } ?? "")),
             ], numbers: [("GPUMemBytes", bytes)], labels: [:],
-            container: owner.container?.named(in: "Container") ?? Row.Named(field: "Container", name: elsewhere))
+            container: owner.container?.named(in: "Container") ?? Row.Named(field: "Container", name: elsewhere.text))
     }
 
     package static func table(_ rows: [Row]) -> Table {
@@ -32,6 +33,21 @@ package enum OwnershipRows {
             ("Container", .init("CONTAINER", shortest: 6, importance: 9)),
             ("Image", .init("IMAGE", shortest: 8, importance: 1)), ("Name", .init("NAME", shortest: 6, importance: 5)),
         ]
-        return Table(columns.map(\.1), rows: rows.map { row in columns.map { row[$0.0] ?? unknown } })
+        return Table(columns.map(\.1), rows: rows.map { row in columns.map { row[$0.0] ?? .unknown } })
+    }
+
+    /// What is said beside the table of a process that is the host's by its cgroup, and may not be.
+    package static func remarks(_ owners: [Ownership]) -> [String] {
+        owners.compactMap { owner in
+            let subject = "PID \(owner.hostPID ?? owner.pid)"
+            if let container = owner.namespaceContainer {
+                return
+                    "\(subject) is in the PID namespace of container \(shortID(container).cleaned), and its cgroup was changed: by "
+                    + "its cgroup it is the host's"
+            }
+            return owner.unrecognizedCgroup.map {
+                "\(subject): its cgroup \($0.cleaned) is of no known kind; it may be a container's"
+            }
+        }
     }
 }

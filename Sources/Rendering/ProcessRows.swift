@@ -8,17 +8,17 @@ package enum ProcessRows {
         return snapshot.processes.map { process in
             let device = snapshot.devices[process.device]
             let container = process.container.flatMap { containers[$0] }
-            let elsewhere = process.container == nil ? process.elsewhere : unknown
-            let command = commands.map { [("Command", $0[process.pid] ?? unknown)] } ?? []
+            let elsewhere = process.container == nil ? process.elsewhere : .unknown
+            let command = commands.map { [("Command", Cell($0[process.pid]))] } ?? []
             return Row(
                 fields: [
-                    ("PID", String(process.pid)), ("User", process.user ?? unknown), ("Type", process.typeList),
-                    ("GPU", device.label), ("UUID", device.uuid ?? unknown), ("GPUMem", size(process.bytes)),
-                    ("ContainerID", process.container.map { truncates ? shortID($0) : $0 } ?? process.elsewhere),
-                    ("Container", container?.shownName ?? elsewhere),
-                    ("Name", process.name ?? unknown),
+                    ("PID", Cell(String(process.pid))), ("User", Cell(process.user)), ("Type", Cell(process.typeList)),
+                    ("GPU", Cell(device.label)), ("UUID", Cell(device.uuid)),
+                    ("GPUMem", .size(process.bytes, complete: process.complete)),
+                    ("ContainerID", process.container.map { idCell($0, truncated: truncates) } ?? process.elsewhere),
+                    ("Container", container?.nameCell ?? elsewhere), ("Name", Cell(process.name)),
                 ] + command, numbers: [("GPUMemBytes", process.bytes)], labels: [:],
-                container: container?.named(in: "Container") ?? Row.Named(field: "Container", name: elsewhere))
+                container: container?.named(in: "Container") ?? Row.Named(field: "Container", name: elsewhere.text))
         }
     }
 
@@ -32,7 +32,7 @@ package enum ProcessRows {
             ("Name", .init("NAME", shortest: 6, importance: 5)),
         ]
         let all = columns + (commands ? [("Command", .init("COMMAND", shortest: 10, importance: 4))] : [])
-        return Table(all.map(\.1), rows: rows.map { row in all.map { row[$0.0] ?? unknown } })
+        return Table(all.map(\.1), rows: rows.map { row in all.map { row[$0.0] ?? .unknown } })
     }
 }
 
@@ -44,10 +44,24 @@ extension GPUProcess {
     }
 
     /// What stands where a container's name would.
-    package var elsewhere: String { isMPSServer && holder == .host ? Self.mpsServer : "(\(holder.rawValue))" }
-
-    static let mpsServer = "(MPS server)"
+    var elsewhere: Cell {
+        switch holder {
+        case .host where isMPSServer: Cell(Mark.mpsServer.text, [.mpsServer])
+        default: holder.cell
+        }
+    }
 
     /// nvidia-cuda-mps-server, whose `comm` the kernel cuts to 15 bytes. The control daemon has the same one and no context.
     private var isMPSServer: Bool { name == "nvidia-cuda-mps" }
+}
+
+extension Holder {
+    /// What stands where a container's name would.
+    var cell: Cell {
+        switch self {
+        case .gone: Cell(Mark.gone.text, [.gone])
+        case .hidden: Cell(Mark.hidden.text, [.hidden])
+        case .container, .host: Cell("(\(rawValue))")
+        }
+    }
 }

@@ -1,8 +1,8 @@
 import Ledger
 
-/// A row of `stats` or `ps`: its fields by the names that templates know, as text.
+/// A row of `stats` or `ps`: its fields by the names that templates know.
 package struct Row {
-    package var fields: [(name: String, value: String)]
+    package var fields: [(name: String, value: Cell)]
     /// Beside the texts, in JSON.
     package var numbers: [(name: String, value: Bytes?)]
     package var labels: [String: String]
@@ -13,6 +13,7 @@ package struct Row {
     package struct Named {
         /// Which field has the name, with the mark.
         var field: String
+        /// As that field has it.
         var name: String
         var verified = true
 
@@ -22,15 +23,46 @@ package struct Row {
     /// Names have no mark: programs that read this compare names, and have `Verified` beside them.
     package var json: JSON {
         let texts = fields.map { field in
-            (field.name, JSON.string(field.name == container?.field ? container?.name : field.value))
+            (field.name, JSON.string(field.name == container?.field ? container?.name : field.value.text))
         }
         let verified = container.map { [(Named.verified, JSON.bool($0.verified))] } ?? []
         return .object(texts + numbers.map { ($0.name, .integer($0.value)) } + verified)
     }
 
-    subscript(name: String) -> String? {
+    subscript(name: String) -> Cell? {
         fields.first { $0.name == name }?.value
     }
+}
+
+extension Container {
+    /// Its name as tables show it, without a mark: that of a nested container behind those of the ones around it.
+    package var fullName: String {
+        if id == Container.ownWithoutID { return Mark.ownContainer.text }
+        let own = name ?? (parentNames.isEmpty ? unknown : shortID(id))
+        return (parentNames + [own]).joined(separator: "/")
+    }
+
+    /// The same with its marks.
+    var nameCell: Cell {
+        if id == Container.ownWithoutID { return Cell(fullName, [.ownContainer]) }
+        var cell = Cell.name(fullName, verified: verified)
+        if name == nil, parentNames.isEmpty { cell.marks.insert(.unknown) }
+        return cell
+    }
+
+    /// The same in a sentence, where a container without a name goes by its id.
+    package var nameOrID: String {
+        if id == Container.ownWithoutID { return "this container" }
+        return Cell.name(name == nil && parentNames.isEmpty ? shortID(id) : fullName, verified: verified).text
+    }
+
+    func named(in field: String) -> Row.Named { Row.Named(field: field, name: fullName, verified: verified) }
+
+    func idCell(truncated: Bool) -> Cell { Rendering.idCell(id, truncated: truncated) }
+}
+
+func idCell(_ id: String, truncated: Bool) -> Cell {
+    id == Container.ownWithoutID ? .unknown : Cell(truncated ? shortID(id) : id)
 }
 
 /// A kind of rows: what its fields are called in a title line, and which make the table that is shown unasked.
@@ -60,6 +92,7 @@ package struct RowKind: Sendable {
         titles: [
             ("Asked", "ASKED"), ("PID", "HOST PID"), ("InsidePID", "PID INSIDE"), ("User", "USER"), ("GPU", "GPU"),
             ("GPUMem", "GPU MEM"), ("ContainerID", "CONTAINER ID"), ("Container", "CONTAINER"), ("Image", "IMAGE"),
-            ("Name", "NAME"), (Row.Named.verified, "VERIFIED"),
+            ("Name", "NAME"), ("UnrecognizedCgroup", "UNRECOGNIZED CGROUP"), ("NamespaceContainer", "NAMESPACE OF"),
+            (Row.Named.verified, "VERIFIED"),
         ], hasLabels: false)
 }

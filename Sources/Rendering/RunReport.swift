@@ -62,11 +62,11 @@ package struct RunReport {
             ],
             rows: devices.map { device in
                 [
-                    device.label, device.name ?? unknown, "\(size(device.peak)) / \(size(device.total))",
-                    device.peakAt.map { duration($0) } ?? unknown, size(device.series.mean),
-                    device.measure == .process ? String(device.processCount) : unknown,
-                    device.measure == .device ? "device" : device.peakSource?.rawValue ?? unknown,
-                    sparkline(device.series, on: page),
+                    Cell(device.label), Cell(device.name), .size(device.peak) + " / " + .size(device.total),
+                    Cell(device.peakAt.map { duration($0) }), .size(device.series.mean),
+                    device.measure == .process ? Cell(String(device.processCount)) : .unknown,
+                    device.measure == .device ? "device" : Cell(device.peakSource?.rawValue),
+                    Cell(sparkline(device.series, on: page)),
                 ]
             })
     }
@@ -105,10 +105,10 @@ package struct RunReport {
         for device in devices where device.measure == .device {
             remarks.append(
                 "device: by how much the used memory of GPU \(device.label) differs from before, whoever changed it, "
-                    + "because \(device.unseen ?? "its processes could not be read").")
+                    + "because \(device.unseen?.text ?? "its processes could not be read").")
         }
         for device in devices where device.measure == nil {
-            remarks.append("GPU \(device.label): \(device.unseen ?? unknown).")
+            remarks.append("GPU \(device.label): \(device.unseen?.text ?? unknown).")
         }
         if let remaining = usage.remaining { remarks.append(stillRuns(remaining)) }
         if isCutShort {
@@ -154,13 +154,7 @@ package struct RunReport {
             : "\(remaining.processes) of \(whose) still run and hold \(size(remaining.bytes))."
     }
 
-    /// Its first line: what was tried, and what to do, is for `check`.
-    private var trouble: String? {
-        usage.trouble.map { text in
-            let line = text.split(separator: "\n").first.map(String.init) ?? text
-            return line.hasSuffix("; looked for") ? String(line.dropLast("; looked for".count)) : line
-        }.map { $0.hasSuffix(".") ? String($0.dropLast()) : $0 }
-    }
+    private var trouble: String? { usage.trouble?.brief }
 
     private var readings: String {
         let shown = devices.isEmpty ? usage.devices : devices
@@ -184,7 +178,7 @@ extension RunReport {
             ("seconds", .number(rounded(usage.seconds))), ("exitCode", .integer(Int64(exitCode))),
             ("signal", .integer(signal.map { Int64($0) })), ("intervalSeconds", .number(interval)),
             ("scope", .string(isContainer ? "container" : "descendants")),
-            ("complete", .bool(!isCutShort && usage.isComplete)), ("unavailable", .string(usage.trouble)),
+            ("complete", .bool(!isCutShort && usage.isComplete)), ("unavailable", .string(usage.trouble?.text)),
             (
                 "remaining",
                 usage.remaining.map {
@@ -199,7 +193,7 @@ extension RunReport {
         .object([
             ("index", .string(device.index)), ("uuid", .string(device.uuid)), ("name", .string(device.name)),
             ("totalBytes", .integer(device.total)), ("measuredBy", .string(device.measure?.rawValue)),
-            ("unavailable", .string(device.unseen)), ("peakBytes", .integer(device.peak)),
+            ("unavailable", .string(device.unseen?.text)), ("peakBytes", .integer(device.peak)),
             ("peakSource", .string(device.peakSource?.rawValue)),
             ("peakSeconds", device.peakAt.map { .number(rounded($0)) } ?? .null),
             ("sampledPeakBytes", .integer(device.series.peak?.bytes)), ("meanBytes", .integer(device.series.mean)),
@@ -221,4 +215,14 @@ extension RunReport {
 
     /// To milliseconds, which is more than a reading is exact to.
     private func rounded(_ seconds: Double) -> Double { (seconds * 1000).rounded() / 1000 }
+}
+
+extension CommandUsage.Unseen {
+    fileprivate var text: String {
+        switch self {
+        case .foreignProc: "the /proc that is read is another PID namespace's"
+        case .foreignNumbers, .foreignNumbersOnce: "the driver's process numbers mean nothing here"
+        case .notTold: "the driver does not tell what a process holds"
+        }
+    }
 }

@@ -21,7 +21,37 @@ package struct StatsRows {
         let holding = snapshot.containers.filter { $0.matches(names) }
         let waiting = snapshot.idleContainers.filter { idle && names.isEmpty || !names.isEmpty && $0.matches(names) }
         return holding.flatMap { container in container.usage.map { row(container, $0) } }
-            + waiting.map { row($0, nil) }
+            + waiting.map { row($0, nil) } + snapshot.devices.filter { !$0.answers }.map(lost)
+    }
+
+    /// What the rows leave out, device by device: holders that are no container's, of which some may be.
+    ///
+    /// - Parameter names: as for `rows`.
+    package func leftOut(named names: [String]) -> [String] {
+        let others = names.isEmpty ? [.host, .gone, .hidden] : [Holder.hidden]
+        return snapshot.devices.enumerated().compactMap { place, device in
+            let held = others.compactMap { holder -> String? in
+                let processes = snapshot.processes.filter { $0.device == place && $0.holder == holder }
+                guard !processes.isEmpty else { return nil }
+                let known = processes.compactMap(\.bytes)
+                let isWhole = known.count == processes.count && processes.allSatisfy(\.complete)
+                let amount = known.isEmpty ? "an unknown amount" : sum(Bytes.sum(known), complete: isWhole)
+                return "\(amount) \(holder.cell.text)"
+            }
+            return held.isEmpty ? nil : "GPU \(device.label): not in this table: \(held.joined(separator: ", "))"
+        }
+    }
+
+    /// A GPU that does not answer: what containers hold there is unknown.
+    private func lost(_ device: Device) -> Row {
+        let name = Cell(Mark.lost.text, [.lost])
+        return Row(
+            fields: [
+                ("ID", .unknown), ("Name", name), ("Image", .unknown), ("Runtime", .unknown),
+                ("GPU", Cell(device.label)), ("UUID", Cell(device.uuid)), ("GPUMem", .unknown), ("GPUTotal", .unknown),
+                ("GPUPerc", .unknown), ("PIDs", .unknown), ("RAMLimit", .unknown),
+            ], numbers: [("GPUMemBytes", nil), ("GPUTotalBytes", nil)], labels: [:],
+            container: Row.Named(field: "Name", name: name.text))
     }
 
     /// Those of `names` that no running container has.
@@ -37,19 +67,19 @@ package struct StatsRows {
         let total = device?.memory.total
         return Row(
             fields: [
-                ("ID", truncates ? shortID(container.id) : container.id), ("Name", container.shownName),
-                ("Image", container.image ?? unknown), ("Runtime", container.runtime.rawValue),
-                ("GPU", device?.label ?? unknown), ("UUID", device?.uuid ?? unknown),
-                ("GPUMem", sum(bytes, complete: usage?.complete ?? true)), ("GPUTotal", size(total)),
-                ("GPUPerc", percent(bytes, of: total)), ("PIDs", String(usage?.pids.count ?? 0)),
+                ("ID", container.idCell(truncated: truncates)), ("Name", container.nameCell),
+                ("Image", Cell(container.image)), ("Runtime", Cell(container.runtime.rawValue)),
+                ("GPU", Cell(device?.label)), ("UUID", Cell(device?.uuid)),
+                ("GPUMem", .size(bytes, complete: usage?.complete ?? true)), ("GPUTotal", .size(total)),
+                ("GPUPerc", .percent(bytes, of: total)), ("PIDs", Cell(String(usage?.pids.count ?? 0))),
                 ("RAMLimit", ramLimit(container)),
             ], numbers: [("GPUMemBytes", bytes), ("GPUTotalBytes", total)], labels: container.labels,
             container: container.named(in: "Name"))
     }
 
-    private func ramLimit(_ container: Container) -> String {
-        if container.ramLimitUnavailable != nil { return unknown }
-        return container.ramLimit.map { size($0) } ?? "none"
+    private func ramLimit(_ container: Container) -> Cell {
+        if container.ramLimitUnavailable != nil { return .unknown }
+        return container.ramLimit.map { .size($0) } ?? "none"
     }
 }
 
@@ -65,16 +95,21 @@ extension StatsRows {
                 .init("GPU MEM %", importance: 5), .init("PIDS", importance: 3),
             ],
             rows: rows.map { row in
-                func field(_ name: String) -> String { row[name] ?? unknown }
-                let memory = field("GPUMem") + (isNarrow ? "" : " / \(field("GPUTotal"))")
+                func field(_ name: String) -> Cell { row[name] ?? .unknown }
+                let memory = isNarrow ? field("GPUMem") : field("GPUMem") + " / " + field("GPUTotal")
                 return [field("ID"), field("Name"), field("GPU"), memory, field("GPUPerc"), field("PIDs")]
             })
     }
 }
 
 extension Container {
-    /// Whether one of `names` is its name or the beginning of its id; every container where there are none.
+    /// Whether one of `names` is its name or the beginning of its id, or that of a container around it; every container if there
+    /// are none.
     func matches(_ names: [String]) -> Bool {
-        names.isEmpty || names.contains { name == $0 || (!$0.isEmpty && id.hasPrefix($0)) }
+        names.isEmpty
+            || names.contains { wanted in
+                wanted == name || wanted == fullName || parentNames.contains(wanted)
+                    || (!wanted.isEmpty && (id.hasPrefix(wanted) || parents.contains { $0.hasPrefix(wanted) }))
+            }
     }
 }

@@ -20,20 +20,31 @@ package struct Table {
     package enum Alignment { case left, right }
 
     package var columns: [Column]
-    package var rows: [[String]]
+    package var rows: [[Cell]]
     /// Columns between columns, where there is room.
     package var gap = 3
 
-    package init(_ columns: [Column], rows: [[String]], gap: Int = 3) {
+    package init(_ columns: [Column], rows: [[Cell]], gap: Int = 3) {
         self.columns = columns
         self.rows = rows
         self.gap = gap
     }
 
     /// The title line and a line per row.
-    package func lines(on page: Page) -> [String] {
-        let cells = ([columns.map(\.title)] + rows).map { row in row.map { shown($0, on: page) } }
-        var widths = columns.indices.map { column in cells.map { Rendering.columns($0[column]) }.max() ?? 0 }
+    package func lines(on page: Page) -> [String] { drawn(on: page).lines }
+
+    /// The same, and what is explained below it.
+    package func linesWithLegend(on page: Page) -> [String] {
+        let (lines, marks) = drawn(on: page)
+        return lines + Mark.legend(for: marks, on: page)
+    }
+
+    /// The title line and a line per row, and which marks are in them.
+    package func drawn(on page: Page) -> (lines: [String], marks: Set<Mark>) {
+        let cells = ([columns.map { Cell($0.title) }] + rows).map { row in
+            row.map { Cell(shown($0.text, on: page), $0.marks) }
+        }
+        var widths = columns.indices.map { column in cells.map { Rendering.columns($0[column].text) }.max() ?? 0 }
         var kept = Array(columns.indices)
         var gap = gap
         if let width = page.width {
@@ -52,7 +63,13 @@ package struct Table {
                 }
             }
         }
-        return cells.map { line($0, kept, widths, gap, page) }
+        let cut = cells.map { row in
+            zip(row, widths).enumerated().map { column, cell in
+                kept.contains(column) ? cell.0.cut(to: cell.1, on: page) : Cell("")
+            }
+        }
+        let marks = cut.reduce(into: Set<Mark>()) { marks, row in for cell in row { marks.formUnion(cell.marks) } }
+        return (cut.map { line($0, kept, widths, gap) }, marks)
     }
 
     /// Takes from the widest first, so that short cells stay whole: all that are equally wide shrink together until they meet
@@ -75,13 +92,13 @@ package struct Table {
         }
     }
 
-    private func line(_ row: [String], _ kept: [Int], _ widths: [Int], _ gap: Int, _ page: Page) -> String {
+    private func line(_ row: [Cell], _ kept: [Int], _ widths: [Int], _ gap: Int) -> String {
         var line = ""
         // Written before the next cell, so that a line does not end in them.
         var blanks = 0
         for (place, column) in kept.enumerated() {
             if place > 0 { blanks += gap }
-            let cell = UnverifiedMark.cutCell(row[column], to: widths[column], on: page)
+            let cell = row[column].text
             let space = max(0, widths[column] - Rendering.columns(cell))
             let isLeft = columns[column].alignment == .left
             if !isLeft { blanks += space }

@@ -1,43 +1,32 @@
 import Ledger
 
-/// RAM limits of containers and owners of their folders, as the child told them when it read them.
+/// RAM limits of cgroups and owners of their folders, as the child told them when it read them.
 struct CgroupReadings {
-    /// By container, one for each text of /proc/PID/cgroup that names it.
-    private var readings: [String: [RAMLimitReading]] = [:]
+    /// By `CgroupFolder.key`.
+    private var limits: [String: Reading<UInt64?>] = [:]
     private var owners: [String: UInt32] = [:]
-    /// How many readings are too many to keep those of texts that no process has any more.
+    /// How many readings are too many to keep those of cgroups that no process is in any more.
     private var most = 256
 
-    private var count: Int { readings.values.reduce(0) { $0 + $1.count } }
-
+    /// As `Observation` has them.
+    var recordedLimits: [String: Reading<UInt64?>] { limits }
     /// As `Observation` has them; nil if none is known.
     var recordedOwners: [String: UInt32]? { owners.isEmpty ? nil : owners }
 
-    func limit(of container: String, in cgroup: String) -> Reading<UInt64?>? {
-        readings[container]?.first { $0.cgroup == cgroup }?.limit
-    }
-
     mutating func note(_ facts: CgroupFacts) {
-        for reading in facts.limits {
-            readings[reading.container, default: []].removeAll { $0.cgroup == reading.cgroup }
-            readings[reading.container, default: []].append(reading)
-        }
+        limits.merge(facts.limits) { $1 }
         owners.merge(facts.owners) { $1 }
     }
 
     /// Forgets cgroups that no process is in any more, now and then.
     mutating func forget(in observation: Observation) {
-        guard max(count, owners.count) > most else { return }
+        guard max(limits.count, owners.count) > most else { return }
         let charged = (observation.deviceMemory ?? []).map { "0::\($0.path)\n" }
         let texts = Set(observation.processes.compactMap(\.cgroup.value) + charged)
-        readings = readings.compactMapValues { readings in
-            let kept = readings.filter { texts.contains($0.cgroup) }
-            return kept.isEmpty ? nil : kept
-        }
-        let folders = texts.reduce(into: Set()) {
-            $0.formUnion(CgroupMembership.foldersOfClaims(cgroup: $1).map(\.key))
-        }
-        owners = owners.filter { folders.contains($0.key) }
-        most = max(256, 2 * max(count, owners.count))
+        let limited = Set(texts.flatMap(CgroupMembership.limitFolders).map(\.key))
+        limits = limits.filter { limited.contains($0.key) }
+        let owned = texts.reduce(into: Set()) { $0.formUnion(CgroupMembership.foldersOfClaims(cgroup: $1).map(\.key)) }
+        owners = owners.filter { owned.contains($0.key) }
+        most = max(256, 2 * max(limits.count, owners.count))
     }
 }

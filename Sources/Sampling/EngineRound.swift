@@ -20,37 +20,63 @@ struct EngineRound {
         }
     }
 
-    func wait(_ host: DriverSession) -> (engines: [ObservedEngine], reports: [SourceReport]) {
-        var engines: [ObservedEngine] = []
-        var reports: [SourceReport] = []
+    /// - Parameter kept: what engines said in earlier samples, by their sockets. An engine that does not answer this time still runs
+    ///   these containers, as far as anybody knows: their names stay.
+    func wait(_ host: DriverSession, _ kept: inout [String: ObservedEngine], now: Int64) -> Answers {
+        var answers = Answers()
         for (engine, question) in asked {
             switch host.answer(to: question, until: deadline) {
             case .engine(let observed, let seconds):
-                engines.append(observed)
-                reports.append(
-                    SourceReport(name: name(engine, observed.runtime.rawValue, among: reports), seconds: seconds))
+                answers.engines.append(observed)
+                answers.reports.append(
+                    SourceReport(
+                        name: name(engine, observed.runtime.rawValue, among: answers.reports), seconds: seconds))
+                var observed = observed
+                observed.toldAt = now
+                kept[engine.socket] = observed
             case .noEngine(let trouble, let seconds):
-                if !selection.isNamed && trouble.isAbsence { continue }
-                var told = report(on: engine, trouble.message, seconds, among: reports)
-                told.isForbidden = trouble.isForbidden ? true : nil
-                reports.append(told)
+                let hasGone = trouble.isAbsence && kept[engine.socket] == nil
+                if !selection.isNamed && hasGone { continue }
+                answers.note(
+                    report(on: engine, .other(trouble.message), seconds, among: answers.reports),
+                    trouble.isForbidden ? nil : kept[engine.socket], isForbidden: trouble.isForbidden)
             case .failed(let why):
-                reports.append(report(on: engine, "\(engine.socket.cleaned): \(why)", 0, among: reports))
+                answers.note(report(on: engine, why, 0, among: answers.reports), kept[engine.socket])
             default:
                 // The folder of its socket hangs.
                 let error = EngineError.timedOut(path: engine.socket, seconds: timeout)
-                reports.append(report(on: engine, error.description, timeout, among: reports))
+                answers.note(
+                    report(on: engine, .other(error.description), timeout, among: answers.reports),
+                    kept[engine.socket])
             }
         }
-        if reports.isEmpty {
+        if answers.reports.isEmpty {
             let error = EngineError.none(lookedFor: selection.engines.map(\.socket))
-            reports = [SourceReport(name: "docker", seconds: 0, error: error.description, isAbsent: true)]
+            answers.reports = [
+                SourceReport(name: "docker", seconds: 0, error: .other(error.description), isAbsent: true)
+            ]
         }
-        return (engines, reports)
+        return answers
+    }
+
+    struct Answers {
+        var engines: [ObservedEngine] = []
+        var reports: [SourceReport] = []
+
+        /// - Parameter earlier: what the engine said before, which stands in.
+        fileprivate mutating func note(
+            _ report: SourceReport, _ earlier: ObservedEngine?, isForbidden: Bool = false
+        ) {
+            var report = report
+            report.isForbidden = isForbidden ? true : nil
+            report.toldAt = earlier?.toldAt
+            if let earlier { engines.append(earlier) }
+            reports.append(report)
+        }
     }
 
     private func report(
-        on engine: DockerEngine, _ why: String, _ seconds: Double, among reports: [SourceReport]
+        on engine: DockerEngine, _ why: Reason, _ seconds: Double, among reports: [SourceReport]
     ) -> SourceReport {
         let guess = engine.socket.contains("podman") ? "podman" : "docker"
         return SourceReport(name: name(engine, guess, among: reports), seconds: seconds, error: why)

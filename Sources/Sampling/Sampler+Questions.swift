@@ -25,7 +25,7 @@ extension Sampler {
         Self.parts(of: pids).flatMap { pids -> [ObservedProcess] in
             let question = HostQuestion.processes(pids, sample: sample, forgets: false, whole: true)
             guard case .processes(let told, let facts) = ask(question) else {
-                return pids.map { .unreadable($0, why: HostReader.silence) }
+                return pids.map { .unreadable($0, why: .fact(HostReader.silence)) }
             }
             cgroups.note(facts)
             return told.whole

@@ -29,6 +29,8 @@ package final class Sampler {
     private var processes: [UInt32: ObservedProcess] = [:]
     /// What is known of cgroups.
     var cgroups = CgroupReadings()
+    /// What engines said last, by their sockets.
+    private var keptEngines: [String: ObservedEngine] = [:]
     /// An answer was missed, so that something of processes is not known here that the child takes for told.
     private var hasMissed = false
     /// The questions of the sample that was begun and not observed yet.
@@ -98,15 +100,12 @@ package final class Sampler {
         var observation = Observation(time: wallClock(), host: hostName(), view: ProcessView())
         let drivers = collectDrivers(&questions, into: &observation)
         readHost(questions, drivers, into: &observation)
-        if let answered = questions.engines?.wait(host) {
+        if let answered = questions.engines?.wait(host, &keptEngines, now: observation.time) {
             observation.engines = answered.engines
             observation.sources += answered.reports
         }
         observation.cgroupOwners = cgroups.recordedOwners
-        // Which claims to a container are believed is known when the engines have answered.
-        for (container, cgroup) in observation.containerCgroups where observation.ramLimits[container]?.value == nil {
-            if let limit = cgroups.limit(of: container, in: cgroup) { observation.ramLimits[container] = limit }
-        }
+        observation.cgroupLimits = cgroups.recordedLimits
         cgroups.forget(in: observation)
         return observation
     }
@@ -125,14 +124,16 @@ package final class Sampler {
         if questions.asksNVIDIA { absence = answer.isAbsent ? (answer, questions.began) : nil }
         let nvidiaSeconds = clock.lap()
         let kernel = questions.asksKernel ? host.collect(look) : DriverAnswer(hasInventory: true)
+        let clients = kernel.clients?.value?.clients ?? []
+        let shown = kernel.devices.filter { KernelGPU.isShown($0, clients) }
         if questions.asksKernel {
-            let hasNone = kernel.hasInventory && kernel.devices.isEmpty && kernel.error == nil
+            // A driver that nobody knows to report memory is no source before it does.
+            let hasNone = kernel.hasInventory && shown.isEmpty && !kernel.mayMissGPUs
             noKernelGPUs = hasNone ? questions.began : nil
         }
-        let clients = kernel.clients?.value?.clients ?? []
-        if !clients.isEmpty { lookUp(Set(clients.map(\.pid)), &questions) }
-        observation.devices = answer.devices + kernel.devices.filter { KernelGPU.isShown($0, clients) }
-        observation.clients = kernel.clients
+        if noKernelGPUs == nil, !clients.isEmpty { lookUp(Set(clients.map(\.pid)), &questions) }
+        observation.devices = answer.devices + shown
+        observation.clients = noKernelGPUs == nil ? kernel.clients : nil
         let isMissed = !answer.isAbsent || noKernelGPUs != nil || plan.nvmlLibrary != nil
         if isMissed {
             observation.sources.append(SourceReport(name: "nvml", seconds: nvidiaSeconds, error: answer.error))
@@ -143,7 +144,8 @@ package final class Sampler {
                     name: "drm", seconds: clock.lap(), error: kernel.error ?? kernel.clients?.value?.complaint))
         }
         return DriversReport(
-            versions: answer.versions, areComplete: (answer.error == nil || !isMissed) && kernel.error == nil)
+            versions: answer.versions,
+            areComplete: (answer.error == nil || !isMissed) && (kernel.error == nil || noKernelGPUs != nil))
     }
 
     private static func pids(listedBy devices: [ObservedDevice]) -> Set<UInt32> {
@@ -176,7 +178,7 @@ package final class Sampler {
 
     private func readHost(_ questions: Questions, _ drivers: DriversReport, into observation: inout Observation) {
         var clock = Stopwatch()
-        var troubles: [String] = []
+        var troubles: [Reason] = []
         observation.view = currentView(questions, &observation, &troubles)
         if questions.asksDeviceMemory { noteDeviceMemory(questions, troubles, &observation) }
         noteProcesses(questions, &observation, &troubles)
@@ -186,13 +188,13 @@ package final class Sampler {
         if observation.devices.isEmpty { observation.deviceMemory = nil }
         observation.view.nvidiaDriver = drivers.versions.driver
         observation.view.cudaVersion = drivers.versions.cuda
-        let error = troubles.isEmpty ? nil : troubles.joined(separator: "; ")
-        observation.sources.append(SourceReport(name: "proc", seconds: clock.lap(), error: error))
+        observation.sources.append(
+            SourceReport(name: "proc", seconds: clock.lap(), error: .several(of: troubles)))
     }
 
     /// It changes if somebody mounts /proc anew, and hardly ever.
     private func currentView(
-        _ questions: Questions, _ observation: inout Observation, _ troubles: inout [String]
+        _ questions: Questions, _ observation: inout Observation, _ troubles: inout [Reason]
     ) -> ProcessView {
         if !questions.asksSurroundings, let view { return view.view }
         switch host.answer(to: questions.surroundings, until: questions.deadline) {
@@ -209,12 +211,12 @@ package final class Sampler {
 
     /// - Parameter troubles: what keeps the host's files from being read at all is told already.
     private func noteDeviceMemory(
-        _ questions: Questions, _ troubles: [String], _ observation: inout Observation
+        _ questions: Questions, _ troubles: [Reason], _ observation: inout Observation
     ) {
         let answer = host.answer(to: questions.deviceMemory, until: questions.deadline)
         guard case .deviceMemory(let charges, let facts) = answer else {
             if !troubles.isEmpty { return }
-            observation.sources.append(SourceReport(name: "dmem", seconds: 0, error: HostReader.silence))
+            observation.sources.append(SourceReport(name: "dmem", seconds: 0, error: answer.trouble))
             return
         }
         noDeviceMemory = charges.cgroups == nil && charges.trouble == nil ? questions.began : nil
@@ -225,7 +227,7 @@ package final class Sampler {
         }
     }
 
-    private func noteProcesses(_ questions: Questions, _ observation: inout Observation, _ troubles: inout [String]) {
+    private func noteProcesses(_ questions: Questions, _ observation: inout Observation, _ troubles: inout [Reason]) {
         var found: [UInt32: ObservedProcess] = [:]
         var missing: Set<UInt32> = []
         func note(_ told: ToldProcess) {

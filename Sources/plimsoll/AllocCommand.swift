@@ -195,7 +195,7 @@ struct AllocCommand: ParsableCommand {
 
     private func refuse(_ report: AllocationReport) throws {
         guard !force, let why = report.refusal(largest: largest) else { return }
-        throw Failure(outcome: .no, message: why)
+        throw Failure(outcome: .no, message: report.text(why))
     }
 
     private func wait(_ time: Double, for allocation: Allocation) throws(AllocationError) {

@@ -50,7 +50,7 @@ struct CheckCommand: ParsableCommand {
         let answering = snapshot.devices.filter { $0.memory.total != nil || $0.ledger.containers != nil }
         var place = sampler.whereabouts(minors: answering.flatMap(\.renderMinors))
         sampler.finish()
-        place.libraries = loading.libraries()
+        (place.libraries, place.cuda) = loading.libraries()
         let report = CheckReport(
             snapshot, place, observation.view, requiring: require,
             of: requireMemory.map { ($0.bytes, $0.description) })
@@ -58,14 +58,11 @@ struct CheckCommand: ParsableCommand {
         case .json: Output.write(report.json.text(indented: true) + "\n")
         case .table: Output.write(report.lines(on: host.page))
         }
+        if let why = report.reason { Output.error(why) }
         switch report.verdict {
         case .usable: Outcome.done.exit()
-        case .unusable(let why):
-            Output.error(why)
-            Outcome.no.exit()
-        case .unknown(let why):
-            Output.error(why)
-            Outcome.impossible.exit()
+        case .unusable: Outcome.no.exit()
+        case .unknown: Outcome.impossible.exit()
         }
     }
 }

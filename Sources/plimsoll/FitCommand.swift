@@ -23,12 +23,10 @@ struct FitCommand: ParsableCommand {
         source.finish()
         Output.troubles(of: snapshot)
         guard snapshot.outcome == .done else { snapshot.outcome.exit() }
-        let answer = try question.answer(in: snapshot)
-        switch answer {
-        case .fits(let rooms): try question.show(rooms, in: snapshot, as: format, on: host.page)
-        case .doesNotFit(let why), .unknown(let why): Output.error(why)
-        }
-        answer.outcome.exit()
+        let verdict = question.verdict(in: snapshot)
+        if case .fits(let rooms) = verdict { try question.show(rooms, in: snapshot, as: format, on: host.page) }
+        if let why = verdict.text(of: question.size.description, in: snapshot) { Output.error(why) }
+        verdict.outcome.exit()
     }
 }
 
@@ -53,51 +51,20 @@ struct RoomQuestion: ParsableArguments {
         }
     }
 
-    enum Answer {
-        /// The roomiest first.
-        case fits([Room])
-        case doesNotFit(String)
-        case unknown(String)
-
-        var outcome: Outcome {
-            switch self {
-            case .fits: .done
-            case .doesNotFit: .no
-            case .unknown: .impossible
-            }
-        }
-    }
-
-    func answer(in snapshot: Snapshot) throws -> Answer {
-        guard !snapshot.devices.isEmpty else {
-            let error = snapshot.driverError ?? "the driver has no device"
-            return .unknown("whether \(size) fits cannot be told: \(error)")
-        }
-        let rooms = snapshot.rooms(on: device)
-        if rooms.isEmpty { return .doesNotFit(RoomRows.nowhere(device, in: snapshot)) }
-        let roomiest = rooms.sorted { ($0.free ?? -1, $1.device) > ($1.free ?? -1, $0.device) }
-        let fitting = roomiest.filter { ($0.free ?? 0) >= size.bytes }
-        if !fitting.isEmpty { return .fits(fitting) }
-        let lines = roomiest.map { RoomRows.sentence($0, in: snapshot) }
-        let told = lines.count == 1 ? " " + lines[0] : lines.map { "\n  " + $0 }.joined()
-        return rooms.contains { $0.free == nil }
-            ? .unknown("whether \(size) fits cannot be told:\(told)") : .doesNotFit("\(size) does not fit:\(told)")
-    }
-
-    /// Why waiting is of no use; nil where it may be.
-    func hopelessness(in snapshot: Snapshot) -> String? {
-        let rooms = snapshot.rooms(on: device)
-        // Instances come and go.
-        if snapshot.devices.isEmpty || snapshot.devices.contains(where: \.isDivided) { return nil }
-        if rooms.isEmpty { return RoomRows.nowhere(device, in: snapshot) }
-        let totals = rooms.compactMap { snapshot.devices[$0.carrier].memory.total }
-        guard totals.count == rooms.count, let most = totals.max(), most < size.bytes else { return nil }
-        return
-            "\(size) is more than there is: \(rooms.count == 1 ? "the device" : "the largest device") has \(Rendering.size(most))"
-    }
+    func verdict(in snapshot: Snapshot) -> FitVerdict { snapshot.fit(size.bytes, on: device) }
 
     func show(_ rooms: [Room], in snapshot: Snapshot, as format: RowFormat, on page: Page) throws {
         let rows = rooms.map { RoomRows.row($0, in: snapshot) }
         Output.write(try format.lines(rows, on: page, table: { rows, _ in RoomRows.table(rows) }))
+    }
+}
+
+extension FitVerdict {
+    var outcome: Outcome {
+        switch self {
+        case .fits: .done
+        case .doesNotFit: .no
+        case .unknown: .impossible
+        }
     }
 }

@@ -158,12 +158,15 @@ enum RowFormat {
     }
 
     /// - Parameters:
+    ///   - notes: sentences below the table, which JSON and templates have no place for.
     ///   - table: the rows as they are shown unasked.
-    func lines(_ rows: [Row], on page: Page, table: ([Row], Page) -> Table) throws -> [String] {
+    func lines(
+        _ rows: [Row], on page: Page, notes: [String] = [], table: ([Row], Page) -> Table
+    ) throws -> [String] {
         switch self {
         case .table:
-            let lines = table(rows, page).lines(on: page)
-            return lines + legend(for: lines.joined(separator: "\n"), on: page)
+            let notes = notes.flatMap { paragraph(shown($0, on: page), on: page, indent: 2) }
+            return table(rows, page).linesWithLegend(on: page) + (notes.isEmpty ? [] : [""] + notes)
         case .json: return rows.map { $0.json.text() }
         case .template(let template):
             do throws(TemplateError) {

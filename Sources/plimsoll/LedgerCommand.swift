@@ -43,19 +43,20 @@ struct LedgerCommand: ParsableCommand {
 
     /// A device that cannot be judged is told, and fails the gate only where none can be.
     private func judge(_ snapshot: Snapshot, _ limit: Share) -> Outcome {
-        var outcome: Outcome?
-        for device in snapshot.devices where device.memory.sharedWith == nil {
-            guard let used = device.memory.used, let total = device.memory.total, total > 0 else {
-                Output.error("GPU \(device.label.cleaned): whether it is above \(limit) cannot be told")
-                continue
+        let loads = snapshot.loads(above: limit.part)
+        for (place, verdict) in loads {
+            let device = snapshot.devices[place]
+            let gpu = "GPU \(device.label.cleaned)"
+            switch verdict {
+            case .below: continue
+            case .unknown: Output.error("\(gpu): whether it is above \(limit) cannot be told")
+            case .above:
+                let share = percent(device.memory.used, of: device.memory.total)
+                Output.error("\(gpu): \(share) of its memory is in use, above \(limit)")
             }
-            outcome = outcome ?? .done
-            guard Double(used) / Double(total) > limit.part else { continue }
-            Output.error(
-                "GPU \(device.label.cleaned): \(percent(used, of: total)) of its memory is in use, above \(limit)")
-            outcome = .no
         }
-        return outcome ?? .impossible
+        if loads.contains(where: { $0.verdict == .above }) { return .no }
+        return loads.contains { $0.verdict == .below } ? .done : .impossible
     }
 }
 

@@ -55,11 +55,7 @@ struct Failure: Error {
 extension Snapshot {
     /// Whether there was anything to answer from: a driver that answers and has no device answers no.
     var outcome: Outcome {
-        guard devices.isEmpty else { return devices.contains(where: \.wasRead) ? .done : .impossible }
+        guard devices.isEmpty else { return devices.contains(where: \.answers) ? .done : .impossible }
         return driverError != nil ? .impossible : .no
     }
-}
-
-extension Device {
-    fileprivate var wasRead: Bool { memory.used != nil || ledger.containers != nil }
 }

@@ -97,7 +97,7 @@ enum Output {
     static func troubleMessages(of snapshot: Snapshot, where isTold: (SourceReport) -> Bool = { _ in true }) -> [String]
     {
         let told = snapshot.sources.filter(isTold).compactMap { source in
-            source.error.map { "\(source.name.cleaned): \($0)" }
+            source.sentence.map { "\(source.name.cleaned): \($0)" }
         }
         let isEmpty = snapshot.devices.isEmpty && snapshot.outcome == .no
         return told + (isEmpty ? ["nvml: the driver answers, and has no device"] : [])

@@ -60,7 +60,9 @@ struct StatsCommand: ParsableCommand {
             }
             let rows = view.rows(named: container, idle: all)
             let page = host.page
-            stream.show(try format.lines(rows, on: page, table: StatsRows.table(_:on:)), on: page, snapshot)
+            let lines = try format.lines(
+                rows, on: page, notes: view.leftOut(named: container), table: StatsRows.table(_:on:))
+            stream.show(lines, on: page, snapshot)
             // A recording is of one moment.
             if noStream || host.replay != nil { Outcome.done.exit() }
             stream.sleep(interval)
@@ -91,7 +93,7 @@ private struct Stream {
     }
 
     mutating func show(_ lines: [String], on page: Page, _ snapshot: Snapshot) {
-        let errors = snapshot.sources.compactMap(\.error)
+        let errors = snapshot.sources.compactMap(\.sentence)
         if redraws {
             // Home, each line to its end, and what was below: one write, so that nothing flickers. A terminal that was made
             // narrower or wider has moved what was on it, so that is wiped.

@@ -42,11 +42,13 @@ struct WaitCommand: ParsableCommand {
                 Output.troubles(of: snapshot)
                 snapshot.outcome.exit()
             }
-            if isFirst, let why = question.hopelessness(in: snapshot) { throw Failure(outcome: .no, message: why) }
+            if isFirst, let why = snapshot.hopelessness(question.size.bytes, on: question.device) {
+                throw Failure(outcome: .no, message: why.text(of: question.size.description, in: snapshot))
+            }
             isFirst = false
-            let answer = try question.answer(in: snapshot)
+            let verdict = question.verdict(in: snapshot)
             var roomy: Set<String> = []
-            if case .fits(let rooms) = answer {
+            if case .fits(let rooms) = verdict {
                 roomy = Set(rooms.map { snapshot.devices[$0.device].reference })
                 // A recording is of one moment.
                 let settled = rooms.filter {
@@ -63,33 +65,30 @@ struct WaitCommand: ParsableCommand {
             let elapsed = (readAt - start) / .seconds(1)
             if host.replay != nil || patience.map({ elapsed + 1 > $0 + 0.5 }) == true {
                 source.finish()
-                giveUp(answer, &progress)
+                giveUp(verdict, in: snapshot, &progress)
             }
             let seconds = elapsed.rounded(.down)
-            let why = message(answer, snapshot)
+            let why = message(verdict, snapshot)
             progress.show("waiting for \(seconds.plain) s: \(why)", inLog: "waiting: \(why)", after: seconds)
             sleep(until: readAt.advanced(by: .seconds(1)))
         }
     }
 
-    private func giveUp(_ answer: RoomQuestion.Answer, _ progress: inout Progress) -> Never {
+    private func giveUp(_ verdict: FitVerdict, in snapshot: Snapshot, _ progress: inout Progress) -> Never {
         progress.end()
         let limit = patience.map { "gave up after \($0.plain) s: " } ?? ""
-        switch answer {
-        case .fits: Output.error("\(limit)\(question.size) did not stay free for a second")
-        case .doesNotFit(let why), .unknown(let why): Output.error(limit + why)
-        }
-        if case .unknown = answer { Outcome.impossible.exit() }
+        let size = question.size.description
+        Output.error(limit + (verdict.text(of: size, in: snapshot) ?? "\(size) did not stay free for a second"))
+        if case .unknown = verdict { Outcome.impossible.exit() }
         Outcome.no.exit()
     }
 
     /// One line: of several devices, the roomiest.
-    private func message(_ answer: RoomQuestion.Answer, _ snapshot: Snapshot) -> String {
-        switch answer {
-        case .fits(let rooms): "\(RoomRows.sentence(rooms[0], in: snapshot)); reading it once more"
-        case .doesNotFit(let why), .unknown(let why):
-            why.split(separator: "\n").prefix(2).map { $0.drop { $0 == " " } }.joined(separator: " ")
+    private func message(_ verdict: FitVerdict, _ snapshot: Snapshot) -> String {
+        if case .fits(let rooms) = verdict {
+            return "\(RoomRows.sentence(rooms[0], in: snapshot)); reading it once more"
         }
+        return verdict.brief(of: question.size.description, in: snapshot) ?? ""
     }
 
     private func sleep(until next: ContinuousClock.Instant) {

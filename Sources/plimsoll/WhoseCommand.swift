@@ -46,16 +46,19 @@ struct WhoseCommand: ParsableCommand {
             owners = Owners(observation, in: snapshot)
         }
         var rows: [Row] = []
+        var found: [Ownership] = []
         var missing: [UInt32] = []
         for pid in asked {
-            let found = owners.owners(of: pid)
-            if found.isEmpty { missing.append(pid) }
-            rows += found.map { OwnershipRows.row($0, asked: pid, in: snapshot) }
+            let meant = owners.owners(of: pid)
+            if meant.isEmpty { missing.append(pid) }
+            found += meant
+            rows += meant.map { OwnershipRows.row($0, asked: pid, in: snapshot) }
         }
         if !rows.isEmpty {
             Output.write(try format.lines(rows, on: host.page, table: { rows, _ in OwnershipRows.table(rows) }))
         }
         Output.troubles(of: snapshot)
+        Output.errors(OwnershipRows.remarks(found))
         Output.errors(missing.map { absence(of: $0, observation.view) })
         (missing.isEmpty ? .done : Outcome.no).exit()
     }

@@ -5,18 +5,18 @@ import Testing
 
 struct ProcessRecordTests {
     /// Records as the driver lays them out: pid, padding, bytes, and from 24 bytes on two instance ids.
-    private func records(_ stride: Int) -> [UInt8] {
+    private func records(_ stride: Int, first: UInt32 = 7) -> [UInt8] {
         func bytes<Number: FixedWidthInteger>(_ number: Number) -> [UInt8] {
             withUnsafeBytes(of: number.littleEndian) { Array($0) }
         }
-        return [(UInt32(7), UInt64(100), UInt32(1)), (8, .max, .max)].flatMap { pid, used, instance in
+        return [(first, UInt64(100), UInt32(1)), (8, .max, .max)].flatMap { pid, used, instance in
             let record = bytes(pid) + [1, 2, 3, 4] + bytes(used) + bytes(instance) + bytes(instance) + bytes(UInt64(5))
             return Array(record.prefix(stride))
         } + [UInt8](repeating: 0xA5, count: 64)
     }
 
     private func list(_ bytes: [UInt8], count: Int = 2, expecting stride: Int) -> ListReading {
-        ProcessRecords(bytes: bytes, count: count).list(expecting: stride)
+        ProcessRecords(bytes: bytes, count: count).list(expecting: stride).reading
     }
 
     @Test("Records are read by the length that they have, whatever the symbols promise", arguments: [16, 24, 32])
@@ -47,32 +47,37 @@ struct ProcessRecordTests {
     func unknownLength() {
         let odd = Array(records(24).prefix(45)) + [UInt8](repeating: 0xA5, count: 64)
         #expect(
-            list(odd, expecting: 24) == .failed("the driver's process list has records of a length that is not known"))
+            list(odd, expecting: 24) == .failed(.fact(.unknownRecordLength)))
         #expect(list([UInt8](repeating: 0xA5, count: 64), expecting: 24).processes.isEmpty)
     }
 
-    @Test(
-        "A PID that no process can have makes the list one that is not believed", arguments: [UInt32(0), 1 << 23, .max])
-    func impossiblePID(_ pid: UInt32) {
-        var bytes = records(24)
-        withUnsafeBytes(of: pid.littleEndian) { bytes.replaceSubrange(0..<4, with: $0) }
-        #expect(list(bytes, expecting: 24) == .failed("the driver lists a PID that no process can have"))
+    @Test("A PID that no process can have makes the list one that is not believed")
+    func impossiblePID() {
+        #expect(list(records(24, first: 1 << 23), expecting: 24) == .failed(.fact(.impossiblePIDs)))
+    }
+
+    @Test("A record without a process is left out, and the others of its list stay", arguments: [UInt32(0), .max])
+    func noProcess(_ pid: UInt32) {
+        let answer = ProcessRecords(bytes: records(24, first: pid), count: 2).list(expecting: 24)
+        #expect(answer.reading.processes.map(\.pid) == [8])
+        #expect(answer.leftOut == 1)
     }
 
     @Test("A library that is not there is told with every place that was looked in")
-    func noLibrary() {
+    func noLibrary() throws {
         #expect(throws: NVMLError.self) { try NVMLDriver(library: "/nowhere/libnvidia-ml.so.1", module: nil) }
         do throws(NVMLError) {
             _ = try NVMLDriver(library: nil, module: nil)
         } catch {
-            #expect(error.description.contains("libnvidia-ml.so.1"))
-            #expect(error.description.contains("/usr/lib/wsl/lib"))
+            guard case .notFound(let tried) = error else { throw error }
+            #expect(tried.contains { $0.contains("libnvidia-ml.so.1") })
+            #expect(tried.contains { $0.contains("/usr/lib/wsl/lib") })
         }
     }
 
     @Test("A library that is another's is told by the symbol it lacks")
     func otherLibrary() {
-        #expect(throws: NVMLError.symbolMissing(library: "libm.so.6", symbol: "nvmlDeviceGetComputeRunningProcesses")) {
+        #expect(throws: NVMLError.symbolMissing(library: "libm.so.6", symbol: "nvmlInit_v2")) {
             try NVMLDriver(library: "libm.so.6", module: nil)
         }
     }

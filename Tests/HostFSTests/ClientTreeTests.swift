@@ -90,8 +90,9 @@ struct ClientTreeTests {
                 devices: (0..<devices).map { device in
                     ObservedDevice(
                         index: "\(device)", vendor: .amd, uuid: "\(device)", pci: "0000:0\(device + 1):00.0",
-                        memory: .unknown("-"), driver: "amdgpu", minors: [UInt32(device), UInt32(128 + device)],
-                        utilizationPercent: .unknown("-"), compute: .absent)
+                        memory: .unknown(.fact(.notAsked)), driver: "amdgpu",
+                        minors: [UInt32(device), UInt32(128 + device)],
+                        utilizationPercent: .unknown(.fact(.notAsked)), compute: .absent)
                 },
                 processes: pids.compactMap { proc.process(UInt32($0)) }, clients: .known(list)))
 

@@ -1,3 +1,4 @@
+import Ledger
 import Testing
 
 @testable import HostFS
@@ -74,16 +75,24 @@ struct ParserTests {
         #expect("\(path)\u{600}/".endsWithSlash)
     }
 
-    @Test("Our own container is named by what its engine mounts")
-    func ownContainers() {
-        let id = "4c25fea9883bbc9b5cc808cd3dc57d8ed84909612e56c939fb162d191767b868"
-        let docker = "1 2 254:0 /var/lib/docker/containers/\(id)/hostname /etc/hostname rw - ext4 /dev/vda rw"
-        let podman =
-            "1 2 0:5 /var/lib/containers/storage/overlay-containers/\(id)/userdata/hosts /etc/hosts rw - ext4 x rw"
-        #expect(ownContainer(mountinfo: "0 0 0:1 / / rw\n\(docker)\n") == id)
-        #expect(ownContainer(mountinfo: podman) == id)
-        #expect(ownContainer(mountinfo: "0 0 0:1 / / rw - overlay x upperdir=/a\r\n\(docker)\n") == id)
-        #expect(ownContainer(mountinfo: "1 2 254:0 / /etc/hostname rw - ext4 /dev/vda rw") == nil)
+    @Test("Of the mount table those lines are kept that can name our container")
+    func ownMounts() {
+        let table = """
+            0 0 0:1 / / rw - overlay x upperdir=/a\r
+            1 2 254:0 /lib/docker/containers/ID/hostname /etc/hostname rw - ext4 /dev/vda rw
+            2 2 254:0 /a/b /data rw - ext4 /dev/vda rw
+            3 2 0:47 /overlay-containers/ID/userdata/.containerenv /run/.containerenv rw - tmpfs x rw
+            4 2 0:48 / /run/secrets/kubernetes.io/serviceaccount ro - tmpfs x rw
+            5 2 0:48 / /run/secretservice ro - tmpfs x rw
+            6
+            """
+        #expect(
+            HostFS.ownMounts(mountinfo: table) == [
+                OwnMount(root: "/", point: "/"),
+                OwnMount(root: "/lib/docker/containers/ID/hostname", point: "/etc/hostname"),
+                OwnMount(root: "/overlay-containers/ID/userdata/.containerenv", point: "/run/.containerenv"),
+                OwnMount(root: "/", point: "/run/secrets/kubernetes.io/serviceaccount"),
+            ])
     }
 
     @Test("Boot time, namespaces and command lines")

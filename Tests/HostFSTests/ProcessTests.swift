@@ -96,10 +96,13 @@ struct ProcessTests {
         try tree.ramLimit("1024", cgroup: "/memory/docker/\(id)/memory.limit_in_bytes")
         try tree.ramLimit("max", cgroup: "/system.slice/docker-\(id).scope/memory.max")
         let cgroups = CgroupFS(sysfs: tree.scratch.path("sys"))
-        #expect(cgroups.ramLimit(of: id, cgroup: "4:memory:/docker/\(id)\n0::/docker/\(id)\n") == .known(1024))
-        #expect(cgroups.ramLimit(of: id, cgroup: "0::/system.slice/docker-\(id).scope\n") == .known(nil))
-        #expect(cgroups.ramLimit(of: id, cgroup: "0::/elsewhere/\(id)\n").value == nil)
-        #expect(cgroups.ramLimit(of: id, cgroup: "0::/../docker-\(id).scope\n").value == nil)
+        func limit(_ hierarchy: String, _ path: String) -> Reading<UInt64?> {
+            cgroups.ramLimit(of: CgroupFolder(hierarchy: hierarchy, path: path))
+        }
+        #expect(limit("memory", "/docker/\(id)") == .known(1024))
+        #expect(limit("", "/system.slice/docker-\(id).scope") == .known(nil))
+        #expect(limit("", "/elsewhere/\(id)").value == nil)
+        #expect(limit("name=systemd", "/docker/\(id)").value == nil)
     }
 
     @Test("Our own limit is found under any name of a cgroup, and never looked for outside")

@@ -6,6 +6,7 @@ private let id = "6525e65814a99d431b6978e8f8c895013176c6c58173b56639d4b020c14e60
 private let other = "951e643e3c241b225b6284ef2b79a37c13fc64cbf65b5d46bda95fcb98fe63a4"
 private let pod = "ce705797_e47e_11e9_bd71_42010a000002"
 private let dashed = "ce705797-e47e-11e9-bd71-42010a000002"
+private let uuid = "3c1b2f7a-9d0e-4c35-8f1b-0a1b2c3d4e5f"
 private let short = "7ojj7xkh0b5d6whlb9c2omxa6"
 private let user = "/user.slice/user-1000.slice/user@1000.service"
 
@@ -132,6 +133,41 @@ struct CgroupTests {
             "Docker from a snap", "5:blkio:/system.slice/snap.docker.dockerd.service\n4:memory:/docker/\(id)",
             (id, .docker)),
         Form("v1 with controllers joined", "2:cpu,cpuacct:/docker/\(id)", (id, .docker)),
+        Form("crun with a name", "0::/system.slice/crun-test.scope", ("test", .unknown)),
+        Form(
+            "crun with a UUID", "0::\(user)/app.slice/crun-5a9d3f10-7c2e-4b66-9d1f-2e6b8a4c0d17.scope",
+            ("5a9d3f10-7c2e-4b66-9d1f-2e6b8a4c0d17", .unknown)),
+        Form("crun with a name, and its folder inside", "0::/system.slice/crun-web.scope/container", ("web", .unknown)),
+        Form("runc with a name", "0::/system.slice/runc-web.scope", ("web", .unknown)),
+        Form("gVisor with a name", "0::/system.slice/runsc-web.scope", ("web", .unknown)),
+        Form(
+            "Buildah", "0::\(user)/user.slice/buildah-buildah106535269-1629075.scope", ("buildah106535269", .unknown)),
+        Form(
+            "Buildah with a name that has dashes", "0::/system.slice/buildah-my-build-12.scope", ("my-build", .unknown)),
+        Form("Buildah, cgroupfs", "9:pids:/buildah-buildah2937778511", ("buildah2937778511", .unknown)),
+        Form(
+            "Nomad", "0::/nomad.slice/share.slice/\(uuid).trainer.scope", ("\(uuid).trainer", .unknown)),
+        Form("Nomad, before 1.7", "0::/nomad.slice/\(uuid).web.app.scope", ("\(uuid).web.app", .unknown)),
+        Form("Nomad, v1", "4:memory:/nomad/\(uuid).web", ("\(uuid).web", .unknown)),
+        Form("Apptainer", "0::\(user)/user.slice/apptainer-4711.scope", ("apptainer-4711", .unknown)),
+        Form("Apptainer, cgroupfs", "0::/apptainer/4711", ("apptainer-4711", .unknown)),
+        Form("Apptainer, drivers that do not match", "0::/user.slice:apptainer:4711", ("apptainer-4711", .unknown)),
+        Form("Apptainer's OCI mode", "0::/apptainer-oci/sif", ("sif", .unknown)),
+        Form("Singularity", "0::/system.slice/singularity-12.scope", ("singularity-12", .unknown)),
+        Form("something in a pod", "0::/kubepods/besteffort/pod\(dashed)/wasm-app", ("wasm-app", .unknown)),
+        Form(
+            "something in a pod, systemd",
+            "0::/kubepods.slice/kubepods-pod\(pod).slice/containerd-wasm-app.scope/inner",
+            ("containerd-wasm-app", .unknown)),
+        Form(
+            "something in a pod of Podman's", "0::/machine.slice/machine-libpod_pod_\(other).slice/web.scope",
+            ("web", .unknown)),
+        Form("containerd, from inside a cgroup namespace", "0::/../../default/ctrbox", ("ctrbox", .containerd)),
+        Form("LXC, old, from inside a cgroup namespace", "0::/../../lxc/web", ("web", .lxc)),
+        Form(
+            "ECS, from inside a cgroup namespace",
+            "4:memory:/../../../ecs/34dc0b5e626f2c5c4c5170e34b10e765/34dc0b5e626f2c5c4c5170e34b10e765-1234567890",
+            ("34dc0b5e626f2c5c4c5170e34b10e765-1234567890", .ecs)),
     ]
 
     @Test("A container is known by its cgroup path", arguments: containers)
@@ -174,6 +210,26 @@ struct CgroupTests {
     @Test("What is no container is not taken for one", arguments: hosts)
     func isHost(_ form: Form) {
         #expect(CgroupMembership(cgroup: form.line + "\n").containers == [])
+    }
+
+    @Test("A place of a known kind is the host's as a fact", arguments: hosts.filter { $0.line.contains("::/") })
+    func isRecognized(_ form: Form) {
+        #expect(CgroupMembership(cgroup: form.line + "\n").unrecognized == nil)
+    }
+
+    @Test(
+        "A scope that is not known is said to be none",
+        arguments: [
+            ("0::/system.slice/newruntime-web.scope", "/system.slice/newruntime-web.scope"),
+            ("0::/system.slice/docker-web.scope/inner", "/system.slice/docker-web.scope"),
+            ("0::\(user)/app.slice/wasm-1.scope", "\(user)/app.slice/wasm-1.scope"),
+            ("0::/newruntime/web", "/newruntime"),
+            ("12:memory:/newruntime/web\n0::/", "/newruntime"),
+        ])
+    func isUnrecognized(_ line: String, _ scope: String) {
+        let membership = CgroupMembership(cgroup: line + "\n")
+        #expect(membership.containers == [])
+        #expect(membership.unrecognized == scope)
     }
 
     @Test("A container's cgroup ends at its own component, so that its limit is not its process's")

@@ -27,9 +27,16 @@ private func systemContainer(inUserNamespace: Bool = false) -> ProcessView {
         nvidiaDriver: "570.133.07")
 }
 
-private let failed = SourceReport(name: "docker", seconds: 0, error: "no answer")
-private let forbidden = SourceReport(name: "docker", seconds: 0, error: "no permission", isForbidden: true)
-private let absent = SourceReport(name: "docker", seconds: 0, error: "none here", isAbsent: true)
+/// The view from inside a container whose id its own mounts tell.
+private func inside(_ id: String) -> ProcessView {
+    ProcessView(
+        inCgroupNamespace: true,
+        ownMounts: [OwnMount(root: "/overlay-containers/\(id)/userdata/.containerenv", point: "/run/.containerenv")])
+}
+
+private let failed = SourceReport(name: "docker", seconds: 0, error: .noAnswer(seconds: 2))
+private let forbidden = SourceReport(name: "docker", seconds: 0, error: .other("no permission"), isForbidden: true)
+private let absent = SourceReport(name: "docker", seconds: 0, error: .other("none here"), isAbsent: true)
 
 struct ClaimedContainersTests {
     /// Cgroup paths of processes, the engines that answered, and whose the first process is.
@@ -130,7 +137,7 @@ struct ClaimedContainersTests {
             engines: [], believed: []),
         Case(
             what: "seen from inside the container that makes it", paths: ["/docker-\(victim).scope"],
-            engines: [engine(0, outer, victim)], view: ProcessView(inCgroupNamespace: true, ownContainer: outer),
+            engines: [engine(0, outer, victim)], view: inside(outer),
             believed: []),
         Case(
             what: "below a user's manager, seen from inside a system container", paths: [claim, fixedPlace],
@@ -200,10 +207,10 @@ struct ClaimedContainersTests {
             engines: [engine(0, outer)], believed: [outer, "7ojj7xkh0b5d6whlb9c2omxa6"]),
         Case(
             what: "Docker in Docker, asked from inside", paths: ["/docker/\(inner)"], engines: [engine(0, inner)],
-            view: ProcessView(inCgroupNamespace: true, ownContainer: outer), believed: [inner]),
+            view: inside(outer), believed: [inner]),
         Case(
             what: "a sibling, seen from inside a container", paths: ["/../docker-\(victim).scope"],
-            engines: [engine(0, outer, victim)], view: ProcessView(inCgroupNamespace: true, ownContainer: outer),
+            engines: [engine(0, outer, victim)], view: inside(outer),
             believed: [victim]),
         Case(
             what: "root's engine in a system container, beside a claim", paths: [fixedPlace, claim],
@@ -263,7 +270,8 @@ struct ClaimedContainersTests {
         let pids = made.paths.indices.map { UInt32($0 + 1) }
         let device = ObservedDevice(
             index: "0", memory: .known(ObservedMemory(total: 9000, used: 1000, free: 8000)),
-            utilizationPercent: .unknown("-"), compute: .read(pids.map { ListedProcess(pid: $0, bytes: 100) }))
+            utilizationPercent: .unknown(.fact(.notAsked)),
+            compute: .read(pids.map { ListedProcess(pid: $0, bytes: 100) }))
         let processes = zip(pids, made.paths).map {
             ObservedProcess(pid: $0, startTick: 1, cgroup: .known("0::\($1)\n"))
         }
@@ -276,12 +284,11 @@ struct ClaimedContainersTests {
     func check(_ made: Case) {
         let snapshot = snapshot(made)
         let process = snapshot.processes.first { $0.pid == 1 }
-        let own = made.view.inCgroupNamespace ? made.view.ownContainer : nil
+        // Of a container that nothing names the id is not known.
+        let own = made.view.inCgroupNamespace ? made.view.own?.id ?? Container.ownWithoutID : nil
         let expected = made.believed.last ?? (made.paths[0].hasPrefix("/..") ? nil : own)
         #expect(process?.container == expected)
-        // Of a container that nothing names it is not known who it is.
-        let elsewhere: Holder = made.view.inCgroupNamespace ? .hidden : .host
-        #expect(process?.holder == (expected == nil ? elsewhere : .container))
+        #expect(process?.holder == (expected == nil ? .host : .container))
         let container = snapshot.containers.first { $0.id == expected }
         #expect(container?.parents ?? [] == Array(made.believed.dropLast()))
         #expect(container?.verified ?? true == made.isVerified)

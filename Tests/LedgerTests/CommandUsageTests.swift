@@ -132,8 +132,9 @@ struct CommandUsageTests {
         var unreadable = observation([])
         unreadable.devices = [
             ObservedDevice(
-                index: "0", memory: .unknown("it hangs"), utilizationPercent: .unknown("it hangs"),
-                compute: .failed("it hangs"))
+                index: "0", memory: .unknown(.noAnswer(seconds: 1)),
+                utilizationPercent: .unknown(.noAnswer(seconds: 1)),
+                compute: .failed(.noAnswer(seconds: 1)))
         ]
         for order in [[unreadable, observation([(20, 5, 1000)])], [observation([(20, 5, 1000)]), unreadable]] {
             let usage = usage(of: order)
@@ -176,7 +177,7 @@ struct CommandUsageTests {
         let device = usage(of: [observation([(20, 5, nil)], used: 800)]).devices[0]
         #expect(device.measure == .device)
         #expect(device.peak == 300, "500 were used before")
-        #expect(device.unseen == "the driver does not tell what a process holds")
+        #expect(device.unseen == .notTold)
     }
 
     @Test("Where PIDs are another namespace's, a number that is ours by chance is not taken for ours")

@@ -59,13 +59,14 @@ struct ForeignTextTests {
     func recordings() {
         let processes = (1...UInt32(CountLimit.listedProcesses) + 1).map { ListedProcess(pid: $0, bytes: 1) }
         let device = ObservedDevice(
-            index: "0", memory: .unknown("?"), utilizationPercent: .unknown("?"), compute: .read(processes))
+            index: "0", memory: .unknown(.fact(.notAsked)), utilizationPercent: .unknown(.fact(.notAsked)),
+            compute: .read(processes))
         let observation = Observation(
             time: 0, host: "h", view: ProcessView(), devices: [device],
-            sources: [SourceReport(name: "a\nb", seconds: 0, error: "looked for\n  x\nIf\u{9b}")]
+            sources: [SourceReport(name: "a\nb", seconds: 0, error: .other("looked for\n  x\nIf\u{9b}"))]
         ).bounded
         #expect(observation.devices[0].compute == .tooLong(processes.count))
-        #expect(observation.sources[0].error == "looked for x If?")
+        #expect(observation.sources[0].error == .other("looked for x If?"))
         #expect(observation.sources[0].name == "a?b")
     }
 }

@@ -14,7 +14,7 @@ struct KernelDriverTests {
                     index: "0", vendor: .amd, uuid: "GPU-1", pci: "0000:03:00.0",
                     memory: .known(
                         ObservedMemory(total: 16 << 30, used: 10 << 30, free: 6 << 30, tellsReserved: false)),
-                    driver: "amdgpu", minors: [1, 128], utilizationPercent: .unknown("-"),
+                    driver: "amdgpu", minors: [1, 128], utilizationPercent: .unknown(.fact(.notAsked)),
                     compute: .read([ListedProcess(pid: 5000, bytes: 8 << 30)]))
             ],
             processes: [ObservedProcess(pid: 12, startTick: 7, cgroup: .known("0::/docker/\(Self.id)"))],
@@ -110,7 +110,7 @@ struct KernelDriverTests {
     func untold() {
         var silent = observation(ProcessView())
         silent.devices[0].compute = .absent
-        silent.devices[0].memory = .unknown("no such file")
+        silent.devices[0].memory = .unknown(.file(path: "/sys/x", code: 2))
         silent.clients = .known(
             ClientList(
                 clients: [DRMClient(pid: 12, startTick: 7, id: 1 << 63, pci: nil, minor: 128, regions: [])],
@@ -189,7 +189,7 @@ struct KernelDriverTests {
         let snapshot = Snapshot(unread)
         #expect(!snapshot.devices[0].ledger.complete)
         #expect(!snapshot.devices[0].ledger.listsRead)
-        #expect(snapshot.unread == "3 processes could not be read; run as root or with CAP_SYS_PTRACE")
+        #expect(snapshot.unread == .unreadProcesses(3))
         unread.clients = nil
         #expect(!Snapshot(unread).devices[0].ledger.complete)
     }

@@ -100,7 +100,7 @@ struct LedgerTests {
 
     @Test("A process whose cgroup may not be read is hidden, not the host's")
     func unreadableCgroup() {
-        let secret = ObservedProcess(pid: 1, startTick: 0, cgroup: .unknown("permission denied"))
+        let secret = ObservedProcess(pid: 1, startTick: 0, cgroup: .unknown(.file(path: "/proc/1/cgroup", code: 13)))
         let result = snapshot([card([ListedProcess(pid: 1, bytes: 100)])], [secret])
         #expect(result.processes[0].holder == .hidden)
         #expect(result.devices[0].ledger.hidden == 100)
@@ -115,10 +115,10 @@ struct LedgerTests {
     @Test("Without the compute list no term of the ledger is known; a failed graphics list only leaves it incomplete")
     func failedLists() {
         var device = card([])
-        device.compute = .failed("GPU_IS_LOST")
+        device.compute = .failed(.call("nvmlDeviceGetHandleByIndex_v2", code: 15))
         #expect(snapshot([device], []).devices[0].ledger == DeviceLedger())
         var other = card([ListedProcess(pid: 1, bytes: 100)])
-        other.graphics = .failed("UNKNOWN")
+        other.graphics = .failed(.call("nvmlDeviceGetComputeRunningProcesses_v3", code: 999))
         let ledger = snapshot([other], [process(1, docker)]).devices[0].ledger
         #expect(ledger.containers == 100)
         #expect(!ledger.complete)
@@ -158,14 +158,18 @@ struct LedgerTests {
 
     @Test("Inside a cgroup namespace a path below its root is our own container's")
     func cgroupNamespace() {
+        let own = OwnMount(root: "/overlay-containers/\(dockerID)/userdata/.containerenv", point: "/run/.containerenv")
         let view = ProcessView(
-            inInitialNamespace: false, inCgroupNamespace: true, ownContainer: dockerID, nvidiaDriver: "550.1")
+            inInitialNamespace: false, inCgroupNamespace: true, ownMounts: [own], nvidiaDriver: "550.1")
         let result = snapshot([card([ListedProcess(pid: 1, bytes: 100)])], [process(1, "0::/")], view)
         #expect(result.processes[0].container == dockerID)
         var unnamed = view
-        unnamed.ownContainer = nil
+        unnamed.ownMounts = []
+        unnamed.ownEngine = "lxc"
         let nameless = snapshot([card([ListedProcess(pid: 1, bytes: 100)])], [process(1, "0::/")], unnamed)
-        #expect(nameless.processes[0].holder == .hidden)
+        #expect(nameless.processes[0].holder == .container)
+        #expect(nameless.containers.map(\.id) == [Container.ownWithoutID])
+        #expect(nameless.containers[0].runtime == .lxc)
         let outside = snapshot([card([ListedProcess(pid: 1, bytes: 100)])], [process(1, "0::/../x.service")], view)
         #expect(outside.processes[0].holder == .host)
     }
@@ -239,7 +243,7 @@ struct InstanceTests {
     @Test("Where an instance does not tell what it uses, the GPU's remainder is unknown")
     func sickInstance() {
         var sick = instance(0, gi: 1, ci: 0, [])
-        sick.memory = .unknown("GPU_IS_LOST")
+        sick.memory = .unknown(.call("nvmlDeviceGetHandleByIndex_v2", code: 15))
         let ledger = snapshot([card([], used: 500), sick], []).devices[0].ledger
         #expect(ledger.instances == nil)
         #expect(ledger.unattributed == nil)

@@ -75,7 +75,7 @@ struct OracleTests {
             case .zombie:
                 process.isDead = true
                 process.cgroup = .known("4:memory:/\n0::/")
-            case .forbidden: process.cgroup = .unknown("permission denied")
+            case .forbidden: process.cgroup = .unknown(.file(path: "/proc/1/cgroup", code: 13))
             }
             processes.append(process)
         }
@@ -109,19 +109,23 @@ struct OracleTests {
             }
         }
         func reading() -> ListReading {
-            dice.one(in: 12) ? .failed("UNKNOWN") : dice.one(in: 4) ? .absent : .read(list())
+            dice.one(in: 12)
+                ? .failed(.call("nvmlDeviceGetComputeRunningProcesses_v3", code: 999))
+                : dice.one(in: 4) ? .absent : .read(list())
         }
         // Used is drawn by itself, so that the remainder is as often below zero as above.
         let memory: Reading<ObservedMemory> =
             dice.one(in: 10)
-            ? .unknown("NOT_SUPPORTED")
+            ? .unknown(.fact(.noTotal))
             : .known(
                 ObservedMemory(
                     total: 1 << 42, used: UInt64.random(in: 0...1 << 42, using: &dice), free: 1 << 20,
                     tellsReserved: !dice.one(in: 3)))
         return ObservedDevice(
             index: String(index), uuid: "GPU-\(index)", memory: memory, utilizationPercent: .known(0),
-            compute: dice.one(in: 15) ? .failed("UNKNOWN") : .read(list()), graphics: reading(), mps: reading(),
+            compute: dice.one(in: 15)
+                ? .failed(.call("nvmlDeviceGetComputeRunningProcesses_v3", code: 999)) : .read(list()),
+            graphics: reading(), mps: reading(),
             askedAtTick: asked)
     }
 

@@ -55,7 +55,8 @@ struct TemplateTests {
     func scalars() throws {
         let rows = [
             Row(
-                fields: [("Image", "lab/\u{301}web"), ("Name", String(repeating: "\u{1100}", count: 26))], numbers: [],
+                fields: [("Image", "lab/\u{301}web"), ("Name", Cell(String(repeating: "\u{1100}", count: 26)))],
+                numbers: [],
                 labels: [:])
         ]
         func scalars(_ template: String) throws -> [Unicode.Scalar] {

@@ -60,9 +60,6 @@ typedef struct {
     int32_t (*_Nullable pci_info)(cnvml_device _Nonnull, cnvml_pci_info *_Nonnull);
     int32_t (*_Nullable persistence)(cnvml_device _Nonnull, uint32_t *_Nonnull);
     int32_t (*_Nullable utilization)(cnvml_device _Nonnull, cnvml_utilization *_Nonnull);
-    cnvml_list _Nullable compute;
-    cnvml_list _Nullable graphics;
-    cnvml_list _Nullable mps;
     int32_t (*_Nullable accounting_pids)(cnvml_device _Nonnull, uint32_t *_Nonnull count, uint32_t *_Nonnull pids);
     int32_t (*_Nullable accounting_stats)(cnvml_device _Nonnull, uint32_t, cnvml_accounting_stats *_Nonnull);
     int32_t (*_Nullable mig_mode)(cnvml_device _Nonnull, uint32_t *_Nonnull, uint32_t *_Nonnull);

@@ -25,7 +25,7 @@ extension DRMDriver {
     private func list(of node: KFDNode?, in lists: [UInt32: ListReading]?) -> ListReading {
         guard let node, let lists else { return .absent }
         guard let id = node.gpuID else {
-            return .failed("the compute driver does not tell the number of node \(node.number)")
+            return .failed(.fact(.noNodeNumber))
         }
         return lists[id] ?? .read([])
     }
@@ -34,7 +34,7 @@ extension DRMDriver {
         guard let device = gpu.device else {
             // The compute driver alone is to be seen.
             let sizes = gpu.nodes.map(\.memory)
-            guard !sizes.contains(nil) else { return .unknown("the compute driver does not tell its size") }
+            guard !sizes.contains(nil) else { return .unknown(.fact(.noSize)) }
             // Each partition's node repeats what is in use of the whole GPU.
             return .known(Self.memory(sizes.compactMap(\.self).reduce(0, &+), used: gpu.nodes[0].used, "kfd"))
         }
@@ -46,10 +46,8 @@ extension DRMDriver {
     private static func memory(_ total: UInt64, used: UInt64?, _ source: String) -> ObservedMemory {
         ObservedMemory(
             total: total, used: used, free: used.flatMap { $0 <= total ? total - $0 : nil }, tellsReserved: false,
-            source: source, whyNoUse: used == nil ? Self.sumOfProcesses : nil)
+            source: source, whyNoUse: used == nil ? .fact(.sumOfProcesses) : nil)
     }
-
-    static let sumOfProcesses = "the kernel does not tell what is in use of it; shown is what its processes hold"
 
     /// A GPU in the processor whose memory set aside is smaller than what it may use of the host's: then the kernel itself
     /// prefers the host's (amdgpu_ttm.c, apu_prefer_gtt; since 6.10 for its compute driver). One to which the firmware gave
@@ -83,13 +81,13 @@ extension DRMDriver {
     ]
 
     private func utilization(of gpu: KernelGPU) -> Reading<Int> {
-        guard let device = gpu.device else { return .unknown("the compute driver does not tell it") }
-        if device.sleeps { return .unknown("the GPU sleeps, and asking would wake it") }
+        guard let device = gpu.device else { return .unknown(.fact(.noComputeUtilization)) }
+        if device.sleeps { return .unknown(.fact(.asleep)) }
         // Kernels since 6.13 refuse with EPERM, whoever asks, while it sleeps; older ones would wake it (amdgpu_pm.c).
         switch device.reading("gpu_busy_percent") {
         case .unknown(let why): return .unknown(why)
         case .known(let percent) where percent <= 100: return .known(Int(percent))
-        case .known(let percent): return .unknown("the driver told \(percent) percent")
+        case .known(let percent): return .unknown(.percent(Int(clamping: percent)))
         }
     }
 
@@ -103,8 +101,8 @@ extension DRMDriver {
         part.minors = node.renderMinor.map { [$0] } ?? []
         part.memory =
             node.memory.map { .known(Self.memory($0, used: nil, "kfd")) }
-            ?? .unknown("the compute driver does not tell its size")
-        part.utilizationPercent = .unknown("the kernel tells it of the whole GPU")
+            ?? .unknown(.fact(.noSize))
+        part.utilizationPercent = .unknown(.fact(.ofWholeGPU))
         return part
     }
 }

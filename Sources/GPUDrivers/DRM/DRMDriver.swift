@@ -9,13 +9,13 @@ package struct DRMDriver: Sendable {
     /// By vendor and place on the bus, which is the order in which the vendors' own tools count.
     package let gpus: [KernelGPU]
     /// What could not be read, so that GPUs may be missing.
-    package let trouble: String?
+    package let trouble: Reason?
 
     package init(sysfs: String) {
         kfd = KFDFS(sysfs: sysfs)
         let found = DRMFS(sysfs: sysfs).devices()
         gpus = KernelGPU.all(found.devices, kfd.nodes())
-        trouble = found.troubles.isEmpty ? nil : found.troubles.joined(separator: "; ")
+        trouble = .several(of: found.troubles)
     }
 
     /// A GPU, and then its partitions.
@@ -29,7 +29,7 @@ package struct DRMDriver: Sendable {
         case .intel: observeIntel(gpu, into: &device)
         default:
             device.sharesHostMemory = true
-            device.memory = .unknown("it has no memory of its own")
+            device.memory = .unknown(.fact(.noOwnMemory))
         }
         return [device]
     }
@@ -37,7 +37,7 @@ package struct DRMDriver: Sendable {
 
 extension ObservedDevice {
     /// The same device, which does not answer.
-    package func unreadable(why: String) -> ObservedDevice {
+    package func unreadable(why: Reason) -> ObservedDevice {
         var device = self
         device.memory = .unknown(why)
         device.utilizationPercent = .unknown(why)
@@ -60,10 +60,12 @@ package struct KernelGPU: Sendable {
     /// These drivers serve a GPU of a small board: it has no memory of its own. A driver that is not among them shows its GPU
     /// where some program uses it and the driver tells how much.
     private static let sharing = ["panthor", "panfrost", "v3d", "msm", "msm_dpu", "adreno"]
-    /// What tells nothing of processes' memory, or tells it otherwise: NVIDIA's own and the free one for its cards, and the
-    /// drivers of displays that are no GPUs.
+    /// Drivers that report no memory of processes, or report it otherwise: NVIDIA's own and the free ones for its cards, and
+    /// drivers of displays that are no GPUs and of test devices (kernel, drivers/gpu/drm/{tiny,ast,mgag200,vgem,vkms,…}).
     private static let others = [
-        "nvidia", "nouveau", "nova", "nova-core", "ast", "mgag200", "simple-framebuffer", "bochs-drm",
+        "nvidia", "nouveau", "nova", "nova-core", "ast", "mgag200", "simple-framebuffer", "simpledrm", "ofdrm",
+        "efidrm", "vesadrm", "bochs-drm", "bochs", "cirrus", "cirrus-qemu", "vgem", "vkms", "hibmc", "hibmc-drm",
+        "udl", "evdi", "gud", "hyperv_drm", "vboxvideo",
     ]
 
     static func all(_ devices: [DRMDevice], _ nodes: [KFDNode]) -> [KernelGPU] {
@@ -129,9 +131,9 @@ package struct KernelGPU: Sendable {
     /// What is known without asking it anything.
     package var unread: ObservedDevice {
         var unread = ObservedDevice(
-            index: index, vendor: vendor, uuid: uuid, name: name, pci: pci, memory: .unknown("it was not asked"),
+            index: index, vendor: vendor, uuid: uuid, name: name, pci: pci, memory: .unknown(.fact(.notAsked)),
             driver: device?.driver ?? "amdgpu", minors: device?.nodes.map(\.minor) ?? nodes.compactMap(\.renderMinor),
-            utilizationPercent: .unknown("the kernel's driver does not tell it in /sys"), compute: .absent)
+            utilizationPercent: .unknown(.fact(.notInSysfs)), compute: .absent)
         unread.isDivided = nodes.count > 1 ? true : nil
         return unread
     }

@@ -1,6 +1,7 @@
 import CDRM
 import Glibc
 import HostFS
+import Ledger
 
 /// The memory of an Intel GPU, as its device file answers. There is no file in /sys for it.
 struct MemoryRegions {
@@ -102,17 +103,17 @@ struct MemoryRegions {
     }
 }
 
-enum RegionError: Error, CustomStringConvertible {
+enum RegionError: Error {
     case unreadable(FileError)
     /// The file is another device's: that of /sys is of another machine, or was numbered anew.
     case otherDriver(path: String)
     case notUnderstood(path: String)
 
-    var description: String {
+    var reason: Reason {
         switch self {
-        case .unreadable(let error): error.description
-        case .otherDriver(let path): "\(path) is another driver's device"
-        case .notUnderstood(let path): "\(path): its answer cannot be understood"
+        case .unreadable(let error): error.reason
+        case .otherDriver(let path): .at(path: path, .otherDevice)
+        case .notUnderstood(let path): .at(path: path, .answerNotUnderstood)
         }
     }
 }

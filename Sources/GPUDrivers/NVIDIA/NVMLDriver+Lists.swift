@@ -1,32 +1,49 @@
 import CNVML
 import Ledger
 
+/// A process list that was asked for.
+struct ListAnswer {
+    var reading: ListReading
+    /// Records that were left out of it, because no process can have their PID.
+    var leftOut = 0
+}
+
 extension NVMLDriver {
-    /// One of the driver's process lists. The first call, with no room, tells how many there are; they can grow before the
-    /// second, so it gets room to spare and is repeated while that does not do.
-    ///
-    /// - Parameter stride: bytes of a record, by the symbols that the library has.
-    func list(_ call: cnvml_list?, expecting stride: Int, of device: cnvml_device) -> ListReading {
-        guard let call else { return .absent }
-        var count: UInt32 = 0
-        var code = NVMLCode(value: call(device, &count, nil))
-        for _ in 0..<8 where code == .insufficientSize || code == .success && count > 0 {
-            guard count <= CountLimit.listedProcesses else { return .tooLong(Int(count)) }
-            let room = Int(count) * 2 + 8
+    /// One of the driver's process lists, by the newest of the library's functions that this driver has.
+    func list(of device: cnvml_device, _ functions: [NVMLLibrary.List]) -> ListAnswer {
+        for (place, function) in functions.enumerated() {
+            let (code, answer) = list(of: device, function)
+            // The library has the function, and the driver that runs does not.
+            if code == .functionNotFound, place + 1 < functions.count { continue }
+            return answer
+        }
+        return ListAnswer(reading: .absent)
+    }
+
+    /// The first call has room for as many as a driver lists at most: a library that takes no room for a question of how many there
+    /// are would write to no memory at all (NVIDIA's own mock driver did). If there are more, the list is asked for again.
+    private func list(of device: cnvml_device, _ function: NVMLLibrary.List) -> (NVMLCode, ListAnswer) {
+        var room = ListReading.capacity + 10
+        var code = NVMLCode.success
+        for _ in 0..<8 {
             var records = [UInt8](repeating: ProcessRecords.untouched, count: room * ProcessRecords.longest)
-            count = UInt32(room)
-            code = NVMLCode(value: records.withUnsafeMutableBytes { call(device, &count, $0.baseAddress) })
+            var count = UInt32(room)
+            code = NVMLCode(value: records.withUnsafeMutableBytes { function.call(device, &count, $0.baseAddress) })
+            guard code == .success || code == .insufficientSize else { break }
+            guard count <= CountLimit.listedProcesses else {
+                return (code, ListAnswer(reading: .tooLong(Int(count))))
+            }
             if code == .success {
                 // More than the room it was given: what lies behind is not ours to read, and what is here is a part.
-                guard count <= room else { return .failed("the driver's process list is longer than it said") }
-                guard count <= CountLimit.listedProcesses else { return .tooLong(Int(count)) }
-                return ProcessRecords(bytes: records, count: Int(count)).list(expecting: stride)
+                guard count <= room else { return (code, ListAnswer(reading: .failed(.fact(.listLongerThanSaid)))) }
+                return (code, ProcessRecords(bytes: records, count: Int(count)).list(expecting: function.stride))
             }
+            // It can grow again before the next call.
+            room = max(room, Int(count)) * 2
         }
         switch code {
-        case .success: return .read([])
-        case .notSupported: return .absent
-        default: return .failed("the driver's process list: \(code)")
+        case .notSupported, .functionNotFound: return (code, ListAnswer(reading: .absent))
+        default: return (code, ListAnswer(reading: .failed(code.reason(function.name))))
         }
     }
 }
@@ -42,22 +59,24 @@ struct ProcessRecords {
     let count: Int
 
     /// - Parameter stride: the length by name, which decides where the bytes leave it open.
-    func list(expecting stride: Int) -> ListReading {
-        guard count > 0 else { return .read([]) }
+    func list(expecting stride: Int) -> ListAnswer {
+        guard count > 0 else { return ListAnswer(reading: .read([])) }
         // The last field of each layout is written whole, and none of its values ends in the pattern.
         let touched = (bytes.lastIndex { $0 != Self.untouched } ?? -1) + 1
         let fitting = [16, 24, 32].first { $0 * count == touched }
         // A driver that clears all of the room, or begins a record behind the last and drops it, says nothing by it.
         let isLoose = touched > count * Self.longest || (count * stride..<(count + 1) * stride).contains(touched)
         guard let stride = fitting ?? (isLoose ? stride : nil) else {
-            return .failed("the driver's process list has records of a length that is not known")
+            return ListAnswer(reading: .failed(.fact(.unknownRecordLength)))
         }
-        let processes = processes(stride: stride)
-        // Jetson's driver has listed such (nv-monitor, issue 17), and so would records that are read at the wrong length.
-        guard processes.allSatisfy({ 1...Self.highestPID ~= $0.pid }) else {
-            return .failed("the driver lists a PID that no process can have")
+        let all = processes(stride: stride)
+        // Drivers have listed these two (Jetson's: nv-monitor, issue 17).
+        let processes = all.filter { $0.pid != 0 && $0.pid != .max }
+        // So would records that are read at the wrong length.
+        guard processes.allSatisfy({ $0.pid <= Self.highestPID }) else {
+            return ListAnswer(reading: .failed(.fact(.impossiblePIDs)))
         }
-        return .read(processes)
+        return ListAnswer(reading: .read(processes), leftOut: all.count - processes.count)
     }
 
     /// PID_MAX_LIMIT of include/linux/threads.h, on 64 bits.

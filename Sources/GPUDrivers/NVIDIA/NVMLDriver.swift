@@ -48,7 +48,7 @@ package struct NVMLDriver: Sendable {
         let code = NVMLCode(value: library.functions.device_by_index(UInt32(index), &handle))
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         guard code == .success, let handle else {
-            return ([.unreadable(index: String(index), why: "nvmlDeviceGetHandleByIndex_v2: \(code)")], nil)
+            return ([.unreadable(index: String(index), why: code.reason("nvmlDeviceGetHandleByIndex_v2"))], nil)
         }
         var gpu = observe(handle, index: String(index), clock: clock)
         gpu.isDivided = isDivided(handle)
@@ -101,7 +101,7 @@ package struct NVMLDriver: Sendable {
         guard counted == .success else {
             // It is divided, and nobody tells into what.
             var instances = ObservedDevice.unreadable(
-                index: "\(index):?", why: "nvmlDeviceGetMaxMigDeviceCount: \(counted)")
+                index: "\(index):?", why: counted.reason("nvmlDeviceGetMaxMigDeviceCount"))
             instances.parentIndex = String(index)
             return [instances]
         }
@@ -118,7 +118,7 @@ package struct NVMLDriver: Sendable {
                 instance.computeInstance = number(functions.compute_instance, handle)
             } else {
                 instance = .unreadable(
-                    index: "\(index):\(slot)", why: "nvmlDeviceGetMigDeviceHandleByIndex: \(code)")
+                    index: "\(index):\(slot)", why: code.reason("nvmlDeviceGetMigDeviceHandleByIndex"))
             }
             instance.parentIndex = String(index)
             found.append(instance)
@@ -145,47 +145,57 @@ package struct NVMLDriver: Sendable {
     }
 
     private func readLists(of device: cnvml_device, into observed: inout ObservedDevice, clock: () -> Int64?) {
-        let functions = library.functions
         observed.askedAtTick = clock()
-        observed.compute = list(functions.compute, expecting: library.computeStride, of: device)
-        observed.graphics = list(functions.graphics, expecting: library.graphicsStride, of: device)
-        observed.mps = list(functions.mps, expecting: library.mpsStride, of: device)
-        if observed.compute == .absent { observed.compute = .failed("the compute list is NOT_SUPPORTED") }
+        let lists = [library.compute, library.graphics, library.mps].map { list(of: device, $0) }
+        (observed.compute, observed.graphics, observed.mps) = (lists[0].reading, lists[1].reading, lists[2].reading)
+        let leftOut = lists.map(\.leftOut).reduce(0, +)
+        observed.leftOut = leftOut > 0 ? leftOut : nil
+        if observed.compute == .absent {
+            observed.compute = .failed(.fact(library.compute.isEmpty ? .noProcessLists : .noComputeList))
+        }
     }
 
     /// - Returns: the device's own memory, and whether it has none and uses the host's. SoC GPUs say so with NOT_SUPPORTED,
     ///   some with a total of 0 (nvml.h; nvitop, issue 208: DGX Spark).
     private func memory(of device: cnvml_device) -> (own: Reading<ObservedMemory>, isShared: Bool) {
-        var second = cnvml_memory_v2()
-        second.version = UInt32(MemoryLayout<cnvml_memory_v2>.size) | 2 << 24
-        let code2 = library.functions.memory_v2.map { NVMLCode(value: $0(device, &second)) }
+        var (code2, second) = secondMemory(of: device)
+        // It can have moved while the parts were put together; if it is so again, it is no chance.
+        if code2 == .success, !second.isRound { (code2, second) = secondMemory(of: device) }
         if let code2, !code2.meansNoSuchCall, code2 != .success {
-            return (.unknown("nvmlDeviceGetMemoryInfo_v2: \(code2)"), false)
+            return (.unknown(code2.reason("nvmlDeviceGetMemoryInfo_v2")), false)
         }
         if code2 == .success {
-            if second.total == 0 { return (.unknown(Self.noTotal), true) }
-            return (.known(ObservedMemory(total: second.total, used: second.used, free: second.free)), false)
+            if second.total == 0 { return (.unknown(.fact(.noTotal)), true) }
+            let memory = ObservedMemory(
+                total: second.total, used: second.used, free: second.free, reserved: second.reserved)
+            return (.known(memory), false)
         }
         // Drivers before R510 have the first call alone, whose `used` includes what is reserved.
         var first = cnvml_memory()
         let code = NVMLCode(value: library.functions.memory(device, &first))
         guard code == .success else {
-            return (.unknown("nvmlDeviceGetMemoryInfo: \(code)"), code == .notSupported)
+            return (.unknown(code.reason("nvmlDeviceGetMemoryInfo")), code == .notSupported)
         }
-        if first.total == 0 { return (.unknown(Self.noTotal), true) }
+        if first.total == 0 { return (.unknown(.fact(.noTotal)), true) }
         return (
             .known(ObservedMemory(total: first.total, used: first.used, free: first.free, tellsReserved: false)), false
         )
     }
 
-    private static let noTotal = "the driver tells no memory of the device's own"
+    /// - Returns: no code if this driver has no such call.
+    private func secondMemory(of device: cnvml_device) -> (NVMLCode?, cnvml_memory_v2) {
+        var memory = cnvml_memory_v2()
+        memory.version = UInt32(MemoryLayout<cnvml_memory_v2>.size) | 2 << 24
+        let code = library.functions.memory_v2.map { NVMLCode(value: $0(device, &memory)) }
+        return (code, memory)
+    }
 
     private func utilization(of device: cnvml_device) -> Reading<Int> {
-        guard let call = library.functions.utilization else { return .unknown("this driver does not tell it") }
+        guard let call = library.functions.utilization else { return .unknown(.fact(.notTold)) }
         var rates = cnvml_utilization()
         let code = NVMLCode(value: call(device, &rates))
-        guard code == .success else { return .unknown("nvmlDeviceGetUtilizationRates: \(code)") }
-        return rates.gpu <= 100 ? .known(Int(rates.gpu)) : .unknown("the driver told \(rates.gpu) percent")
+        guard code == .success else { return .unknown(code.reason("nvmlDeviceGetUtilizationRates")) }
+        return rates.gpu <= 100 ? .known(Int(rates.gpu)) : .unknown(.percent(Int(rates.gpu)))
     }
 
     /// "0000:01:00.0": the library writes the domain with eight digits, the kernel and everybody else with four.
@@ -217,7 +227,15 @@ package struct NVMLDriver: Sendable {
 
 extension ObservedDevice {
     /// A device that is there and does not answer.
-    package static func unreadable(index: String, why: String) -> ObservedDevice {
+    package static func unreadable(index: String, why: Reason) -> ObservedDevice {
         ObservedDevice(index: index, memory: .unknown(why), utilizationPercent: .unknown(why), compute: .failed(why))
+    }
+}
+
+extension cnvml_memory_v2 {
+    /// The parts add up to the total.
+    fileprivate var isRound: Bool {
+        let parts = [used, free, reserved].map { Bytes(told: $0) ?? .max }
+        return abs(Bytes.sum(parts).subtracting(Bytes(told: total) ?? .max)) <= ObservedMemory.rounding
     }
 }

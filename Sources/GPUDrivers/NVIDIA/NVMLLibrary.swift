@@ -6,10 +6,17 @@ import Glibc
 /// It is never unloaded. Its functions may be called from any thread (NVML API reference, thread safety).
 struct NVMLLibrary: @unchecked Sendable {
     let functions: cnvml_functions
-    /// Bytes of a record of each list.
-    let computeStride: Int
-    let graphicsStride: Int
-    let mpsStride: Int
+    /// The functions of each list, the newest first; none in a library that has no such list.
+    let compute: [List]
+    let graphics: [List]
+    let mps: [List]
+
+    struct List {
+        var name: String
+        var call: cnvml_list
+        /// Bytes of a record.
+        var stride: Int
+    }
 
     /// Where the library is when the loader does not know it: WSL, the GPU Operator's driver container, NixOS.
     private static let elsewhere = [
@@ -48,17 +55,15 @@ struct NVMLLibrary: @unchecked Sendable {
         let wideRecords =
             dlsym(handle, "nvmlDeviceGetConfComputeMemSizeInfo") != nil
             && dlsym(handle, "nvmlDeviceGetRunningProcessDetailList") == nil
-        func list(_ symbol: String) -> (cnvml_list?, Int) {
-            if let newest: cnvml_list = optional(symbol + "_v3") { return (newest, wideRecords ? 32 : 24) }
-            if let second: cnvml_list = optional(symbol + "_v2") { return (second, 24) }
-            return (optional(symbol), 16)
+        func lists(_ symbol: String) -> [List] {
+            [(symbol + "_v3", wideRecords ? 32 : 24), (symbol + "_v2", 24), (symbol, 16)].compactMap { name, stride in
+                let call: cnvml_list? = optional(name)
+                return call.map { List(name: name, call: $0, stride: stride) }
+            }
         }
-        let (compute, computeStride) = list("nvmlDeviceGetComputeRunningProcesses")
-        let (graphics, graphicsStride) = list("nvmlDeviceGetGraphicsRunningProcesses")
-        let (mps, mpsStride) = list("nvmlDeviceGetMPSComputeRunningProcesses")
-        guard compute != nil else {
-            throw .symbolMissing(library: path, symbol: "nvmlDeviceGetComputeRunningProcesses")
-        }
+        compute = lists("nvmlDeviceGetComputeRunningProcesses")
+        graphics = lists("nvmlDeviceGetGraphicsRunningProcesses")
+        mps = lists("nvmlDeviceGetMPSComputeRunningProcesses")
         functions = cnvml_functions(
             initialize: try required("nvmlInit_v2"),
             device_count: try required("nvmlDeviceGetCount_v2"),
@@ -70,15 +75,11 @@ struct NVMLLibrary: @unchecked Sendable {
             name: optional("nvmlDeviceGetName"), uuid: optional("nvmlDeviceGetUUID"),
             pci_info: optional("nvmlDeviceGetPciInfo_v3"), persistence: optional("nvmlDeviceGetPersistenceMode"),
             utilization: optional("nvmlDeviceGetUtilizationRates"),
-            compute: compute, graphics: graphics, mps: mps,
             accounting_pids: optional("nvmlDeviceGetAccountingPids"),
             accounting_stats: optional("nvmlDeviceGetAccountingStats"), mig_mode: optional("nvmlDeviceGetMigMode"),
             mig_count: optional("nvmlDeviceGetMaxMigDeviceCount"),
             mig_device: optional("nvmlDeviceGetMigDeviceHandleByIndex"),
             gpu_instance: optional("nvmlDeviceGetGpuInstanceId"),
             compute_instance: optional("nvmlDeviceGetComputeInstanceId"))
-        self.computeStride = computeStride
-        self.graphicsStride = graphicsStride
-        self.mpsStride = mpsStride
     }
 }

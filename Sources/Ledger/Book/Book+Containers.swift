@@ -10,6 +10,7 @@ extension Book {
             container.verified = entries.allSatisfy(\.place.isVerified) && place?.isVerified ?? true
             container.parents =
                 (entries.map(\.place.parents) + [place?.parents ?? []]).max { $0.count < $1.count } ?? []
+            container.parentNames = container.parents.map { known[$0]?.1.name ?? shortID($0) }
             let byDevice = Dictionary(grouping: entries, by: \.device)
             container.usage = observation.devices.indices.compactMap { device in
                 let isCharged = charges.bytes[.init(container: id, device: device)] != nil
@@ -52,7 +53,7 @@ extension Book {
                 device: device, bytes: charged, complete: true, limit: charges.limits[key], source: "dmem", pids: pids)
         }
         let bytes = entries.compactMap(\.claim.bytes)
-        var complete = bytes.count == entries.count
+        var complete = bytes.count == entries.count && !entries.contains(where: \.claim.isPartial)
         if failure(of: device) != nil { complete = false }
         return Container.Usage(
             device: device, bytes: bytes.isEmpty ? nil : Bytes.sum(bytes), complete: complete,
@@ -62,11 +63,10 @@ extension Book {
 
     private func describe(_ id: String, runtime: Runtime) -> Container {
         let engine = known[id]
-        let limit = observation.ramLimits[id]
+        let limit = ramLimits[id]
         return Container(
             id: id, name: engine?.1.name, image: engine?.1.image, runtime: engine?.0 ?? runtime, known: engine != nil,
             parents: [], labels: engine?.1.labels ?? [:], ramLimit: limit?.value?.flatMap { Bytes(exactly: $0) },
-            ramLimitUnavailable: limit == nil
-                ? "its cgroup was not read" : limit?.reason, usage: [])
+            ramLimitUnavailable: limit == nil ? .fact(.cgroupNotRead) : limit?.reason, usage: [])
     }
 }

@@ -5,7 +5,7 @@ extension Book {
             let device = observation.devices[carrier]
             return Device.Memory(
                 sharedWith: device.uuid ?? device.index, source: "nvml",
-                unavailable: "shared with the other compute instances of its GPU instance")
+                unavailable: .fact(.sharedInstance))
         }
         switch observed.memory {
         case .unknown where sharing[place]: return sharedMemory(of: place)
@@ -24,6 +24,7 @@ extension Book {
             if let free = told.free {
                 guard let free = Bytes(told: free) else { return Self.implausible }
                 memory.free = free
+                memory.contradiction = Self.contradiction(total: total, used: used, free: free, told)
                 memory.reserved = told.tellsReserved ? total - free - used : nil
             }
             return memory
@@ -35,7 +36,22 @@ extension Book {
         return memory
     }
 
-    private static let implausible = Device.Memory(unavailable: "the driver told amounts that no device has")
+    private static let implausible = Device.Memory(unavailable: .fact(.implausibleAmounts))
+
+    /// The parts are read in one call and add up to the total, but for what the call rounds. Before R510 `used` has what is
+    /// reserved in it (nvml.h, nvmlMemory_t).
+    private static func contradiction(
+        total: Bytes, used: Bytes, free: Bytes, _ told: ObservedMemory
+    ) -> Device.Contradiction? {
+        guard told.source == nil else { return nil }
+        let reserved = told.reserved.map { Bytes(told: $0) ?? .max }
+        let rest = total - free - used
+        let expected = told.tellsReserved ? reserved : 0
+        let isAbove = used > total || free > total || reserved.map { $0 > total } ?? false
+        let isApart = expected.map { abs(rest.subtracting($0)) > ObservedMemory.rounding } ?? (rest < 0)
+        guard isAbove || isApart else { return nil }
+        return Device.Contradiction(total: total, used: used, free: free, reserved: reserved)
+    }
 
     /// What the dmem controller says of the device as a whole; nil where it does not know it.
     private func charged(_ place: Int) -> Device.Memory? {
@@ -46,7 +62,7 @@ extension Book {
     }
 
     /// Of a device that tells nothing but through its processes.
-    private func processesAlone(of place: Int, _ reason: String) -> Device.Memory {
+    private func processesAlone(of place: Int, _ reason: Reason) -> Device.Memory {
         guard observation.devices[place].driver != nil, let used = processesBytes(on: place) else {
             return Device.Memory(unavailable: reason)
         }
@@ -70,7 +86,7 @@ extension Book {
         }
         memory.total = observation.hostMemory.flatMap { Bytes(told: $0.total) }
         memory.free = observation.hostMemory.flatMap { Bytes(told: $0.available) }
-        if memory.total == nil { memory.unavailable = "it shares the host's memory, which could not be read" }
+        if memory.total == nil { memory.unavailable = .fact(.hostMemoryUnreadable) }
         return memory
     }
 
@@ -95,7 +111,8 @@ extension ObservedDevice {
     /// Whether it has no memory of its own.
     ///
     /// An Intel GPU that was not asked is told by what its clients have, and by its place: those in the processor are device 2
-    /// of the first bus (nvtop, extract_gpuinfo_intel.c).
+    /// of the first bus (nvtop, extract_gpuinfo_intel.c), and so are their virtual functions, 00:02.1 to .7 (i915-sriov-dkms,
+    /// issues 54 and 271).
     func isSharing(_ observation: Observation) -> Bool {
         if let sharesHostMemory { return sharesHostMemory }
         guard vendor == .intel, driver != nil, let pci else { return false }
@@ -103,6 +120,17 @@ extension ObservedDevice {
         let hasOwn = observation.clients?.value?.clients.contains { client in
             client.pci == pci && client.regions.contains { $0.isDevices && !$0.isStolen }
         }
-        return hasOwn != true && pci == "0000:00:02.0"
+        return hasOwn != true && pci.hasPrefix("0000:00:02.")
+    }
+
+    /// Its lists are empty whatever runs on it, so that they prove nothing: NVIDIA's driver of Jetson Orin and older boards
+    /// (linux-tegra-5.10, issue 17; jetson-containers, issue 1403). Its name says so, or it reports neither memory of its own nor
+    /// utilization; the driver of other GPUs without memory of their own lists processes (DGX Spark, Jetson Thor).
+    func listsNobody() -> Bool {
+        guard vendor == .nvidia, driver == nil, sharesHostMemory == true, memory.value == nil,
+            [compute, graphics, mps].allSatisfy(\.processes.isEmpty)
+        else { return false }
+        if case .failed = compute { return false }
+        return name?.contains("(nvgpu)") == true || utilizationPercent.value == nil
     }
 }

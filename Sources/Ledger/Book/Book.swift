@@ -25,6 +25,9 @@ struct Book {
     let entriesOn: [[Entry]]
     let charges: Charges
     let known: [String: (Runtime, EngineContainer)]
+    let lookup: ProcessLookup
+    /// By container id: its RAM limit, a value of nil for none.
+    let ramLimits: [String: Reading<UInt64?>]
 
     struct Entry {
         var pid: UInt32
@@ -34,17 +37,10 @@ struct Book {
     }
 
     /// Why a process on this device has no bytes.
-    func untold(on device: Int) -> String {
-        if let driver = observation.devices[device].driver {
-            return "the kernel's driver \(driver) does not tell what memory this process has"
-        }
-        if observation.view.isWSL == true {
-            return
-                "on WSL2 Windows manages the GPU's memory (WDDM), and the driver does not tell what a process has of it"
-        }
-        return parentOf[device] != nil || instancesOf[device] != nil
-            ? "the driver tells what a process has of a divided GPU (MIG) only to root or with the monitor capability"
-            : "the driver does not tell this process's memory"
+    func untold(on device: Int) -> Reason {
+        if let driver = observation.devices[device].driver { return .untoldByKernel(driver: driver) }
+        if observation.view.isWSL == true { return .fact(.untoldOnWSL) }
+        return .fact(parentOf[device] != nil || instancesOf[device] != nil ? .untoldOnMIG : .untoldProcess)
     }
 
     init(_ observation: Observation) {
@@ -72,6 +68,8 @@ struct Book {
         let sharing = devices.map { $0.isSharing(observation) }
         self.sharing = sharing
         let lookup = ProcessLookup(observation)
+        self.lookup = lookup
+        ramLimits = RAMLimits(observation, lookup).byContainer
         entriesOn = Claims(observation, instancesOf: instances, sharing: sharing).byDevice.enumerated().map {
             device, claims in
             claims.map { pid, claim in
@@ -107,15 +105,17 @@ struct Book {
         let memories = observation.devices.indices.map(memory)
         let isAlone = Set(observation.devices.map(\.vendor)).count < 2
         return observation.devices.enumerated().map { place, observed in
-            Device(
+            let ledger = ledger(of: place, byCarrier[place] ?? [], memories)
+            return Device(
                 index: observed.index,
                 label: isAlone ? observed.index : "\(observed.vendor.rawValue):\(observed.index)", uuid: observed.uuid,
                 name: observed.name, vendor: observed.vendor,
                 pci: observed.pci, parent: parentOf[place].flatMap { observation.devices[$0].uuid },
                 isDivided: observed.isDivided ?? (instancesOf[place] != nil), memory: memories[place],
                 utilizationPercent: observed.utilizationPercent.value,
-                ledger: ledger(of: place, byCarrier[place] ?? [], memories), driver: observed.driver,
-                renderMinors: (observed.minors ?? []).filter { $0 >= 128 })
+                ledger: ledger, driver: observed.driver, renderMinors: (observed.minors ?? []).filter { $0 >= 128 },
+                answers: memories[place].used != nil || ledger.containers != nil || observed.listsNobody(),
+                processesSeen: lookup.seen(on: observed.vendor))
         }
     }
 
@@ -153,20 +153,23 @@ struct Book {
         let areCut =
             isNVIDIAs && lists.contains { [$0.compute, $0.graphics, $0.mps].contains(where: \.isFull) }
         let unread = lists.contains { $0.minors != nil } && observation.clients?.value?.unreadable != 0
+        let haveLeftOut = lists.contains { $0.leftOut ?? 0 > 0 }
         ledger.leavesOutOthers =
             observation.view.inInitialNamespace == false && observation.view.procIsOwn
-            && (!isNVIDIAs || observation.view.meansOurProcesses(.nvidia))
-        ledger.listsRead = !othersFailed && !areCut && !unread && observation.view.seesEveryProcess
+            && (!isNVIDIAs || lookup.seen(on: .nvidia) != .none)
+        let areWhole = !othersFailed && !areCut && !unread && !haveLeftOut
+        ledger.listsRead = areWhole && observation.view.seesEveryProcess
         ledger.complete =
-            instances != nil && !othersFailed && !areCut && !unread
-            && entries.allSatisfy { $0.claim.bytes != nil || isCharged($0) }
+            instances != nil && areWhole
+            && entries.allSatisfy { $0.claim.bytes != nil && !$0.claim.isPartial || isCharged($0) }
         return ledger
     }
 
     /// Why it is not known who holds memory on a device.
-    func failure(of place: Int) -> String? {
+    func failure(of place: Int) -> Reason? {
         let device = observation.devices[place]
         if case .failed(let why) = device.compute { return why }
+        if device.listsNobody() { return .fact(.listsNobody) }
         // AMD's compute driver has a list beside.
         if device.minors != nil, device.compute == .absent, let why = observation.clients?.reason { return why }
         return nil
@@ -199,10 +202,11 @@ struct Book {
             return GPUProcess(
                 pid: entry.pid, startTime: process.flatMap(startTime), namespacePIDs: process?.namespacePIDs ?? [],
                 name: process.flatMap { $0.name.isEmpty ? nil : $0.name }, user: process?.user, device: entry.device,
-                bytes: entry.claim.bytes,
+                bytes: entry.claim.bytes, complete: entry.claim.bytes != nil && !entry.claim.isPartial,
                 unavailable: entry.claim.bytes == nil ? untold(on: entry.device) : nil,
                 types: ProcessType.allCases.filter(entry.claim.types.contains), holder: entry.place.holder,
-                container: entry.place.container?.id,
+                container: entry.place.container?.id, unrecognizedCgroup: entry.place.unrecognized,
+                namespaceContainer: entry.place.movedFrom,
                 evicted: entry.claim.evicted.flatMap { $0 > 0 ? $0 : nil }, countedWith: entry.claim.countedWith)
         }
     }

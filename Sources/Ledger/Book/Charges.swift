@@ -69,8 +69,10 @@ extension Charges {
 }
 
 extension CgroupMembership {
-    /// Whether a path is that of a container itself, and not of something in it or around it.
-    package static func isContainer(_ path: String) -> Bool {
-        ContainerPath.containers(of: path[...]).last?.path == path
+    /// Whether a path is that of a container itself, and not of something in it or around it; or of a scope that is not known,
+    /// which a later rule may take for one.
+    package static func canBeContainer(_ path: String) -> Bool {
+        let meaning = ContainerPath.meaning(of: path[...])
+        return meaning.containers.last?.path == path || meaning.unrecognized == path
     }
 }

@@ -151,7 +151,7 @@ struct ClaimedContainers {
         let origin = origin(place, of: membership)
         guard !origin.isFixed || origin.isInOwn else { return .believed }
         let knowing = engines.filter { $0.ids.contains(key) }
-        let around = origin.around + (origin.isInOwn ? view.ownContainer.map { [Self.key($0)] } ?? [] : [])
+        let around = origin.around + (origin.isInOwn ? view.own.map { [Self.key($0.id)] } ?? [] : [])
         if knowing.contains(where: { engine in around.contains(where: engine.ids.contains) }) { return .isFalse }
         if isElsewhere(key, than: origin) { return .isFalse }
         // What our own container shows as its root is the machine to those who are in it.

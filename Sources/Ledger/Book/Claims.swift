@@ -7,6 +7,8 @@ struct Claim {
     }
 
     var bytes: Bytes?
+    /// Some of its clients tell nothing: it is at least `bytes`.
+    var isPartial = false
     var types: Set<ProcessType> = []
     var source: Source
     /// Of the process, where its own files told of it; nil where a driver's list named its PID.
@@ -38,6 +40,7 @@ struct Claim {
             bytes = others
             source = other.source
         }
+        isPartial = isPartial || other.isPartial
         types.formUnion(other.types)
         startTick = startTick ?? other.startTick
         evicted = evicted ?? other.evicted

@@ -28,6 +28,7 @@ struct ClientClaims {
             for other in ordered.dropFirst() where other.pid != owner.pid {
                 // What is unknown of the one is unknown of the other.
                 var claim = Claim(bytes: own.bytes == nil ? nil : 0, source: .fdinfo, startTick: other.startTick)
+                claim.isPartial = own.isPartial
                 claim.countedWith = owner.pid
                 claim.use(other)
                 add(claim, of: other.pid, on: key.device)
@@ -64,9 +65,9 @@ extension Claim {
     fileprivate init(_ client: DRMClient, isShared: Bool) {
         let counted = client.regions.filter { $0.isDevices || isShared && ($0.isHosts || $0.isStolen) }
         let amounts = counted.map { $0.bytes.flatMap { Bytes(told: $0) } }
-        self.init(
-            bytes: amounts.isEmpty || amounts.contains(nil) ? nil : Bytes.sum(amounts.compactMap(\.self)),
-            source: .fdinfo, startTick: client.startTick)
+        let known = amounts.compactMap(\.self)
+        self.init(bytes: known.isEmpty ? nil : Bytes.sum(known), source: .fdinfo, startTick: client.startTick)
+        isPartial = known.count < amounts.count
         if isShared {
             setAside = Bytes.sum(
                 client.regions.filter { $0.isDevices || $0.isStolen }.compactMap {
@@ -88,7 +89,8 @@ extension Claim {
         var sum = self
         // What is counted with another adds nothing to what is its own.
         sum.countedWith = countedWith == nil || other.countedWith == nil ? nil : countedWith
-        sum.bytes = bytes.flatMap { own in other.bytes.map { own.adding($0) } }
+        sum.isPartial = isPartial || other.isPartial || (bytes == nil) != (other.bytes == nil)
+        sum.bytes = bytes.map { $0.adding(other.bytes ?? 0) } ?? other.bytes
         sum.evicted = [evicted, other.evicted].compactMap(\.self).reduce(nil) { ($0 ?? 0).adding($1) }
         sum.setAside = setAside.adding(other.setAside)
         sum.types.formUnion(other.types)

@@ -7,6 +7,10 @@ struct ProcessPlace {
     /// That it is in the container and its parents is not undecided.
     var isVerified = true
     var process: ObservedProcess?
+    /// Of one of the host: the scope or folder of its cgroup path that is of no known kind.
+    var unrecognized: String?
+    /// Of one of the host: id of the container whose PID namespace it is in.
+    var movedFrom: String?
 
     static let gone = ProcessPlace(holder: .gone)
     static let hidden = ProcessPlace(holder: .hidden)
@@ -18,6 +22,9 @@ struct ProcessLookup {
     private let processes: [UInt32: ObservedProcess]
     private let memberships: [UInt32: CgroupMembership]
     let claimed: ClaimedContainers
+    /// NVIDIA's driver should list nothing but processes of our own PID namespace, and lists PIDs that nobody has here: its
+    /// numbers are those of another namespace, and one that is the same as a process's here is so by chance.
+    private let listsStrangers: Bool
 
     init(_ observation: Observation) {
         view = observation.view
@@ -25,11 +32,31 @@ struct ProcessLookup {
         let owners = FolderOwners(observation)
         memberships = processes.compactMapValues { $0.cgroup.value.map { CgroupMembership(cgroup: $0, owners) } }
         claimed = ClaimedContainers(observation, of: memberships.values)
+        let shouldTranslate = !view.seesEveryProcess && !view.hidesProcesses && view.meansOurProcesses(.nvidia)
+        let processes = processes
+        listsStrangers =
+            shouldTranslate
+            && observation.devices.contains { device in
+                device.vendor == .nvidia
+                    && [device.compute, device.graphics, device.mps].contains { list in
+                        list.processes.contains { processes[$0.pid] == nil }
+                    }
+            }
+    }
+
+    /// What a kernel's driver tells stands in the files of the processes themselves.
+    func seen(on vendor: Vendor) -> ProcessesSeen {
+        if view.seesEveryProcess { return .all }
+        return vendor != .nvidia || means(.nvidia) ? .own : .none
+    }
+
+    private func means(_ vendor: Vendor) -> Bool {
+        view.meansOurProcesses(vendor) && !(vendor == .nvidia && listsStrangers)
     }
 
     /// Of a PID in a driver's list.
     func place(of pid: UInt32, listedBy device: ObservedDevice) -> ProcessPlace {
-        guard view.meansOurProcesses(device.vendor) else { return .hidden }
+        guard means(device.vendor) else { return .hidden }
         // It got its PID after the driver was asked: another one had it then, and that one is no more.
         if let asked = device.askedAtTick, let process = processes[pid], process.startTick > asked { return .gone }
         return place(of: pid)
@@ -57,11 +84,15 @@ struct ProcessLookup {
         if process.isDead { return ProcessPlace(holder: .gone, process: process) }
         if view.inCgroupNamespace, membership.isBelowRoot {
             // It is in the container that we are in; which one that is, only some engines' mounts tell.
-            guard let own = view.ownContainer else { return ProcessPlace(holder: .hidden, process: process) }
-            let container = CgroupContainer(id: own, runtime: .unknown, hierarchy: "", path: "/")
-            return ProcessPlace(holder: .container, container: container, process: process)
+            let own = view.own
+            let container = CgroupContainer(
+                id: own?.id ?? Container.ownWithoutID, runtime: view.ownRuntime, hierarchy: "", path: "/")
+            return ProcessPlace(
+                holder: .container, container: container, isVerified: own?.isVerified ?? true, process: process)
         }
-        return ProcessPlace(holder: .host, process: process)
+        let origin = process.namespaceCgroup.map { CgroupMembership(cgroup: $0) }.map(claimed.believed)
+        return ProcessPlace(
+            holder: .host, process: process, unrecognized: membership.unrecognized, movedFrom: origin?.innermost?.id)
     }
 }
 

@@ -6,6 +6,9 @@ package struct CgroupMembership: Sendable, Equatable {
     package var containers: [CgroupContainer]
     /// Some path lies below the root that is shown to us: seen from inside a cgroup namespace, our own container's.
     package var isBelowRoot: Bool
+    /// Of a process in no container that is known: the scope or folder of its path that is of no known kind, so that it may be a
+    /// container's of a runtime that is not known yet.
+    package var unrecognized: String?
 
     package var innermost: CgroupContainer? { containers.last }
 }
@@ -79,6 +82,20 @@ extension CgroupMembership {
         KnownTexts[text].lines.compactMap { line in line.containers.first { $0.id == container } }
     }
 
+    /// The roots of the hierarchies that can limit RAM.
+    static func roots(cgroup text: String) -> [CgroupFolder] {
+        KnownTexts[text].lines.filter(\.limitsRAM).map { CgroupFolder(hierarchy: String($0.controllers), path: "/") }
+    }
+
+    /// The folders whose RAM limits tell that of a process's container: the containers' own. Of a path that names none, all of
+    /// its folders, so that a recording has them if a later rule finds a container there.
+    package static func limitFolders(cgroup text: String) -> [CgroupFolder] {
+        KnownTexts[text].lines.filter(\.limitsRAM).flatMap { line -> [CgroupFolder] in
+            if !line.containers.isEmpty { return line.containers.map { CgroupFolder($0) } }
+            return CgroupFolder(hierarchy: String(line.controllers), path: String(line.path)).upwards
+        }.filter { !$0.path.utf8.starts(with: "/..".utf8) }
+    }
+
     /// Whether some hierarchy has the process in this very cgroup. A cgroup of the same name elsewhere is another one.
     static func isInside(_ container: CgroupContainer, cgroup text: String) -> Bool {
         KnownTexts[text].lines.contains { $0.containers.contains(container) }
@@ -86,8 +103,9 @@ extension CgroupMembership {
 
     /// - Parameter path: of a cgroup in the unified hierarchy.
     init(path: String, isBelowRoot: Bool, _ owners: FolderOwners) {
-        let found = ContainerPath.containers(of: path[...])
-        containers = found.map { $0.owned(by: owners, outermost: found[0]) }
+        let found = ContainerPath.meaning(of: path[...])
+        containers = found.containers.map { $0.owned(by: owners, outermost: found.containers[0]) }
+        unrecognized = found.unrecognized
         self.isBelowRoot = isBelowRoot
     }
 
@@ -101,6 +119,9 @@ extension CgroupMembership {
         let longest = candidates.map(\.containers.count).max() ?? 0
         let best = candidates.filter { $0.containers.count == longest }.min { $0.preference < $1.preference }
         containers = best?.containers ?? []
+        if containers.isEmpty {
+            unrecognized = lines.filter { $0.unrecognized != nil }.min { $0.preference < $1.preference }?.unrecognized
+        }
         isBelowRoot = !lines.contains { $0.path.utf8.starts(with: "/..".utf8) }
     }
 }
@@ -133,16 +154,18 @@ private struct CgroupLine {
     var controllers: Substring
     var path: Substring
     var containers: [CgroupContainer] = []
+    var unrecognized: String?
 
     static func all(in text: String) -> [CgroupLine] {
         // On cgroup v1 a process has a dozen lines, most of them with the same path.
-        var known: [Substring: [CgroupContainer]] = [:]
+        var known: [Substring: ContainerPath.Meaning] = [:]
         return text.utf8.split(separator: UInt8(ascii: "\n")).compactMap { bytes in
             guard var line = CgroupLine(Substring(bytes)) else { return nil }
-            let found = known[line.path] ?? ContainerPath.containers(of: line.path)
+            let found = known[line.path] ?? ContainerPath.meaning(of: line.path)
             known[line.path] = found
+            line.unrecognized = found.unrecognized
             let hierarchy = String(line.controllers)
-            line.containers = found.map { container in
+            line.containers = found.containers.map { container in
                 var container = container
                 container.hierarchy = hierarchy
                 return container
@@ -170,6 +193,11 @@ private struct CgroupLine {
         let deleted = " (deleted)"
         let isDeleted = fields[2].suffix(deleted.utf8.count).elementsEqual(deleted.utf8)
         path = Substring(isDeleted ? fields[2].dropLast(deleted.utf8.count) : fields[2])
+    }
+
+    var limitsRAM: Bool {
+        controllers.isEmpty
+            || controllers.utf8.split(separator: UInt8(ascii: ",")).contains { $0.elementsEqual("memory".utf8) }
     }
 
     /// The smallest decides.

@@ -12,34 +12,62 @@
 /// | LXC, Incus, Proxmox | `lxc.payload.NAME`, `lxc.payload/NAME`, `/lxc/NAME` | NAME |
 /// | nspawn, libvirt's LXC | `systemd-nspawn@NAME.service/payload`, `machine-NAME.scope` | NAME |
 /// | Mesos, Garden | `/mesos/UUID`, `/garden/8-4-4-4-4` | the last |
+/// | crun, runc, youki, gVisor, started with a name | `crun-NAME.scope`, `runc-NAME.scope` | NAME |
+/// | Buildah | `buildah-NAME-NUMBER.scope`, `/buildah-NAME` | NAME |
+/// | Nomad | `/nomad.slice/share.slice/UUID.TASK.scope`, `/nomad/UUID.TASK` | UUID.TASK |
+/// | Apptainer, Singularity | `apptainer-PID.scope`, `/apptainer/PID`, `/apptainer-oci/NAME` | apptainer-PID, NAME |
+/// | anything else in a pod of Kubernetes or Podman | `podUID/NAME` | NAME |
 ///
 /// No containers: conmon, lxc.monitor and nspawn's supervisor (they watch one), sessions, services, snap apps, Slurm's
 /// steps, pods (they hold containers), and virtual machines (`machine-qemu…`, `/qemu.slice/100.scope`).
+///
+/// Sources of the named forms: crun #1087, singularity #1538, buildah #2310 and #4525; Nomad, client/lib/cgroupslib; Apptainer,
+/// manager_linux.go.
 enum ContainerPath {
-    /// - Returns: outermost first, without their hierarchy, which a path does not tell.
-    static func containers(of path: Substring) -> [CgroupContainer] {
-        var found: [CgroupContainer] = []
+    struct Meaning {
+        /// Outermost first, without their hierarchy, which a path does not tell.
+        var containers: [CgroupContainer] = []
+        /// The first scope or folder that is no container's and no known kind of the host's; nil inside a container.
+        var unrecognized: String?
+    }
+
+    static func containers(of path: Substring) -> [CgroupContainer] { meaning(of: path).containers }
+
+    static func meaning(of path: Substring) -> Meaning {
+        var meaning = Meaning()
         var walked = ""
         var parent: Substring = ""
         var userManager: UInt32?
         let components = path.utf8.split(separator: UInt8(ascii: "/")).map { Substring($0) }
+        // From inside a cgroup namespace, what lies beside it or around it begins with a ".." for each folder upwards
+        // (kernel, cgroup-v2.rst, "Namespace"): these name nothing.
+        let first = components.first { $0 != ".." } ?? ""
         for (index, component) in components.enumerated() {
             walked += "/" + component
+            if component == ".." { continue }
             // The outermost: whoever may make folders below it may name one like another user's manager.
-            if found.isEmpty, userManager == nil { userManager = uid(ofUserManager: component) }
+            if meaning.containers.isEmpty, userManager == nil { userManager = uid(ofUserManager: component) }
             let next = index + 1 < components.count ? components[index + 1] : ""
             let place = Place(
-                component: component, parent: parent, next: next, first: components[0], isNested: !found.isEmpty)
+                component: component, parent: parent, next: next, first: first, isNested: !meaning.containers.isEmpty)
             parent = component
             switch place.kind {
-            case .monitor: return found
-            case .other: continue
+            case .monitor:
+                if meaning.containers.isEmpty { meaning.unrecognized = nil }
+                return meaning
+            case .other:
+                if meaning.containers.isEmpty, meaning.unrecognized == nil,
+                    !HostUnit.isKnown(component, in: place.parent)
+                {
+                    meaning.unrecognized = walked
+                }
             case .container(let id, let runtime):
-                found.append(
+                meaning.unrecognized = nil
+                meaning.containers.append(
                     CgroupContainer(id: id, runtime: runtime, hierarchy: "", path: walked, userManager: userManager))
             }
         }
-        return found
+        return meaning
     }
 }
 
@@ -60,7 +88,8 @@ private struct Place {
 
     var kind: Kind {
         if isMonitor { return .monitor }
-        return prefixedID ?? colonID ?? machine ?? lxc ?? kata ?? bareID ?? named ?? .other
+        return prefixedID ?? colonID ?? machine ?? lxc ?? kata ?? bareID ?? named ?? namedScope ?? apptainer ?? nomad
+            ?? inPod ?? .other
     }
 
     private var unit: Substring {
@@ -86,6 +115,56 @@ private struct Place {
         return nil
     }
 
+    /// Scopes of runtimes that take any name for an id.
+    private static let namingPrefixes: [(String, Runtime)] = [
+        ("crun-", .unknown), ("runc-", .unknown), ("youki-", .unknown), ("runsc-", .unknown), ("krun-", .unknown),
+        ("nerdctl-", .containerd), ("cri-containerd-", .containerd),
+    ]
+
+    private var namedScope: Kind? {
+        if component.hasPrefix("buildah-") {
+            let rest = unit.dropFirst("buildah-".count)
+            let number = rest.reversed().prefix { $0.isASCII && $0.isNumber }.count
+            let hasNumber = isScope && number > 0 && rest.dropLast(number).last == "-"
+            let name = hasNumber ? rest.dropLast(number + 1) : rest
+            return name.isEmpty || isService ? nil : .container(String(name), .unknown)
+        }
+        guard isScope else { return nil }
+        for (prefix, runtime) in Self.namingPrefixes where unit.hasPrefix(prefix) {
+            let name = unescaped(unit.dropFirst(prefix.count))
+            return name.isEmpty ? nil : .container(name, runtime)
+        }
+        return nil
+    }
+
+    /// Without limits on resources a container of theirs stays in the cgroup of whoever started it.
+    private var apptainer: Kind? {
+        for name in ["apptainer", "singularity"] {
+            if isScope, unit.hasPrefix("\(name)-"), isNumber(unit.dropFirst(name.count + 1)) {
+                return .container(String(unit), .unknown)
+            }
+            if parent == name[...], isNumber(component) { return .container("\(name)-\(component)", .unknown) }
+            if parent == "\(name)-oci"[...] { return .container(String(unit), .unknown) }
+        }
+        return nil
+    }
+
+    private var nomad: Kind? {
+        guard first == "nomad.slice" || first == "nomad", !isService, !component.hasSuffix(".slice") else { return nil }
+        let parts = unit.utf8.split(separator: UInt8(ascii: "."), maxSplits: 1).map { Substring($0) }
+        guard parts.count == 2, isGroupedHex(parts[0], [8, 4, 4, 4, 12]) else { return nil }
+        return .container(String(unit), .unknown)
+    }
+
+    /// A pod holds nothing but containers and their monitors.
+    private var inPod: Kind? {
+        guard isPod(parent) || isPodmanPod(parent) else { return nil }
+        return .container(unescaped(unit), .unknown)
+    }
+
+    private var isScope: Bool { component.hasSuffix(".scope") }
+    private var isService: Bool { component.hasSuffix(".service") }
+
     /// A cgroupfs runtime that was given a path meant for systemd makes a directory of it, colons and all.
     private var colonID: Kind? {
         let parts = component.utf8.split(separator: UInt8(ascii: ":")).map { Substring($0) }
@@ -93,6 +172,9 @@ private struct Place {
         let runtimes: [Substring: Runtime] = [
             "cri-containerd": .containerd, "crio": .crio, "docker": .docker, "libpod": .podman, "nerdctl": .containerd,
         ]
+        if parts[1] == "apptainer" || parts[1] == "singularity", isNumber(parts[2]) {
+            return .container("\(parts[1])-\(parts[2])", .unknown)
+        }
         guard let runtime = runtimes[parts[1]], isHex(parts[2], 12...64) || isBuildKitID(parts[2]) else { return nil }
         return .container(String(parts[2]), runtime)
     }
@@ -199,6 +281,46 @@ private func isPod(_ component: Substring) -> Bool {
         return isHex(id, 32...32) || isGroupedHex(id, [8, 4, 4, 4, 12])
     }
     return isHex(Substring(uid.dropFirst(3).filter { $0 != "_" }), 32...32)
+}
+
+/// The slice of one of Podman's pods, `machine-libpod_pod_ID.slice`.
+private func isPodmanPod(_ component: Substring) -> Bool {
+    guard component.hasSuffix(".slice") else { return false }
+    let unit = component.dropLast(".slice".count)
+    guard unit.utf8.count > 64, isHex(unit.suffix(64), 64...64) else { return false }
+    return unit.dropLast(64).hasSuffix("libpod_pod_")
+}
+
+private func isNumber(_ text: Substring) -> Bool {
+    !text.isEmpty && text.utf8.allSatisfy { (48...57).contains($0) }
+}
+
+/// Scopes and folders of the host that hold no container.
+private enum HostUnit {
+    /// Scopes: systemd's own and its `systemd-run`, logind's sessions, desktops' apps and terminals, snaps, Slurm, and the process
+    /// that keeps rootless Podman's namespaces.
+    private static let scopes = [
+        "session-", "run-", "app-", "apps-", "snap.", "vte-spawn-", "tmux-spawn-", "ptyxis-spawn-", "gnome-",
+        "flatpak-",
+        "dbus-", "podman-pause-", "machine-qemu", "slurmstepd",
+    ]
+    /// Folders that are no units of systemd: of older init systems and session managers, Slurm, and parents of containers.
+    private static let folders: Set<Substring> = [
+        "slurm", "user", "system", "machine", "elogind", "docker", "moby", "kubepods", "libpod_parent", "default",
+        "k8s.io", "lxc", "lxc.payload", "mesos", "garden", "buildkit", "ecs", "nomad", "apptainer", "singularity",
+        "actions_job", "init",
+    ]
+
+    static func isKnown(_ component: Substring, in parent: Substring) -> Bool {
+        if component.hasSuffix(".scope") {
+            return component == "init.scope" || parent == "qemu.slice"
+                || scopes.contains { component.hasPrefix($0) }
+        }
+        // What lies in a unit or a folder that is known is a part of it.
+        guard parent.isEmpty else { return true }
+        return [".slice", ".service", ".mount", ".socket", ".swap"].contains { component.hasSuffix($0) }
+            || folders.contains(component)
+    }
 }
 
 /// systemd writes a character of a unit's name that it cannot use as `\xNN`.

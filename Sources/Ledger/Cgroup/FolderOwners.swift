@@ -57,6 +57,12 @@ package struct CgroupFolder: Hashable, Sendable {
         self.path = path
     }
 
+    /// The folder of the container itself.
+    init(_ container: CgroupContainer) {
+        hierarchy = container.hierarchy
+        path = container.path
+    }
+
     init(above container: CgroupContainer) {
         hierarchy = container.hierarchy
         path = Self.parent(of: container.path) ?? "/"
@@ -64,6 +70,13 @@ package struct CgroupFolder: Hashable, Sendable {
 
     /// The folder around it; nil for a hierarchy's root.
     package var parent: CgroupFolder? { Self.parent(of: path).map { CgroupFolder(hierarchy: hierarchy, path: $0) } }
+
+    /// Itself and the folders around it, the innermost first. A user can nest them very deep; no runtime does.
+    var upwards: [CgroupFolder] {
+        var folders = [self]
+        while folders.count < 16, let parent = folders.last?.parent { folders.append(parent) }
+        return folders
+    }
 
     private static func parent(of path: String) -> String? {
         guard path != "/", let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return nil }

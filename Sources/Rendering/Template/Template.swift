@@ -25,7 +25,7 @@ package struct Template {
         var texts: [String] = []
         for row in rows { texts.append(try evaluate(.row(row))) }
         guard isTable else { return texts }
-        let titles = Row(fields: kind.titles.map { ($0.field, $0.title) }, numbers: [], labels: [:])
+        let titles = Row(fields: kind.titles.map { ($0.field, Cell($0.title)) }, numbers: [], labels: [:])
         let lines = [try evaluate(.titles(titles))] + texts
         return Self.aligned(lines.map { $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init) })
     }
@@ -144,7 +144,7 @@ struct TemplateExpression {
         case .field(let name):
             switch dot {
             case .row(let row) where name == Row.Named.verified: return .truth(row.container?.verified ?? true)
-            case .row(let row), .titles(let row): return .foreign(row[name] ?? "")
+            case .row(let row), .titles(let row): return .foreign(row[name]?.text ?? "")
             default: throw TemplateError(position: position, reason: "an element of a list has no fields")
             }
         case .label(let key):

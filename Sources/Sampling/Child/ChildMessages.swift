@@ -7,23 +7,21 @@ package enum ChildMessages {
     package static func frames(of observation: Observation) -> [[UInt8]] {
         let gpus = observation.devices.map { Inventory.GPU(key: "\($0.vendor.rawValue):\($0.index)", unread: $0) }
         let facts = CgroupFacts(
-            limits: observation.ramLimits.map {
-                RAMLimitReading(container: $0.key, cgroup: "0::/\($0.key)\n", limit: $0.value)
-            }, owners: observation.cgroupOwners ?? [":/": 0])
-        let charges = DeviceMemoryCharges(cgroups: observation.deviceMemory, trouble: "it was cut short")
-        let place = WhereaboutsReader.unread(minors: [128], why: "it was not asked")
+            limits: observation.cgroupLimits ?? [":/": .known(nil)], owners: observation.cgroupOwners ?? [":/": 0])
+        let charges = DeviceMemoryCharges(cgroups: observation.deviceMemory, trouble: .cgroupsAfter(16_384))
+        let place = WhereaboutsReader.unread(minors: [128], why: .notAsked)
         let pids = observation.processes.map(\.pid)
         var messages: [DriverMessage] = [
             .opened(
                 sample: 1, DriverVersions(driver: "570.133.07", cuda: 12080), Inventory(gpus: gpus, withClients: true),
                 hang: [DriverMessage.clientsKey]),
-            .failed(sample: 1, why: "there is no driver", isAbsent: true),
+            .failed(sample: 1, why: .noLibrary(tried: ["libnvidia-ml.so.1: not found"]), isAbsent: true),
             .answer(1, .surroundings(.known(observation.view), observation.hostMemory)),
             .answer(2, .processes(observation.processes.map { .whole($0) } + [.same(pid: 1, startTick: 5)], facts)),
             .answer(3, .deviceMemory(charges, facts)),
             .answer(4, .ancestors([7: pids])), .answer(5, .commandLines([7: "python3 train.py"])),
             .answer(6, .whereabouts(place)), .answer(7, .dockerContext(.missing(name: "lab", folder: "/root/.docker"))),
-            .answer(8, .failed("its files gave no answer in time")),
+            .answer(8, .failed(.fact(.filesSilent))),
             .answer(9, .noEngine(EngineTrouble(message: "no such socket", isAbsence: true), seconds: 0.5)),
         ]
         messages += gpus.map { .gpu(sample: 1, $0.key, [$0.unread], waking: 2.5) }
@@ -57,7 +55,7 @@ extension ChildMessages.Reading {
         switch message {
         case .opened(_, let versions, let inventory, _):
             observation.view.nvidiaDriver = versions.driver
-            observation.devices += inventory.gpus.map { $0.unread.unreadable(why: "it hangs") }
+            observation.devices += inventory.gpus.map { $0.unread.unreadable(why: .noAnswer(seconds: 10)) }
         case .gpu(_, _, let devices, _): observation.devices += devices
         case .clients(_, let clients): observation.clients = clients
         case .answer(_, .surroundings(let view, let memory)):
@@ -75,7 +73,7 @@ extension ChildMessages.Reading {
     }
 
     private mutating func note(_ facts: CgroupFacts) {
-        for reading in facts.limits { observation.ramLimits[reading.container] = reading.limit }
+        observation.cgroupLimits = (observation.cgroupLimits ?? [:]).merging(facts.limits) { $1 }
         observation.cgroupOwners = (observation.cgroupOwners ?? [:]).merging(facts.owners) { $1 }
     }
 }

@@ -47,7 +47,7 @@ final class NVIDIAAccess: DriverAccess {
             inventory = Inventory(
                 gpus: (0..<(try driver.deviceCount())).map { index in
                     Inventory.GPU(
-                        key: String(index), unread: .unreadable(index: String(index), why: "it was not asked"))
+                        key: String(index), unread: .unreadable(index: String(index), why: .fact(.notAsked)))
                 })
         }
 
@@ -110,7 +110,7 @@ private final class ClientScanner: Sendable {
             do throws(FileError) {
                 return .known(try scan.read(within: seconds))
             } catch {
-                return .unknown(error.description)
+                return .unknown(error.reason)
             }
         }
     }

@@ -10,7 +10,7 @@ enum DriverMessage: Equatable {
     /// Who has files of DRM devices open.
     case clients(sample: UInt32, Reading<ClientList>)
     /// There is no session with the driver, and why: there is none on this machine, or it is not well. The child ends.
-    case failed(sample: UInt32, why: String, isAbsent: Bool)
+    case failed(sample: UInt32, why: Reason, isAbsent: Bool)
     /// To a question.
     case answer(UInt32, HostAnswer)
 
@@ -30,7 +30,7 @@ enum DriverMessage: Equatable {
                 writer.device(gpu.unread)
             }
             writer.flag(inventory.withClients)
-            writer.optional(inventory.trouble) { $0.text($1) }
+            writer.optional(inventory.trouble) { $0.reason($1) }
             writer.list(hang) { $0.text($1) }
         case .gpu(let sample, let gpu, let devices, let waking):
             writer.number(UInt8(1))
@@ -41,7 +41,7 @@ enum DriverMessage: Equatable {
         case .failed(let sample, let why, let isAbsent):
             writer.number(UInt8(2))
             writer.number(sample)
-            writer.text(why)
+            writer.reason(why)
             writer.number(UInt8(isAbsent ? 1 : 0))
         case .clients(let sample, let clients):
             writer.number(UInt8(3))
@@ -72,7 +72,7 @@ enum DriverMessage: Equatable {
                 guard gpus.count <= Inventory.most else { return nil }
                 let inventory = Inventory(
                     gpus: gpus, withClients: try reader.flag(),
-                    trouble: try reader.optional { reader throws(WireError) in try reader.text() })
+                    trouble: try reader.optional { reader throws(WireError) in try reader.reason() })
                 self = .opened(
                     sample: sample, versions, inventory,
                     hang: try reader.list { reader throws(WireError) in try reader.text() })
@@ -85,7 +85,7 @@ enum DriverMessage: Equatable {
                 self = .gpu(sample: sample, gpu, devices, waking: waking)
             case 2:
                 self = .failed(
-                    sample: sample, why: try reader.text(), isAbsent: try reader.number() as UInt8 == 1)
+                    sample: sample, why: try reader.reason(), isAbsent: try reader.number() as UInt8 == 1)
             case 3:
                 self = .clients(
                     sample: sample, try reader.reading { reader throws(WireError) in try reader.clients() })
@@ -110,7 +110,7 @@ struct Inventory: Equatable {
     /// The open files of processes tell who has these devices' memory.
     var withClients = false
     /// What could not be read, so that GPUs may be missing.
-    var trouble: String?
+    var trouble: Reason?
 
     /// No machine has as many.
     static let most = 1024

@@ -52,7 +52,7 @@ final class DriverServer: Sendable {
         case .sample(let sample, let withAccounts, let deadline):
             let job = Job(1, until: nil) { [self] _ in answer(sample, withAccounts: withAccounts, until: deadline) }
             let code = watchdog.start(job)
-            if code != 0 { send(.failed(sample: sample, why: noThread(code), isAbsent: false)) }
+            if code != 0 { send(.failed(sample: sample, why: .other(noThread(code)), isAbsent: false)) }
         case .question(let number, let question, let deadline):
             watchdog.beginsQuestion()
             let code = startThread { [self] in
@@ -63,7 +63,7 @@ final class DriverServer: Sendable {
             }
             guard code != 0 else { return }
             watchdog.endsQuestion()
-            send(.answer(number, .failed(noThread(code))))
+            send(.answer(number, .failed(.other(noThread(code)))))
         }
     }
 
@@ -86,7 +86,7 @@ final class DriverServer: Sendable {
             }
             watchdog.run(job)
         } catch {
-            send(.failed(sample: sample, why: error.description, isAbsent: error.isAbsence))
+            send(.failed(sample: sample, why: error.reason, isAbsent: error.isAbsence))
             // A driver that is loaded anew has forgotten our session, and the library counts sessions (nvml.h, nvmlInit_v2):
             // the next one begins in a new process.
             _exit(0)

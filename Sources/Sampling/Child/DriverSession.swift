@@ -9,11 +9,13 @@ struct DriverAnswer {
     /// Who has the devices' files open, or why that is not known; nil where nobody was asked.
     var clients: Reading<ClientList>?
     /// What went wrong, of which each device tells its own part too.
-    var error: String?
+    var error: Reason?
     /// The driver is not on this machine.
     var isAbsent = false
     /// The driver said which GPUs there are, now or earlier.
     var hasInventory = false
+    /// There may be GPUs that it did not say this time.
+    var mayMissGPUs = false
 }
 
 /// A child that is asked: all GPUs of a driver at once and under one deadline, and questions about the host's files. Used by
@@ -29,7 +31,7 @@ final class DriverSession {
     /// Seconds of the monotonic clock.
     private var startedAt = -Double.infinity
     private var hangsSince: Double?
-    private var lastError: String?
+    private var lastError: Reason?
     /// Children that were told to end.
     private var abandoned: [DriverProcess] = []
     private var hasAnswered = false
@@ -42,10 +44,12 @@ final class DriverSession {
     private static let grace = 0.25
 
     /// Of the sample that was asked for and not collected yet.
-    private var round = Round(silence: "", known: nil)
+    private var round = Round(silence: .fact(.notAsked), known: nil)
     private var askedAt = 0.0
     /// Which GPUs there were when the driver last said so.
     private var inventory: Inventory?
+    /// Who these GPUs were when they last answered.
+    private var identities = KnownIdentities()
     /// Of questions that are waited for: those of this sample.
     private var answers: [UInt32: HostAnswer?] = [:]
     private var asked: UInt32 = 0
@@ -87,8 +91,8 @@ final class DriverSession {
             try step()
         } catch {
             leaveChild()
-            lastError = error.description(role)
-            round.whyNot = error.description(role)
+            lastError = .other(error.description(role))
+            round.whyNot = lastError
         }
     }
 
@@ -142,7 +146,7 @@ final class DriverSession {
     }
 
     /// - Returns: why there is no child to be asked.
-    private func prepareChild() throws(DriverProcessError) -> String? {
+    private func prepareChild() throws(DriverProcessError) -> Reason? {
         abandoned.removeAll(where: \.isGone)
         try takeLateMessages()
         let now = monotonicSeconds()
@@ -163,10 +167,11 @@ final class DriverSession {
         if child != nil { return nil }
         if let lastError {
             let left = startedAt + patience - now
-            if left > 0 { return "\(lastError); it is asked again in \(Int(left.rounded(.up))) s" }
+            if left > 0 { return .askedAgain(lastError, seconds: left.rounded(.up)) }
         }
         guard abandoned.count < Self.mostAbandoned else {
-            return "\(abandoned.count) processes hang in \(subject); no more are started until one of them ends"
+            return .other(
+                "\(abandoned.count) processes hang in \(subject); no more are started until one of them ends")
         }
         startedAt = now
         hangsSince = nil
@@ -245,6 +250,7 @@ final class DriverSession {
         switch message {
         case .opened(let sample, let versions, let inventory, let hang):
             owesOpening = false
+            let inventory = identities.completed(inventory)
             self.inventory = inventory
             guard sample == self.sample else { return }
             round.open(versions, inventory, hang: hang)
@@ -252,6 +258,7 @@ final class DriverSession {
             // An answer to an earlier question is of another moment than the rest.
             guard sample == self.sample, round.awaits(gpu) else { return }
             hasAnswered = true
+            let devices = identities.completed(devices, of: gpu)
             round.answered[gpu] = devices
             round.answeredNow += devices
             if let waking { tell("GPU \(gpu) took \(waking.rounded().plain) s to wake: its persistence mode is off") }
@@ -272,18 +279,16 @@ final class DriverSession {
 
     private var subject: String { role == .nvidia ? "the driver" : "the host's files" }
 
-    private var silence: String {
-        "the driver gave no answer within \(plan.deviceTimeout.plain) s"
-    }
+    private var silence: Reason { .noAnswer(seconds: plan.deviceTimeout) }
 }
 
 /// The answers of one sample as they come.
 private struct Round {
-    let silence: String
+    let silence: Reason
     /// Which GPUs there were earlier.
     private let known: Inventory?
     var isAsked = false
-    var whyNot: String?
+    var whyNot: Reason?
     var isAbsent = false
     /// By the keys of GPUs.
     var answered: [String: [ObservedDevice]] = [:]
@@ -294,7 +299,7 @@ private struct Round {
     private var inventory: Inventory?
     private var hang: Set<String> = []
 
-    init(silence: String, known: Inventory?) {
+    init(silence: Reason, known: Inventory?) {
         self.silence = silence
         self.known = known
     }
@@ -325,7 +330,7 @@ private struct Round {
             let devices = isAbsent ? [] : known?.gpus.map { $0.unread.unreadable(why: why) } ?? []
             return DriverAnswer(
                 devices: devices, clients: known?.withClients == true ? .unknown(why) : nil, error: why,
-                isAbsent: isAbsent, hasInventory: known != nil)
+                isAbsent: isAbsent, hasInventory: known != nil, mayMissGPUs: true)
         }
         let devices = inventory.gpus.flatMap { answered[$0.key] ?? [$0.unread.unreadable(why: why)] }
         let clients = inventory.withClients ? clients ?? .unknown(why) : nil
@@ -333,23 +338,22 @@ private struct Round {
         let answering = inventory.gpus.compactMap { answered[$0.key] }.flatMap(\.self)
         var troubles = whyNot.map { [$0] + answering.compactMap(\.trouble) } ?? devices.compactMap(\.trouble)
         if let trouble = inventory.trouble { troubles.append(trouble) }
-        if whyNot == nil, let why = clients?.reason { troubles.append("the open files of processes: \(why)") }
+        if whyNot == nil, let why = clients?.reason { troubles.append(.ofClients(why)) }
         return DriverAnswer(
             devices: devices, versions: versions, clients: clients,
-            error: troubles.isEmpty ? nil : troubles.joined(separator: "; "), hasInventory: true)
+            error: .several(of: troubles), hasInventory: true,
+            mayMissGPUs: whyNot != nil || inventory.trouble != nil)
     }
 }
 
 extension ObservedDevice {
     /// What kept this device from telling its memory or its processes.
-    fileprivate var trouble: String? {
-        if case .failed(let why) = compute { return "GPU \(index): \(why)" }
-        if sharesHostMemory != true, driver == nil, let reason = memory.reason { return "GPU \(index): \(reason)" }
-        for list in [graphics, mps] { if case .failed(let why) = list { return "GPU \(index): \(why)" } }
-        if vendor == .nvidia, [compute, graphics, mps].contains(where: \.isFull) {
-            return
-                "GPU \(index): the driver lists no more than \(ListReading.capacity) processes, and there may be more"
-        }
-        return nil
+    fileprivate var trouble: Reason? {
+        func ofThis(_ reason: Reason) -> Reason { .ofGPU(index: index, reason) }
+        if case .failed(let why) = compute { return ofThis(why) }
+        if sharesHostMemory != true, driver == nil, let reason = memory.reason { return ofThis(reason) }
+        for list in [graphics, mps] { if case .failed(let why) = list { return ofThis(why) } }
+        if vendor == .nvidia, [compute, graphics, mps].contains(where: \.isFull) { return ofThis(.fact(.listFull)) }
+        return leftOut.map { ofThis(.recordsLeftOut($0)) }
     }
 }

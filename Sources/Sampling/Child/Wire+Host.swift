@@ -48,7 +48,7 @@ extension WireWriter {
         switch answer {
         case .failed(let why):
             number(UInt8(0))
-            text(why)
+            reason(why)
         case .silent: number(UInt8(10))
         case .surroundings(let view, let memory):
             number(UInt8(1))
@@ -60,7 +60,7 @@ extension WireWriter {
         case .deviceMemory(let charges, let facts):
             number(UInt8(2))
             optional(charges.cgroups) { writer, cgroups in writer.list(cgroups) { $0.charged($1) } }
-            optional(charges.trouble) { $0.text($1) }
+            optional(charges.trouble) { $0.reason($1) }
             self.facts(facts)
         case .processes(let processes, let facts):
             number(UInt8(3))
@@ -126,7 +126,13 @@ extension WireWriter {
     private mutating func view(_ view: ProcessView) {
         for isTrue in [view.inInitialNamespace, view.inUserNamespace] { optional(isTrue) { $0.flag($1) } }
         for isTrue in [view.procIsOwn, view.hidesProcesses, view.inCgroupNamespace] { flag(isTrue) }
-        optional(view.ownContainer) { $0.text($1) }
+        optional(view.ownMounts) { writer, mounts in
+            writer.list(mounts) { writer, mount in
+                writer.text(mount.root)
+                writer.text(mount.point)
+            }
+        }
+        optional(view.ownEngine) { $0.text($1) }
         number(view.ticksPerSecond)
         optional(view.bootTime) { $0.number($1) }
         optional(view.isWSL) { $0.flag($1) }
@@ -148,10 +154,9 @@ extension WireWriter {
     }
 
     private mutating func facts(_ facts: CgroupFacts) {
-        list(facts.limits) { writer, limit in
-            writer.text(limit.container)
-            writer.text(limit.cgroup)
-            writer.reading(limit.limit) { writer, bytes in writer.optional(bytes) { $0.number($1) } }
+        list(facts.limits.sorted { $0.key < $1.key }) { writer, limit in
+            writer.text(limit.key)
+            writer.reading(limit.value) { writer, bytes in writer.optional(bytes) { $0.number($1) } }
         }
         list(facts.owners.sorted { $0.key < $1.key }) { writer, owner in
             writer.text(owner.key)
@@ -178,17 +183,19 @@ extension WireWriter {
         reading(process.cgroup) { $0.text($1) }
         list(process.namespacePIDs) { $0.number($1) }
         text(process.name)
-        optional(process.user) { $0.text($1) }
+        for field in [process.user, process.namespaceCgroup] { optional(field) { $0.text($1) } }
+        optional(process.pidNamespace) { $0.number($1) }
     }
 
     private mutating func whereabouts(_ place: Whereabouts) {
         text(place.kind.rawValue)
+        flag(place.isVerified)
         for field in [place.id, place.engine, place.cgroup] { optional(field) { $0.text($1) } }
         list(place.variables) { writer, variable in
             writer.text(variable.name)
             writer.text(variable.value)
         }
-        list(place.deviceNodes) { $0.text($1) }
+        optional(place.deviceNodes) { writer, nodes in writer.list(nodes) { $0.text($1) } }
         list(place.renderNodes.sorted { $0.key < $1.key }) { writer, node in
             writer.number(node.key)
             writer.reading(node.value) { $0.text($1) }
@@ -227,7 +234,7 @@ extension WireReader {
 
     mutating func answer() throws(WireError) -> HostAnswer {
         switch try number() as UInt8 {
-        case 0: return .failed(try text())
+        case 0: return .failed(try reason())
         case 1:
             return .surroundings(
                 try reading { reader throws(WireError) in try reader.view() },
@@ -238,7 +245,7 @@ extension WireReader {
             let charges = DeviceMemoryCharges(
                 cgroups: try optional { reader throws(WireError) in
                     try reader.list { reader throws(WireError) in try reader.charged() }
-                }, trouble: try optionalText())
+                }, trouble: try optional { reader throws(WireError) in try reader.reason() })
             return .deviceMemory(charges, try facts())
         case 3:
             return .processes(try list { reader throws(WireError) in try reader.told() }, try facts())
@@ -323,8 +330,12 @@ extension WireReader {
         let inUserNamespace = try optional { reader throws(WireError) in try reader.flag() }
         return ProcessView(
             inInitialNamespace: inInitialNamespace, procIsOwn: try flag(), hidesProcesses: try flag(),
-            inCgroupNamespace: try flag(), inUserNamespace: inUserNamespace, ownContainer: try optionalText(),
-            ticksPerSecond: try number(),
+            inCgroupNamespace: try flag(), inUserNamespace: inUserNamespace,
+            ownMounts: try optional { reader throws(WireError) in
+                try reader.list { reader throws(WireError) in
+                    OwnMount(root: try reader.text(), point: try reader.text())
+                }
+            }, ownEngine: try optionalText(), ticksPerSecond: try number(),
             bootTime: try optional { reader throws(WireError) in try reader.number() },
             isWSL: try optional { reader throws(WireError) in try reader.flag() }, kernel: try optionalText())
     }
@@ -336,11 +347,12 @@ extension WireReader {
     }
 
     private mutating func facts() throws(WireError) -> CgroupFacts {
-        let limits = try list { reader throws(WireError) in
-            RAMLimitReading(container: try reader.text(), cgroup: try reader.text(), limit: try reader.limit())
-        }
-        return CgroupFacts(
-            limits: limits,
+        CgroupFacts(
+            limits: try table { reader throws(WireError) in
+                try reader.text()
+            } value: { reader throws(WireError) in
+                try reader.limit()
+            },
             owners: try table { reader throws(WireError) in
                 try reader.text()
             } value: { reader throws(WireError) in
@@ -359,21 +371,27 @@ extension WireReader {
     }
 
     private mutating func process() throws(WireError) -> ObservedProcess {
-        ObservedProcess(
+        var process = ObservedProcess(
             pid: try number(), startTick: try number(), isDead: try flag(),
             cgroup: try reading { reader throws(WireError) in try reader.text() }, namespacePIDs: try numbers(),
             name: try text(), user: try optionalText())
+        process.namespaceCgroup = try optionalText()
+        process.pidNamespace = try optional { reader throws(WireError) in try reader.number() }
+        return process
     }
 
     private mutating func whereabouts() throws(WireError) -> Whereabouts {
         guard let kind = Whereabouts.Kind(rawValue: try text()) else { throw WireError() }
+        let isVerified = try flag()
         let (id, engine, cgroup) = (try optionalText(), try optionalText(), try optionalText())
         var place = Whereabouts(
             kind: kind, id: id, engine: engine,
             variables: try list { reader throws(WireError) in
                 Whereabouts.Variable(name: try reader.text(), value: try reader.text())
             },
-            deviceNodes: try list { reader throws(WireError) in try reader.text() }, libraries: [],
+            deviceNodes: try optional { reader throws(WireError) in
+                try reader.list { reader throws(WireError) in try reader.text() }
+            }, libraries: [],
             renderNodes: try table { reader throws(WireError) in
                 try reader.number()
             } value: {
@@ -384,6 +402,7 @@ extension WireReader {
             cpuLimit: try reading { reader throws(WireError) in
                 try reader.optional { reader throws(WireError) in Double(bitPattern: try reader.number()) }
             })
+        place.isVerified = isVerified
         place.cgroup = cgroup
         return place
     }

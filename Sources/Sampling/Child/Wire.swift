@@ -36,7 +36,7 @@ struct WireWriter {
     }
 
     mutating func reading<Value>(_ reading: Reading<Value>, _ write: (inout WireWriter, Value) -> Void) {
-        optional(reading.reason) { $0.text($1) }
+        optional(reading.reason) { $0.reason($1) }
         if let value = reading.value { write(&self, value) }
     }
 }
@@ -87,7 +87,7 @@ struct WireReader {
     mutating func reading<Value>(
         _ read: (inout WireReader) throws(WireError) -> Value
     ) throws(WireError) -> Reading<Value> {
-        if let reason = try optional({ reader throws(WireError) in try reader.text() }) { return .unknown(reason) }
+        if let reason = try optional({ reader throws(WireError) in try reader.reason() }) { return .unknown(reason) }
         return .known(try read(&self))
     }
 }
@@ -102,9 +102,10 @@ extension WireWriter {
         for field in [device.gpuInstance, device.computeInstance] { optional(field) { $0.number($1) } }
         reading(device.memory) { writer, memory in
             writer.number(memory.total)
-            for amount in [memory.used, memory.free] { writer.optional(amount) { $0.number($1) } }
+            for amount in [memory.used, memory.free, memory.reserved] { writer.optional(amount) { $0.number($1) } }
             writer.number(UInt8(memory.tellsReserved ? 1 : 0))
-            for text in [memory.source, memory.whyNoUse] { writer.optional(text) { $0.text($1) } }
+            writer.optional(memory.source) { $0.text($1) }
+            writer.optional(memory.whyNoUse) { $0.reason($1) }
         }
         optional(device.driver) { $0.text($1) }
         optional(device.minors) { writer, minors in writer.list(minors) { $0.number($1) } }
@@ -112,6 +113,7 @@ extension WireWriter {
         reading(device.utilizationPercent) { $0.number(Int64($1)) }
         for processes in [device.compute, device.graphics, device.mps] { list(processes) }
         optional(device.askedAtTick) { $0.number($1) }
+        optional(device.leftOut) { $0.number(Int64($1)) }
         optional(device.accounts) { writer, accounts in
             writer.list(accounts) { writer, account in
                 writer.number(account.pid)
@@ -126,7 +128,7 @@ extension WireWriter {
         case .absent: number(UInt8(0))
         case .failed(let why):
             number(UInt8(1))
-            text(why)
+            reason(why)
         case .read(let processes):
             number(UInt8(2))
             list(processes) { writer, process in
@@ -159,9 +161,10 @@ extension WireReader {
                 ObservedMemory(
                     total: try reader.number(), used: try reader.optional { r throws(WireError) in try r.number() },
                     free: try reader.optional { r throws(WireError) in try r.number() },
+                    reserved: try reader.optional { r throws(WireError) in try r.number() },
                     tellsReserved: try reader.number() as UInt8 == 1,
                     source: try reader.optional { r throws(WireError) in try r.text() },
-                    whyNoUse: try reader.optional { r throws(WireError) in try r.text() })
+                    whyNoUse: try reader.optional { r throws(WireError) in try r.reason() })
             }, driver: try optionalText(),
             minors: try optional { reader throws(WireError) in
                 try reader.list { r throws(WireError) in try r.number() }
@@ -169,6 +172,8 @@ extension WireReader {
             utilizationPercent: try reading { reader throws(WireError) in Int(try reader.number() as Int64) },
             compute: try listReading(), graphics: try listReading(), mps: try listReading(),
             askedAtTick: try optional { reader throws(WireError) in try reader.number() })
+        let leftOut: Int64? = try optional { reader throws(WireError) in try reader.number() }
+        device.leftOut = leftOut.map { Int($0) }
         device.accounts = try optional { reader throws(WireError) in
             try reader.list { reader throws(WireError) in
                 ProcessAccount(
@@ -181,7 +186,7 @@ extension WireReader {
     private mutating func listReading() throws(WireError) -> ListReading {
         switch try number() as UInt8 {
         case 0: return .absent
-        case 1: return .failed(try text())
+        case 1: return .failed(try reason())
         case 2:
             return .read(
                 try list { reader throws(WireError) in

@@ -44,14 +44,14 @@ enum HostAnswer: Sendable, Equatable {
     /// There was none in time.
     case silent
     /// Why there is no answer.
-    case failed(String)
+    case failed(Reason)
 
     /// Why this is no answer to a question of another kind.
-    var trouble: String {
+    var trouble: Reason {
         switch self {
         case .failed(let why): why
-        case .silent: HostReader.silence
-        default: "the process that reads the host's files answered another question"
+        case .silent: .fact(HostReader.silence)
+        default: .other("the process that reads the host's files answered another question")
         }
     }
 }
@@ -78,16 +78,8 @@ extension [ToldProcess] {
 
 /// What the cgroups of containers tell.
 struct CgroupFacts: Sendable, Equatable {
-    var limits: [RAMLimitReading] = []
+    /// By `CgroupFolder.key`: RAM limits in bytes; a value of nil is "no limit".
+    var limits: [String: Reading<UInt64?>] = [:]
     /// By `CgroupFolder.key`: who owns the folders that tell who can make these cgroups.
     var owners: [String: UInt32] = [:]
-}
-
-/// A container's RAM limit as a cgroup told it.
-struct RAMLimitReading: Sendable, Equatable {
-    var container: String
-    /// As /proc/PID/cgroup has it: which of several claims to a container it was read for.
-    var cgroup: String
-    /// Bytes; a value of nil is "no limit".
-    var limit: Reading<UInt64?>
 }

@@ -70,7 +70,7 @@ final class HostReader: Sendable {
         }
     }
 
-    static let silence = "its files gave no answer in time"
+    static let silence = Reason.Fact.filesSilent
 
     // MARK: Surroundings
 
@@ -80,7 +80,7 @@ final class HostReader: Sendable {
             do throws(FileError) {
                 return .known(try proc.view())
             } catch {
-                return .unknown(error.description)
+                return .unknown(error.reason)
             }
         }
         enum Part: Sendable {
@@ -93,7 +93,7 @@ final class HostReader: Sendable {
             + proc.viewParts.map { part in { @Sendable in .detail(part()) } }
         let numbered = readings.enumerated().map { (number: $0, read: $1) }
         task.gather(numbered, key: { "surroundings \($0.number)" }, { $0.read() }) { [root = proc.root] parts in
-            var view: Reading<ProcessView> = .unknown("\(root): \(Self.silence)")
+            var view: Reading<ProcessView> = .unknown(.at(path: root, Self.silence))
             var memory: HostMemory?
             for part in parts.compactMap(\.self) {
                 switch part {
@@ -125,7 +125,8 @@ final class HostReader: Sendable {
         let seconds = (task.deadline - monotonicSeconds()) * 0.8
         task.gather([cgroups], key: { _ in "dmem" }, { $0.deviceMemory(within: seconds) }) { [self] told in
             guard let charges = told[0] else {
-                task.reply(.deviceMemory(DeviceMemoryCharges(cgroups: nil, trouble: Self.silence), CgroupFacts()))
+                task.reply(
+                    .deviceMemory(DeviceMemoryCharges(cgroups: nil, trouble: .fact(Self.silence)), CgroupFacts()))
                 return
             }
             // As /proc/PID/cgroup would tell it on the one hierarchy that has this controller.
@@ -145,7 +146,7 @@ final class HostReader: Sendable {
 
     /// Takes the place of a process that was not read.
     private func unread(_ pid: UInt32) -> ObservedProcess {
-        .unreadable(pid, why: "\(proc.root)/\(pid): \(Self.silence)")
+        .unreadable(pid, why: .at(path: "\(proc.root)/\(pid)", Self.silence))
     }
 
     /// With users' names, and the RAM limits of their containers, of those that were read anew.
@@ -180,27 +181,24 @@ final class HostReader: Sendable {
 
     /// - Parameter then: is told also whether all of it could be read.
     private func facts(for texts: [String], _ task: Task, then: @escaping @Sendable (CgroupFacts, Bool) -> Void) {
-        var wanted: [(container: String, cgroup: String)] = []
+        var wanted: Set<CgroupFolder> = []
         var owned: Set<CgroupFolder> = []
         for text in Set(texts) {
-            for container in ProcessWatch.containers(in: text) { wanted.append((container, text)) }
+            wanted.formUnion(CgroupMembership.limitFolders(cgroup: text))
             owned.formUnion(CgroupMembership.foldersOfClaims(cgroup: text))
         }
-        let (keys, folders) = (wanted, Array(owned))
-        let limit: @Sendable ((container: String, cgroup: String)) -> Reading<UInt64?> = { [watch] in
-            watch.limit(of: $0.container, cgroup: $0.cgroup)
-        }
-        task.gather(folders, key: { "owner \($0.key)" }, { [watch] in watch.owner(of: $0) }) { owners in
+        let (limited, folders) = (Array(wanted), Array(owned))
+        task.gather(folders, key: { "owner \($0.key)" }, { [watch] in watch.owner(of: $0) }) { [watch] owners in
             let known = zip(folders, owners).compactMap { folder, owner in
                 owner.flatMap { $0 }.map { (folder.key, $0) }
             }
-            task.gather(keys, key: { "limit \($0.container) \($0.cgroup)" }, limit) { limits in
-                let readings = zip(keys, limits).map { key, limit in
-                    RAMLimitReading(
-                        container: key.container, cgroup: key.cgroup, limit: limit ?? .unknown(Self.silence))
-                }
+            task.gather(limited, key: { "limit \($0.key)" }, { [watch] in watch.limit(of: $0) }) { limits in
+                let readings = zip(limited, limits).map { ($0.key, $1 ?? .unknown(.fact(Self.silence))) }
                 let isWhole = !owners.contains { $0 == nil } && !limits.contains { $0 == nil }
-                then(CgroupFacts(limits: readings, owners: Dictionary(known, uniquingKeysWith: { $1 })), isWhole)
+                let facts = CgroupFacts(
+                    limits: Dictionary(readings, uniquingKeysWith: { $1 }),
+                    owners: Dictionary(known, uniquingKeysWith: { $1 }))
+                then(facts, isWhole)
             }
         }
     }

@@ -16,6 +16,7 @@ final class ProcessWatch: Sendable {
         var sample: UInt32 = 0
         var processes: [UInt32: Known] = [:]
         var owners: [CgroupFolder: (owner: UInt32?, readAt: Double)] = [:]
+        var namespaces: [UInt64: (cgroup: String?, readAt: Double)] = [:]
     }
 
     private struct Known {
@@ -57,6 +58,7 @@ final class ProcessWatch: Sendable {
         if process.isDead, let earlier, earlier.process.startTick == process.startTick {
             process.cgroup = earlier.process.cgroup
         }
+        process.namespaceCgroup = process.pidNamespace.flatMap { cgroup(ofFirstIn: $0) }
         if process.cgroup.value != nil { keep(Known(process: process, readAt: now, sample: sample)) }
         return .whole(process)
     }
@@ -68,16 +70,23 @@ final class ProcessWatch: Sendable {
 
     private func keep(_ known: Known) { memory.withLock { $0.processes[known.process.pid] = known } }
 
-    // MARK: RAM limits
-
-    /// The containers whose RAM limit can be read for this text of /proc/PID/cgroup.
-    static func containers(in cgroup: String) -> [String] {
-        CgroupMembership(cgroup: cgroup).containers.map(\.id)
+    /// Finding it takes a look at every process.
+    private func cgroup(ofFirstIn namespace: UInt64) -> String? {
+        let now = monotonicSeconds()
+        if let kept = memory.withLock({ $0.namespaces[namespace] }), now - kept.readAt < Self.freshness {
+            return kept.cgroup
+        }
+        let cgroup = proc.cgroup(ofFirstIn: namespace)
+        memory.withLock { memory in
+            if memory.namespaces.count >= Self.mostKept { memory.namespaces = [:] }
+            memory.namespaces[namespace] = (cgroup, now)
+        }
+        return cgroup
     }
 
-    func limit(of container: String, cgroup: String) -> Reading<UInt64?> {
-        cgroups.ramLimit(of: container, cgroup: cgroup)
-    }
+    // MARK: Cgroups
+
+    func limit(of folder: CgroupFolder) -> Reading<UInt64?> { cgroups.ramLimit(of: folder) }
 
     /// Who owns a folder of cgroups; nil if that cannot be read. Most containers have theirs in the same few folders.
     func owner(of folder: CgroupFolder) -> UInt32? {
@@ -85,11 +94,11 @@ final class ProcessWatch: Sendable {
         if let kept = memory.withLock({ $0.owners[folder] }), now - kept.readAt < Self.freshness { return kept.owner }
         let owner = cgroups.owner(of: folder)
         memory.withLock { memory in
-            if memory.owners.count >= Self.mostOwners { memory.owners = [:] }
+            if memory.owners.count >= Self.mostKept { memory.owners = [:] }
             memory.owners[folder] = (owner, now)
         }
         return owner
     }
 
-    private static let mostOwners = 1024
+    private static let mostKept = 1024
 }

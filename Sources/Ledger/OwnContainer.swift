@@ -1,0 +1,121 @@
+/// A line of our own mount table that can name the container that we run in.
+package struct OwnMount: Codable, Sendable, Hashable {
+    /// What of the file system is mounted: the fourth field of /proc/self/mountinfo (proc(5)).
+    package var root: String
+    /// Where: the fifth.
+    package var point: String
+
+    package init(root: String, point: String) {
+        self.root = root
+        self.point = point
+    }
+
+    /// Whether a mount at this place says something of a container or its pod.
+    package static func isTelling(_ point: Substring) -> Bool {
+        ["/", containerenv, "/dev/termination-log"].contains(point) || shared.contains(point)
+            || secrets.contains { point == $0 || point.utf8.starts(with: "\($0)/".utf8) }
+    }
+
+    static let containerenv: Substring = "/run/.containerenv"
+    /// Containers of one pod, and those that join another's network, have these from the folder of one of them (moby,
+    /// `--network container:NAME`; libpod, makeBindMounts; CRI-O).
+    static let shared: [Substring] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"]
+    static let secrets: [Substring] = ["/run/secrets", "/var/run/secrets"]
+}
+
+/// Which container we run in, as far as our own mounts tell.
+enum OwnContainer: Equatable {
+    case named(String)
+    /// This one, or another that shares its network: Docker gives both the same files.
+    case likely(String)
+    case unknown
+
+    init(_ view: ProcessView) {
+        if let mounts = view.ownMounts {
+            self = Self.judge(mounts)
+        } else {
+            // A recording of version 0.1.0.
+            self = view.ownContainer.map { .named($0) } ?? .unknown
+        }
+    }
+
+    var id: String? {
+        switch self {
+        case .named(let id), .likely(let id): id
+        case .unknown: nil
+        }
+    }
+
+    var isVerified: Bool { if case .likely = self { false } else { true } }
+
+    /// What only this container has mounted names it. If two ids compete, none is believed.
+    private static func judge(_ mounts: [OwnMount]) -> OwnContainer {
+        let own = Set(mounts.filter(\.isOwn).compactMap(\.id))
+        if !own.isEmpty { return own.count == 1 ? .named(own.first!) : .unknown }
+        guard !mounts.contains(where: \.isPods) else { return .unknown }
+        let shared = mounts.filter { OwnMount.shared.contains($0.point[...]) }
+        // Podman's containers have a mount of their own; here Docker's are left.
+        let ids = shared.map { mount in mount.folder?.parent == "containers" ? mount.folder?.id : nil }
+        guard let hostname = shared.firstIndex(where: { $0.point == "/etc/hostname" }), let id = ids[hostname],
+            ids.allSatisfy({ $0 == nil || $0 == id })
+        else { return .unknown }
+        return .likely(id)
+    }
+}
+
+extension OwnMount {
+    fileprivate var isOwn: Bool {
+        point == "/" || point[...] == Self.containerenv || Self.secrets.contains(point[...])
+    }
+
+    /// The kubelet brings it into the containers of a pod.
+    fileprivate var isPods: Bool {
+        point == "/dev/termination-log" || point.contains("/kubernetes.io/")
+            || zip(components, components.dropFirst()).contains { $0 == "kubelet" && $1 == "pods" }
+    }
+
+    private var components: [Substring] { root.utf8.split(separator: UInt8(ascii: "/")).map { Substring($0) } }
+
+    /// The folder of a container that the root lies in, `containers/ID` of Docker's or `overlay-containers/ID` of Podman's and
+    /// CRI-O's.
+    fileprivate var folder: (parent: Substring, id: String)? {
+        for (parent, component) in zip(components, components.dropFirst())
+        where (parent == "containers" || parent.utf8.suffix(11).elementsEqual("-containers".utf8))
+            && isHex(component, 64...64)
+        {
+            return (parent, String(component))
+        }
+        return nil
+    }
+
+    /// A layer of an image has an id as long, so a root file system names its container only if it is called `rootfs`
+    /// (containerd's bundles).
+    fileprivate var id: String? {
+        guard point == "/" else { return folder?.id }
+        for (component, next) in zip(components, components.dropFirst())
+        where next == "rootfs" && isHex(component, 64...64) {
+            return String(component)
+        }
+        return nil
+    }
+}
+
+extension ProcessView {
+    /// Who runs the container that we are in, by the mark that it left: what `/run/systemd/container` or the variable
+    /// `container` says (systemd, "The Container Interface"), or the name of a file.
+    package var ownRuntime: Runtime {
+        switch ownEngine {
+        case "Docker": .docker
+        case "Podman", "podman": .podman
+        case "lxc", "lxc-libvirt": .lxc
+        case "systemd-nspawn": .nspawn
+        default: .unknown
+        }
+    }
+
+    /// The container that we run in, if it can be told: its id, and whether that is certain.
+    package var own: (id: String, isVerified: Bool)? {
+        let own = OwnContainer(self)
+        return own.id.map { ($0, own.isVerified) }
+    }
+}

@@ -1,0 +1,208 @@
+/// Whether a program can use a GPU where this one runs.
+package enum CheckVerdict: Sendable, Equatable {
+    case usable
+    case unusable(NoGPU)
+    /// CUDA's library is here, and not the one that tells of devices.
+    case unknown(Reason, lacking: LackingCapability?)
+
+    /// Why none can be used, or not enough.
+    package enum NoGPU: Sendable, Equatable {
+        /// Fewer than are required.
+        case tooFew(required: Int, found: Int)
+        /// The driver reported no GPU, or failed; nil if it says nothing else.
+        case noDevice(Reason?, hasDeviceFile: Bool)
+        /// Every GPU is partitioned (MIG) and has no instance.
+        case onlyPartitioned
+        /// A device file is here, and the driver's library is not.
+        case fileWithoutDriver(file: String, library: String)
+        /// Neither driver nor device file; `inContainer`: the container was given none.
+        case noDriver(inContainer: Bool)
+        /// A GPU of the kernel's drivers has a device file that cannot be opened.
+        case refused(Reason)
+        /// Its device file is not here; for AMD, why the compute driver's file cannot be opened either.
+        case notGiven(Reason, compute: Reason?, inContainer: Bool)
+        case noFileOpensIt
+        /// NVIDIA's driver answers, and none of its device files is here.
+        case noNVIDIAFile(inContainer: Bool)
+        /// CUDA's library cannot be loaded.
+        case noCUDA(Reason, lacking: LackingCapability?)
+        /// CUDA's library cannot be initialized.
+        case cudaFails(Reason)
+        /// CUDA initializes and has no device.
+        case cudaHasNone
+        /// CUDA_VISIBLE_DEVICES has this value, and names none of the GPUs here.
+        case notShown(String)
+    }
+
+    /// NVIDIA_DRIVER_CAPABILITIES has this value, and lacks a word that is needed.
+    package struct LackingCapability: Sendable, Equatable {
+        package var value: String
+        package var needed: String
+    }
+}
+
+/// The devices here, and which of them programs can use.
+package struct Usability: Sendable {
+    private let snapshot: Snapshot
+    private let place: Whereabouts
+
+    package init(_ snapshot: Snapshot, _ place: Whereabouts) {
+        self.snapshot = snapshot
+        self.place = place
+    }
+
+    /// - Parameters:
+    ///   - required: how many GPUs there must be at least.
+    ///   - bytes: the total memory that each of these must have; nil for any.
+    package func verdict(requiring required: Int, of bytes: Bytes?) -> CheckVerdict {
+        if let (why, lacking) = whyUnknown { return .unknown(why, lacking: lacking) }
+        if let whyNone { return .unusable(whyNone) }
+        let enough = visible.filter { room in
+            guard let bytes else { return true }
+            return snapshot.devices[room.carrier].memory.total.map { $0 >= bytes } ?? false
+        }
+        return enough.count < required ? .unusable(.tooFew(required: required, found: enough.count)) : .usable
+    }
+
+    /// The devices that a program can be put on: NVIDIA's that answer, and others whose device file can be opened.
+    package var usable: [Room] {
+        snapshot.rooms(on: nil).filter { room in
+            let device = snapshot.devices[room.device]
+            if device.driver != nil { return device.renderMinors.contains { place.renderNodes[$0]?.value != nil } }
+            return snapshot.devices[room.carrier].memory.total != nil
+        }
+    }
+
+    /// Of these the ones that programs are shown.
+    package var visible: [Room] {
+        let cuda = whyNoCUDA == nil ? visibleToCUDA : []
+        return usable.filter { cuda.contains($0) || !isNVIDIAs($0) }
+    }
+
+    private func isNVIDIAs(_ room: Room) -> Bool { snapshot.devices[room.device].driver == nil }
+
+    private var hasUsableNVIDIA: Bool { usable.contains(where: isNVIDIAs) }
+
+    /// Those that CUDA shows to programs here, where CUDA_VISIBLE_DEVICES chooses; else all of them, though of a divided GPU a
+    /// program is shown one instance.
+    ///
+    /// The variable names them by number or by the beginning of the UUID, up to the first that is none (CUDA C++ Programming
+    /// Guide, "CUDA Environment Variables"). The numbers are in CUDA's own order, in which faster devices may come first: on a
+    /// host of unlike cards the numbers here may be others'. A number of a divided GPU is its first instance, and no more than
+    /// one is shown (NVIDIA, MIG User Guide, "CUDA Device Enumeration").
+    private var visibleToCUDA: [Room] {
+        let usable = usable.filter(isNVIDIAs)
+        guard let chosen = variable("CUDA_VISIBLE_DEVICES") else { return shownByCount(usable) }
+        var visible: [Room] = []
+        for word in chosen.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let room = room(named: word.filter { $0 != " " }, usable), !visible.contains(room) else { break }
+            visible.append(room)
+            if snapshot.devices[room.device].parent != nil { break }
+        }
+        return visible
+    }
+
+    /// CUDA may have fewer devices than the management library lists.
+    private func shownByCount(_ usable: [Room]) -> [Room] {
+        guard let count = place.cuda?.value, !usable.contains(where: { snapshot.devices[$0.device].parent != nil })
+        else {
+            return usable
+        }
+        return Array(usable.prefix(count))
+    }
+
+    private func room(named name: String, _ usable: [Room]) -> Room? {
+        guard let number = Int(name) else {
+            return usable.first { room in
+                name.count > 4 && snapshot.devices[room.device].uuid?.lowercased().hasPrefix(name.lowercased()) == true
+            }
+        }
+        let gpus = snapshot.devices.indices.filter {
+            snapshot.devices[$0].parent == nil && snapshot.devices[$0].driver == nil
+        }
+        guard gpus.indices.contains(number) else { return nil }
+        let gpu = gpus[number]
+        return usable.first { room in
+            room.device == gpu
+                || (snapshot.devices[room.device].parent).map { $0 == snapshot.devices[gpu].uuid } == true
+        }
+    }
+
+    private func variable(_ name: String) -> String? { place.variables.first { $0.name == name }?.value }
+
+    private func library(_ name: String) -> DriverLibrary? { place.libraries.first { $0.name.hasPrefix(name) } }
+
+    private func lacking(_ capability: String) -> CheckVerdict.LackingCapability? {
+        guard let chosen = variable("NVIDIA_DRIVER_CAPABILITIES"),
+            !chosen.split(separator: ",").contains(where: { ["all", Substring(capability)].contains($0) })
+        else { return nil }
+        return .init(value: chosen, needed: capability)
+    }
+
+    // MARK: Why not
+
+    /// Why it cannot be told: CUDA is there, and not the library that tells of devices.
+    package var whyUnknown: (Reason, CheckVerdict.LackingCapability?)? {
+        guard usable.isEmpty, library("libcuda")?.file.value != nil, let why = library("libnvidia-ml")?.file.reason
+        else { return nil }
+        return (why, lacking("utility"))
+    }
+
+    /// Why no program can use one.
+    package var whyNone: CheckVerdict.NoGPU? {
+        guard visible.isEmpty else { return nil }
+        return usable.isEmpty ? whyNotOpened ?? whyNoDevice : whyNoCUDA ?? whyNotShown
+    }
+
+    /// In a container /sys shows the GPUs of the whole machine, and /dev those that it was given.
+    private var whyNotOpened: CheckVerdict.NoGPU? {
+        let others = snapshot.rooms(on: nil).map { snapshot.devices[$0.device] }.filter { $0.driver != nil }
+        guard let first = others.first else { return nil }
+        let refusals = others.flatMap(\.renderMinors).compactMap { place.renderNodes[$0]?.reason }
+        if let refusal = refusals.first(where: { !$0.isAbsence }) { return .refused(refusal) }
+        guard let missing = refusals.first else { return .noFileOpensIt }
+        return .notGiven(
+            missing, compute: first.vendor == .amd ? place.computeNode.reason : nil,
+            inContainer: place.kind == .container)
+    }
+
+    private var whyNoDevice: CheckVerdict.NoGPU {
+        if !snapshot.devices.isEmpty, snapshot.devices.allSatisfy(\.isDivided) { return .onlyPartitioned }
+        let file = place.deviceNodes?.first
+        guard let library = place.libraries.first, library.file.value == nil else {
+            return .noDevice(snapshot.driverError, hasDeviceFile: file != nil)
+        }
+        if let file { return .fileWithoutDriver(file: file, library: library.name) }
+        return .noDriver(inContainer: place.kind == .container)
+    }
+
+    private var whyNoCUDA: CheckVerdict.NoGPU? {
+        guard hasUsableNVIDIA else { return nil }
+        if let reason = library("libcuda")?.file.reason { return .noCUDA(reason, lacking: lacking("compute")) }
+        if let whyNotShown { return whyNotShown }
+        if let files = place.deviceNodes, !files.contains(where: Whereabouts.isNVIDIAsFile) {
+            return .noNVIDIAFile(inContainer: place.kind == .container)
+        }
+        switch place.cuda {
+        case nil: return nil
+        case .known(0): return .cudaHasNone
+        case .known: return nil
+        case .unknown(let why): return .cudaFails(why)
+        }
+    }
+
+    private var whyNotShown: CheckVerdict.NoGPU? {
+        guard visibleToCUDA.isEmpty, let chosen = variable("CUDA_VISIBLE_DEVICES") else { return nil }
+        return .notShown(chosen)
+    }
+}
+
+extension Whereabouts {
+    /// The device file of a GPU that NVIDIA's driver serves: `/dev/nvidia0`; `/dev/dxg` on WSL2; on Jetson the files of nvgpu.
+    static func isNVIDIAsFile(_ path: String) -> Bool {
+        let name = path.utf8.split(separator: UInt8(ascii: "/")).last.map { Substring($0) } ?? ""
+        if ["dxg", "nvgpu", "nvhost-gpu", "nvhost-ctrl-gpu"].contains(name) { return true }
+        let number = name.utf8.dropFirst("nvidia".utf8.count)
+        return name.utf8.starts(with: "nvidia".utf8) && !number.isEmpty && number.allSatisfy { 48...57 ~= $0 }
+    }
+}

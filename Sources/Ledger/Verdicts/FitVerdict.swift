@@ -1,0 +1,67 @@
+/// Whether an amount of memory is free on a device.
+package enum FitVerdict: Sendable, Equatable {
+    /// The roomiest first.
+    case fits([Room])
+    case doesNotFit(NoRoom)
+    case unknown(NoRoom)
+
+    package enum NoRoom: Sendable, Equatable {
+        /// There is no device at all; nil if the driver says nothing else.
+        case noDevice(Reason?)
+        /// None of that index or UUID, or, without one, none that a program can be put on.
+        case noSuchDevice(String?)
+        /// What is free on each, the roomiest first.
+        case free([Room])
+    }
+}
+
+extension Snapshot {
+    /// - Parameter wanted: an index, or the beginning of a UUID; nil for every device.
+    package func fit(_ bytes: Bytes, on wanted: String?) -> FitVerdict {
+        guard !devices.isEmpty else { return .unknown(.noDevice(driverError)) }
+        let rooms = rooms(on: wanted)
+        if rooms.isEmpty { return .doesNotFit(.noSuchDevice(wanted)) }
+        let roomiest = rooms.sorted { ($0.free ?? -1, $1.device) > ($1.free ?? -1, $0.device) }
+        let fitting = roomiest.filter { ($0.free ?? 0) >= bytes }
+        if !fitting.isEmpty { return .fits(fitting) }
+        return rooms.contains { $0.free == nil } ? .unknown(.free(roomiest)) : .doesNotFit(.free(roomiest))
+    }
+
+    /// Why waiting for this amount is of no use.
+    package enum Hopeless: Sendable, Equatable {
+        case noSuchDevice(String?)
+        /// The largest of so many devices has no more in all.
+        case tooLarge(largest: Bytes, devices: Int)
+    }
+
+    /// nil if waiting may help.
+    package func hopelessness(_ bytes: Bytes, on wanted: String?) -> Hopeless? {
+        let rooms = rooms(on: wanted)
+        // Instances come and go.
+        if devices.isEmpty || devices.contains(where: \.isDivided) { return nil }
+        if rooms.isEmpty { return .noSuchDevice(wanted) }
+        let totals = rooms.compactMap { devices[$0.carrier].memory.total }
+        guard totals.count == rooms.count, let most = totals.max(), most < bytes else { return nil }
+        return .tooLarge(largest: most, devices: rooms.count)
+    }
+
+    /// Whether more than a share of a device's memory is in use.
+    package enum LoadVerdict: Sendable, Equatable {
+        case below
+        case above
+        case unknown
+    }
+
+    /// By the place of each device that has memory of its own to be judged: of those that share a GPU instance one carries it.
+    ///
+    /// - Parameter share: 0 to 1.
+    package func loads(above share: Double) -> [(device: Int, verdict: LoadVerdict)] {
+        devices.indices.filter { devices[$0].memory.sharedWith == nil }.map { place in
+            let memory = devices[place].memory
+            guard let used = memory.used, let total = memory.total, total > 0, memory.contradiction == nil else {
+                return (place, .unknown)
+            }
+            return (place, Double(used) / Double(total) > share ? .above : .below)
+        }
+    }
+}

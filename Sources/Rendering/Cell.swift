@@ -1,0 +1,100 @@
+import Ledger
+
+/// What a table shows in one place: its text, and which marks are in it that a legend explains.
+package struct Cell: Sendable, Equatable, ExpressibleByStringInterpolation {
+    package var text: String
+    package var marks: Set<Mark>
+
+    package init(_ text: String, _ marks: Set<Mark> = []) {
+        self.text = text
+        self.marks = marks
+    }
+
+    package init(stringLiteral text: String) { self.init(text) }
+
+    /// A text of others, or unknown.
+    package init(_ text: String?) {
+        self = text.map { Cell($0) } ?? .unknown
+    }
+
+    package static let unknown = Cell(Rendering.unknown, [.unknown])
+
+    /// An amount of memory. One that is not whole has a `+` behind it.
+    static func size(_ bytes: Bytes?, complete: Bool = true) -> Cell {
+        guard let bytes else { return .unknown }
+        return complete ? Cell(Rendering.size(bytes)) : Cell(Rendering.size(bytes) + "+", [.atLeast])
+    }
+
+    /// A part of a whole, in percent.
+    static func percent(_ part: Bytes?, of whole: Bytes?) -> Cell {
+        let text = Rendering.percent(part, of: whole)
+        return part == nil || (whole ?? 0) <= 0 ? .unknown : Cell(text)
+    }
+
+    /// A container's name, with the mark if it is undecided whether what it holds is its own.
+    package static func name(_ name: String, verified: Bool) -> Cell {
+        verified ? Cell(name) : Cell("\(name) \(Mark.unverified.text)", [.unverified])
+    }
+
+    static func + (left: Cell, right: Cell) -> Cell {
+        Cell(left.text + right.text, left.marks.union(right.marks))
+    }
+
+    /// Cut to a column: of a name with a mark the name is cut, before the mark.
+    func cut(to width: Int, on page: Page) -> Cell {
+        guard columns(text) > width else { return self }
+        let short = Mark.unverifiedShort.text
+        guard marks.contains(.unverified), width > short.count + 1 else {
+            return Cell(Rendering.cut(text, to: width, on: page), marks.subtracting([.unverified]))
+        }
+        // By scalars: a name can end in one that Swift joins to the space that follows (U+0D4E).
+        let name = String(text.unicodeScalars.dropLast(Mark.unverified.text.unicodeScalars.count + 1))
+        let cut = Rendering.cut(name, to: width - short.count - 1, on: page)
+        return Cell("\(cut) \(short)", marks.subtracting([.unverified]).union([.unverifiedShort]))
+    }
+}
+
+/// What a legend explains below a table in which it occurs, in this order.
+package enum Mark: String, Sendable, CaseIterable {
+    case unknown, atLeast, unverified, unverifiedShort, gone, hidden, setAside, mpsServer, overlap, contradictory, lost
+    case ownContainer
+
+    var text: String {
+        switch self {
+        case .unknown: Rendering.unknown
+        case .atLeast: "+"
+        case .unverified: "(unverified)"
+        case .unverifiedShort: "(?)"
+        case .gone: "(gone)"
+        case .hidden: "(hidden)"
+        case .setAside: "(set aside)"
+        case .mpsServer: "(MPS server)"
+        case .overlap: "(overlap or change)"
+        case .contradictory: "(contradictory)"
+        case .lost: "(lost)"
+        case .ownContainer: "(this container)"
+        }
+    }
+
+    private var meaning: String {
+        switch self {
+        case .unknown: "unknown"
+        case .atLeast: "at least: the driver does not tell all of it"
+        case .unverified, .unverifiedShort: "something claims to be this container, and nothing confirms it"
+        case .gone: "the driver lists it, and there is no such process any more"
+        case .hidden: "the driver lists it, and from here it cannot be looked up"
+        case .setAside: "the part of the rows above that lies in memory the firmware reserved from host RAM"
+        case .mpsServer: "on the host, runs CUDA programs of others; their memory stands with them"
+        case .overlap: "processes share memory, or it moved while it was read"
+        case .contradictory: "total less free and used; the driver's figures contradict each other, see below"
+        case .lost: "the driver does not answer for this GPU; its memory and its holders are unknown"
+        case .ownContainer: "the container that this program runs in; nothing here tells which one that is"
+        }
+    }
+
+    /// The lines below a table, after an empty one; none if there is nothing to explain.
+    package static func legend(for marks: Set<Mark>, on page: Page) -> [String] {
+        let lines = allCases.filter(marks.contains).map { "\($0.text)  \($0.meaning)" }
+        return lines.isEmpty ? [] : [""] + lines.map { cut($0, to: page.width ?? .max, on: page) }
+    }
+}

@@ -1,0 +1,40 @@
+import Ledger
+
+/// UUID, name and PCI address of GPUs as they were last told, by their keys: a GPU that is lost does not tell them any more.
+struct KnownIdentities {
+    private struct Identity {
+        var uuid: String?
+        var name: String?
+        var pci: String?
+    }
+
+    private var known: [String: Identity] = [:]
+
+    /// Notes what GPUs tell of themselves, and fills in what one of them did not tell this time.
+    ///
+    /// - Parameter devices: a GPU, and then its instances.
+    mutating func completed(_ devices: [ObservedDevice], of key: String) -> [ObservedDevice] {
+        guard let gpu = devices.first else { return devices }
+        if gpu.uuid != nil {
+            known[key] = Identity(uuid: gpu.uuid, name: gpu.name ?? known[key]?.name, pci: gpu.pci ?? known[key]?.pci)
+        }
+        return [completed(gpu, of: key)] + devices.dropFirst()
+    }
+
+    func completed(_ inventory: Inventory) -> Inventory {
+        var inventory = inventory
+        for place in inventory.gpus.indices {
+            inventory.gpus[place].unread = completed(inventory.gpus[place].unread, of: inventory.gpus[place].key)
+        }
+        return inventory
+    }
+
+    private func completed(_ gpu: ObservedDevice, of key: String) -> ObservedDevice {
+        guard let identity = known[key], gpu.uuid == nil || gpu.uuid == identity.uuid else { return gpu }
+        var gpu = gpu
+        gpu.uuid = identity.uuid
+        gpu.name = gpu.name ?? identity.name
+        gpu.pci = gpu.pci ?? identity.pci
+        return gpu
+    }
+}

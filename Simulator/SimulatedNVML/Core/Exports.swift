@@ -98,6 +98,19 @@ public func nvmlDeviceGetMemoryInfo(_ handle: Handle?, _ memory: UnsafeMutablePo
     }
 }
 
+/// nvmlBAR1Memory_t, 24 bytes: bar1Total, bar1Free, bar1Used. The window of 256 MiB that a card without resizable BAR has, with
+/// nothing mapped. nvitop 1.7.2 ends with an error where an instance does not tell it.
+@_cdecl("nvmlDeviceGetBAR1MemoryInfo")
+public func nvmlDeviceGetBAR1MemoryInfo(_ handle: Handle?, _ memory: UnsafeMutablePointer<UInt64>?) -> Int32 {
+    onDevice(handle) { _ in
+        guard let memory else { return Code.invalidArgument }
+        memory[0] = 256 << 20
+        memory[1] = 256 << 20
+        memory[2] = 0
+        return Code.success
+    }
+}
+
 /// nvmlUtilization_t: gpu and memory, in percent.
 @_cdecl("nvmlDeviceGetUtilizationRates")
 public func nvmlDeviceGetUtilizationRates(_ handle: Handle?, _ rates: UnsafeMutablePointer<UInt32>?) -> Int32 {

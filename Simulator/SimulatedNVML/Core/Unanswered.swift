@@ -10,11 +10,6 @@ public func nvmlDeviceGetSerial(
     _ handle: Handle?, _ serial: UnsafeMutablePointer<CChar>?, _ length: UInt32
 ) -> Int32 { notSupported(handle) }
 
-@_cdecl("nvmlDeviceGetBAR1MemoryInfo")
-public func nvmlDeviceGetBAR1MemoryInfo(
-    _ handle: Handle?, _ memory: UnsafeMutableRawPointer?
-) -> Int32 { notSupported(handle) }
-
 @_cdecl("nvmlDeviceGetEncoderUtilization")
 public func nvmlDeviceGetEncoderUtilization(
     _ handle: Handle?, _ percent: UnsafeMutablePointer<UInt32>?, _ period: UnsafeMutablePointer<UInt32>?

@@ -35,7 +35,8 @@ let package = Package(
         .executable(name: "plimsoll", targets: ["plimsoll"]),
         .executable(name: "gpusimd", targets: ["gpusimd"]),
         .executable(name: "gpusim-hold", targets: ["gpusim-hold"]),
-        // One for each generation of drivers, by what it exports; the last is of R545 and later.
+        // One for each generation of drivers, by what it exports; the last is of R545 and later. The first is of none.
+        .library(name: "SimulatedNVML-NoLists", type: .dynamic, targets: ["NVMLCore"]),
         .library(name: "SimulatedNVML-R440", type: .dynamic, targets: ["NVMLR440"]),
         .library(name: "SimulatedNVML-R450", type: .dynamic, targets: ["NVMLR450"]),
         .library(name: "SimulatedNVML-R510", type: .dynamic, targets: ["NVMLR510"]),
@@ -74,8 +75,9 @@ let package = Package(
 
         // The simulated GPU, for the tests and the demo; never linked into the product.
         .target(name: "CSimulator", path: "Simulator/CSimulator", cSettings: strictC),
-        nvml("R440", after: []), nvml("R450", after: ["R440"]), nvml("R510", after: ["R440", "R450"]),
-        nvml("R535", after: ["R440", "R510"]), nvml("R545", after: ["R440", "R535"]),
+        nvml("Core", after: []), nvml("R440", after: ["Core"]), nvml("R450", after: ["Core", "R440"]),
+        nvml("R510", after: ["Core", "R440", "R450"]), nvml("R535", after: ["Core", "R510"]),
+        nvml("R545", after: ["Core", "R535"]),
         .target(
             name: "SimulatedCUDA", dependencies: ["CSimulator"], path: "Simulator/SimulatedCUDA",
             swiftSettings: embedded),

@@ -30,7 +30,7 @@ static int address_of(const char *path, struct sockaddr_un *address) {
 }
 
 // Who names a socket is a process of the host; in a container the hook put it where it is looked for.
-static int is_shown(uint32_t card) {
+int sim_is_shown(uint32_t card) {
     const char *path = getenv("GPUSIM_SOCKET");
     if ((path && *path) || access("/dev/nvidiactl", F_OK) != 0) return 1;
     char file[32];
@@ -40,13 +40,15 @@ static int is_shown(uint32_t card) {
 
 uint32_t sim_shown_cards(uint32_t count) {
     uint32_t shown = 0;
-    for (uint32_t card = 0; card < count; card++) shown += is_shown(card) ? 1 : 0;
+    for (uint32_t card = 0; card < count; card++) shown += sim_is_shown(card) ? 1 : 0;
     return shown;
 }
 
+uint32_t sim_index(uint32_t card) { return sim_shown_cards(card); }
+
 uint32_t sim_card(uint32_t index, uint32_t count) {
     for (uint32_t card = 0; card < count; card++) {
-        if (is_shown(card) && index-- == 0) return card;
+        if (sim_is_shown(card) && index-- == 0) return card;
     }
     return SIM_NONE;
 }
@@ -122,7 +124,7 @@ static uint32_t card_named(const char *name, size_t length, uint32_t count) {
     for (; length > 4 && request.device < SIM_MAX_DEVICES; request.device++) {
         struct sim_device device;
         if (sim_ask(&request, &device, sizeof device) != 0 || device.code != 0) break;
-        if (strncmp(device.uuid, name, length) == 0 && is_shown(device.parent == SIM_NONE ? request.device : device.parent)) {
+        if (strncmp(device.uuid, name, length) == 0 && sim_is_shown(device.parent == SIM_NONE ? request.device : device.parent)) {
             return request.device;
         }
     }
@@ -181,8 +183,35 @@ void sim_play(const struct sim_device *device) {
     }
     static uint32_t taken[SIM_MAX_DEVICES];
     uint32_t times = __atomic_add_fetch(&taken[device->number % SIM_MAX_DEVICES], 1, __ATOMIC_RELAXED);
-    if (times == device->crashes) raise(SIGSEGV);
+    if (times == device->crashes) sim_crash();
 }
+
+static uint32_t initialized = 0;
+
+void sim_initialize(void) { __atomic_fetch_add(&initialized, 1, __ATOMIC_RELAXED); }
+
+int sim_shut_down(void) {
+    uint32_t times = __atomic_load_n(&initialized, __ATOMIC_RELAXED);
+    while (times > 0) {
+        if (__atomic_compare_exchange_n(&initialized, &times, times - 1, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return 1;
+    }
+    return 0;
+}
+
+int sim_is_initialized(void) { return __atomic_load_n(&initialized, __ATOMIC_RELAXED) > 0; }
+
+int sim_pci(const char *text, uint32_t *domain, uint32_t *bus, uint32_t *device) {
+    if (sscanf(text, "%x:%x:%x", domain, bus, device) == 3) return 1;
+    unsigned function;
+    *domain = 0;
+    return sscanf(text, "%x:%x.%x", bus, device, &function) == 3;
+}
+
+void sim_pci_legacy(uint32_t domain, uint32_t bus, uint32_t device, char text[16]) {
+    snprintf(text, 16, "%04X:%02X:%02X.0", domain, bus, device);
+}
+
+void sim_crash(void) { raise(SIGSEGV); }
 
 int sim_listen(const char *path) {
     struct sockaddr_un address;

@@ -30,6 +30,7 @@ extension Book {
     /// - Returns: an nvmlReturn_t, and the PIDs that have an account.
     func accountedProcesses(on number: Int, askedBy fd: Int32) -> (code: Int32, processes: [sim_process]) {
         guard devices.indices.contains(number), devices[number].keepsAccounts else { return (3, []) }
+        guard !isLost(number) else { return (15, []) }
         var pids = Set(isOfHost(fd) ? devices[number].endedAccounts.keys.map { $0 } : [])
         for client in clients.values where client.accounts[number] != nil {
             if let pid = pid(of: client, seenBy: fd) { pids.insert(pid) }
@@ -46,8 +47,9 @@ extension Book {
     func account(
         of pid: UInt32, on number: Int, askedBy fd: Int32
     ) -> (code: Int32, peak: UInt64, began: UInt64, isRunning: UInt32) {
-        let (notSupported, notFound): (Int32, Int32) = (3, 6)
+        let (notSupported, notFound, gpuIsLost): (Int32, Int32, Int32) = (3, 6, 15)
         guard devices.indices.contains(number), devices[number].keepsAccounts else { return (notSupported, 0, 0, 0) }
+        guard !isLost(number) else { return (gpuIsLost, 0, 0, 0) }
         if isOfHost(fd), let ended = devices[number].endedAccounts[pid] { return (0, ended.peak, ended.began, 0) }
         let running = clients.values.first { client in
             client.accounts[number] != nil && self.pid(of: client, seenBy: fd) == pid

@@ -32,6 +32,10 @@ struct Book {
         var listCodes: [Int32]
         var listsGrow: Bool
         var claims: UInt32
+        var lengthAnswer: sim_length_answer
+        var loss: Loss
+        /// What the memory calls tell instead of what is in use and free.
+        var told: (used: UInt64?, free: UInt64?)
     }
 
     /// cudaMalloc takes memory from the card in pieces of 2 MiB.
@@ -44,6 +48,7 @@ struct Book {
 
     let driver: DriverVersion
     let recordBytes: UInt32
+    let thirdListsCode: Int32
     let cuda: Int
     let tellsProcessMemory: Bool
     let initializeCode: Int32
@@ -56,6 +61,7 @@ struct Book {
     init(_ host: HostDescription, ownNamespace: UInt64) {
         driver = DriverVersion(host.driver)
         recordBytes = host.recordBytes ?? driver.recordBytes
+        thirdListsCode = host.thirdLists ?? 0
         cuda = host.cuda
         tellsProcessMemory = host.tellsProcessMemory ?? true
         initializeCode = host.initialize ?? 0
@@ -66,6 +72,7 @@ struct Book {
                 uuid: card.uuid, total: card.totalMiB, reserved: card.reservedMiB, unattributed: card.unattributedMiB,
                 processes: card.processes, faults: card.faults, number: devices.count)
             device.context = (card.contextMiB ?? 0) * Self.mebibyte
+            device.told = (card.usedMiB.map { $0 * Self.mebibyte }, card.freeMiB.map { $0 * Self.mebibyte })
             device.record.sleeps_ms = UInt32((card.wakesInSeconds ?? 0) * 1000)
             device.record.utilization = card.utilization ?? 0
             device.keepsAccounts = card.accounting ?? false
@@ -106,11 +113,16 @@ struct Book {
             nothing.code = 2  // NVML_ERROR_INVALID_ARGUMENT
             return nothing
         }
-        var record = devices[number].record
-        record.used = used(number)
-        let taken = record.used + record.reserved
-        record.free = taken < record.total ? record.total - taken : 0
+        let device = devices[number]
+        var record = device.record
+        record.used = device.told.used ?? used(number)
+        record.free = device.told.free ?? free(number)
+        record.is_lost = isLost(number) ? 1 : 0
         return record
+    }
+
+    mutating func countCall(on number: Int) {
+        if devices.indices.contains(number) { devices[number].loss.count() }
     }
 
     /// Whether who asks is in the PID namespace of the driver's own.
@@ -126,6 +138,8 @@ struct Book {
     func processes(on number: Int, list: Int, seenBy fd: Int32) -> (code: Int32, processes: [sim_process]) {
         guard devices.indices.contains(number), list < 3 else { return (2, []) }
         let device = devices[number]
+        let gpuIsLost: Int32 = 15
+        guard !isLost(number) else { return (gpuIsLost, []) }
         guard device.listCodes[list] == 0 else { return (device.listCodes[list], []) }
 
         var found: [sim_process] = []
@@ -164,7 +178,7 @@ struct Book {
     }
 
     /// What a program that comes now can have. A card without memory of its own gives the host's, of which there is enough.
-    private func room(on number: Int) -> UInt64 { devices[number].record.total == 0 ? .max / 2 : describe(number).free }
+    private func room(on number: Int) -> UInt64 { devices[number].record.total == 0 ? .max / 2 : free(number) }
 
     mutating func makeContext(_ fd: Int32, on number: Int) -> Int32 {
         guard takesPrograms(number), let client = clients[fd] else { return Self.invalidDevice }
@@ -202,6 +216,11 @@ struct Book {
         clients[fd]?.allocations.removeValue(forKey: address) == nil ? Self.invalidValue : 0
     }
 
+    private func free(_ number: Int) -> UInt64 {
+        let taken = used(number) + devices[number].record.reserved
+        return taken < devices[number].record.total ? devices[number].record.total - taken : 0
+    }
+
     /// What is in use of a device: its own processes' and, on a GPU, its instances'.
     private func used(_ number: Int) -> UInt64 {
         let device = devices[number]
@@ -235,6 +254,9 @@ extension Book.Device {
         fill(&record.writes_to, faults?.writesTo ?? "")
         listsGrow = faults?.growing ?? false
         claims = faults?.claims ?? 0
+        lengthAnswer = faults?.lengthAnswer ?? SIM_LENGTH_REFUSED
+        loss = Loss(faults)
+        told = (nil, nil)
         listCodes = [faults?.compute ?? 0, faults?.graphics ?? 0, faults?.mps ?? 0]
     }
 }

@@ -7,6 +7,11 @@ struct HostDescription: Decodable {
     var cuda: Int
     /// Bytes of a record of the driver's third list, where it is not what its version would have it be.
     var recordBytes: UInt32?
+    /// The nvmlReturn_t that the lists of the third version (_v3) answer with, where they fail and those of the second work.
+    var thirdLists: Int32?
+    /// False where the library exports no process lists: it is SimulatedNVML-NoLists then, and who starts a program on this
+    /// host chooses it. The book does not read this.
+    var hasLists: Bool?
     /// False where Windows manages the memory: the lists name processes, and not what they hold.
     var tellsProcessMemory: Bool?
     /// The nvmlReturn_t that nvmlInit_v2 answers with, where the driver is not well.
@@ -22,6 +27,10 @@ struct HostDescription: Decodable {
         var reservedMiB: UInt64?
         /// In use, and on no process's account: the driver's heaps, page tables, managed memory.
         var unattributedMiB: UInt64?
+        /// What the driver tells of used and free memory, where that is not what follows from the other keys. The amounts
+        /// need not add up. What programs can allocate is not changed by this.
+        var usedMiB: UInt64?
+        var freeMiB: UInt64?
         /// What a process's context costs on this card. Published figures go from 93 MiB (K80) over 107 MiB
         /// (RTX 4060 Ti) to 555 MiB (RTX PRO 6000): ollama37#73, ggml llama.cpp PR#23604.
         var contextMiB: UInt64?
@@ -68,6 +77,17 @@ struct HostDescription: Decodable {
         var mps: Int32?
         /// The lists grow between the call that asks for their length and the one that reads them.
         var growing: Bool?
+        /// Asked for the length of a list (a null pointer and a count of 0), the library answers SUCCESS with the length.
+        var countSucceeds: Bool?
+        /// The library does not read the count that it is given: it writes its records to the pointer, and crashes where
+        /// that is null.
+        var ignoresCount: Bool?
+        /// The card is off the bus from this call on it, counted from 1 over all processes: every call answers GPU_IS_LOST.
+        var lostFromCall: UInt64?
+        /// From this call on it is well again; absent: it stays lost.
+        var healedFromCall: UInt64?
+        /// The card is off the bus while this file exists.
+        var lostWhile: String?
         /// The library makes up lists of that many processes, more than any driver's.
         var claims: UInt32?
         var prints: Bool?

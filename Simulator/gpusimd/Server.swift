@@ -47,6 +47,7 @@ struct Server {
         let size = MemoryLayout<sim_request>.size
         guard recv(fd, &request, size, Int32(MSG_DONTWAIT)) == size else { return close(fd) }
         let number = Int(request.device)
+        if request.is_call != 0 { book.countCall(on: number) }
         switch sim_operation(request.operation) {
         case SIM_HELLO:
             if let client = book.clients[fd], client.pidNamespace == 0 {
@@ -59,23 +60,21 @@ struct Server {
             hello.count = UInt32(book.cardCount)
             hello.bytes = UInt64(book.cuda)
             hello.stride = book.recordBytes
+            hello.third_code = book.thirdListsCode
             fill(&hello.text, book.driver.text)
             answer(fd, &hello)
         case SIM_DEVICE:
             var device = book.describe(number)
             answer(fd, &device)
         case SIM_PROCESSES:
-            let device = book.devices.indices.contains(number) ? book.devices[number] : nil
-            answerList(
-                fd, book.processes(on: number, list: Int(request.list), seenBy: fd),
-                grows: device?.listsGrow ?? false, claims: device?.claims ?? 0)
+            answer(fd, book.list(Int(request.list), on: number, seenBy: fd))
         case SIM_CONTEXT: answer(fd, code: book.makeContext(fd, on: number))
         case SIM_UNCONTEXT: answer(fd, code: book.dropContext(fd, on: number))
         case SIM_ALLOCATE:
             let result = book.allocate(fd, on: number, bytes: request.bytes)
             answer(fd, code: result.code, address: result.address)
         case SIM_FREE: answer(fd, code: book.free(fd, address: request.address))
-        case SIM_ACCOUNTS: answerList(fd, book.accountedProcesses(on: number, askedBy: fd), grows: false, claims: 0)
+        case SIM_ACCOUNTS: answer(fd, ListAnswer(book.accountedProcesses(on: number, askedBy: fd)))
         case SIM_ACCOUNT:
             var reply = sim_reply()
             (reply.code, reply.bytes, reply.address, reply.count) = book.account(
@@ -96,13 +95,14 @@ struct Server {
         _ = send(fd, &reply, MemoryLayout<Reply>.size, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
     }
 
-    private func answerList(_ fd: Int32, _ list: (code: Int32, processes: [sim_process]), grows: Bool, claims: UInt32) {
+    private func answer(_ fd: Int32, _ list: ListAnswer) {
         let answer = UnsafeMutablePointer<sim_process_list>.allocate(capacity: 1)
         defer { answer.deallocate() }
         memset(answer, 0, MemoryLayout<sim_process_list>.size)
         answer.pointee.code = list.code
-        answer.pointee.grows = grows ? 1 : 0
-        answer.pointee.claims = claims
+        answer.pointee.grows = list.grows ? 1 : 0
+        answer.pointee.claims = list.claims
+        answer.pointee.length_answer = list.length.rawValue
         answer.pointee.count = UInt32(list.processes.count)
         withUnsafeMutableBytes(of: &answer.pointee.processes) { bytes in
             list.processes.withUnsafeBytes { bytes.copyMemory(from: $0) }

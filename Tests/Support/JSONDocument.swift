@@ -17,6 +17,9 @@ package struct JSONDocument {
     }
 
     package var elements: [JSONDocument] { (value as? [Any] ?? []).map { JSONDocument(value: $0) } }
+    package var members: [String: JSONDocument] {
+        (value as? [String: Any] ?? [:]).mapValues { JSONDocument(value: $0) }
+    }
     package var string: String? { value as? String }
     package var integer: Int64? { (value as? NSNumber)?.int64Value }
     package var number: Double? { (value as? NSNumber)?.doubleValue }

@@ -34,6 +34,7 @@ package final class SimulatedDriver {
     /// The management library of the host's driver: each generation exports what it brought.
     private static func library(forHost path: String) throws -> String {
         let host = try JSONDocument(String(contentsOfFile: path, encoding: .utf8))
+        if host["hasLists"].bool == false { return "libSimulatedNVML-NoLists.so" }
         switch Int(host["driver"].string?.prefix { $0 != "." } ?? "") ?? 0 {
         case ..<450: return "libSimulatedNVML-R440.so"
         case ..<510: return "libSimulatedNVML-R450.so"

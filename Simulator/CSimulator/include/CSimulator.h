@@ -29,11 +29,18 @@ enum sim_operation {
 
 enum sim_list { SIM_COMPUTE, SIM_GRAPHICS, SIM_MPS };
 
+// What a list function answers to the question for its length, which is asked with no pointer and a count of 0.
+enum sim_length_answer {
+    SIM_LENGTH_REFUSED,    // INSUFFICIENT_SIZE and the number needed, as real drivers do
+    SIM_LENGTH_SUCCEEDS,   // SUCCESS and the number needed
+    SIM_LENGTH_NOT_ASKED,  // the count is not read: the records are written to the pointer, also if that is null
+};
+
 struct sim_request {
     uint32_t operation;
     uint32_t device;
     uint32_t list;
-    uint32_t reserved;
+    uint32_t is_call;  // 1 for a call of the management library on the device: the book counts these
     uint64_t bytes;
     uint64_t address;
 };
@@ -43,7 +50,8 @@ struct sim_reply {
     uint32_t count;
     uint64_t bytes;
     uint64_t address;
-    uint32_t stride;  // bytes of a record of the driver's third list
+    uint32_t stride;      // bytes of a record of the driver's third list
+    int32_t third_code;  // an nvmlReturn_t that the third lists answer with, where they fail
     char text[80];
 };
 
@@ -63,6 +71,7 @@ struct sim_device {
     int32_t handle_code;
     int32_t memory_code;
     int32_t utilization_code;
+    uint32_t is_lost;  // off the bus: every call on it answers GPU_IS_LOST
     uint64_t total;
     uint64_t reserved;
     uint64_t used;
@@ -87,6 +96,8 @@ struct sim_process_list {
     uint32_t count;
     uint32_t grows;   // asked for its length, it tells an older one
     uint32_t claims;  // the library says that there are as many, and makes them up; 0 for what is in the list
+    uint32_t length_answer;  // a sim_length_answer
+    uint32_t padding;
     struct sim_process processes[SIM_MAX_PROCESSES];
 };
 
@@ -98,6 +109,10 @@ int sim_ask(const struct sim_request *request, void *reply, size_t reply_size);
 uint32_t sim_shown_cards(uint32_t count);
 // The book's number of the card that the process knows as `index`, or SIM_NONE.
 uint32_t sim_card(uint32_t index, uint32_t count);
+
+// Whether the process is shown the card, and by which index.
+int sim_is_shown(uint32_t card);
+uint32_t sim_index(uint32_t card);
 
 // The same as CUDA shows them: of those above the ones that CUDA_VISIBLE_DEVICES names by number or beginning of the UUID, in
 // its order, up to the first that is none (CUDA C++ Programming Guide, "CUDA Environment Variables").
@@ -113,6 +128,20 @@ void sim_uuid_bytes(const struct sim_device *device, uint8_t bytes[16]);
 
 // Does what the device's record has in store: sleeps, prints, writes, crashes.
 void sim_play(const struct sim_device *device);
+
+// How often this process has initialized the management library, less how often it has shut it down (nvml.h, nvmlInit_v2).
+// sim_shut_down is 0 where there was nothing to shut down.
+void sim_initialize(void);
+int sim_shut_down(void);
+int sim_is_initialized(void);
+
+// A PCI address in one of the forms that nvmlDeviceGetHandleByPciBusId_v2 takes (nvml.h); 0 where the text is none.
+int sim_pci(const char *text, uint32_t *domain, uint32_t *bus, uint32_t *device);
+// The same as NVML_DEVICE_PCI_BUS_ID_LEGACY_FMT writes it.
+void sim_pci_legacy(uint32_t domain, uint32_t bus, uint32_t device, char text[16]);
+
+// What a library does that writes to a null pointer.
+void sim_crash(void);
 
 // A listening socket at `path`, or -1 with errno. Everybody may connect, as with /dev/nvidiactl.
 int sim_listen(const char *path);

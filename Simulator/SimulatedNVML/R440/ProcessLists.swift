@@ -1,4 +1,5 @@
 import CSimulator
+import NVMLCore
 
 /// How long a list's records are, in bytes.
 package enum Stride {
@@ -12,6 +13,7 @@ package func list(
     _ handle: Handle?, _ list: sim_list, stride: Int, _ count: UnsafeMutablePointer<UInt32>?,
     _ records: UnsafeMutableRawPointer?
 ) -> Int32 {
+    guard sim_is_initialized() != 0 else { return Code.uninitialized }
     guard let handle, let count else { return Code.invalidArgument }
     guard let answer = Book.processes(handle, list: list) else { return Code.unknown }
     defer { answer.deallocate() }
@@ -26,7 +28,10 @@ package func list(
     }
     // Asked for its length, a growing list tells how long it was a moment ago.
     count.pointee = records == nil && answer.pointee.grows != 0 ? 1 : needed
-    guard let records, room >= needed else { return Code.insufficientSize }
+    let length = sim_length_answer(answer.pointee.length_answer)
+    if length == SIM_LENGTH_SUCCEEDS, records == nil { return Code.success }
+    if length == SIM_LENGTH_NOT_ASKED, records == nil { sim_crash() }
+    guard let records, room >= needed || length == SIM_LENGTH_NOT_ASKED else { return Code.insufficientSize }
 
     withUnsafeBytes(of: &answer.pointee.processes) { bytes in
         let processes = bytes.bindMemory(to: sim_process.self)

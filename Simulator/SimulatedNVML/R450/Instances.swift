@@ -1,5 +1,5 @@
 import CSimulator
-import NVMLR440
+import NVMLCore
 
 // MIG: a GPU that can be divided says so, and its instances are handles of their own. A GPU that cannot says NOT_SUPPORTED.
 
@@ -7,47 +7,53 @@ import NVMLR440
 public func nvmlDeviceGetMigMode(
     _ handle: Handle?, _ current: UnsafeMutablePointer<UInt32>?, _ pending: UnsafeMutablePointer<UInt32>?
 ) -> Int32 {
-    guard let current, let pending, let device = Book.device(handle) else { return Code.invalidArgument }
-    guard device.max_instances > 0 else { return Code.notSupported }
-    current.pointee = 1
-    pending.pointee = 1
-    return Code.success
+    onDevice(handle) { device in
+        guard let current, let pending else { return Code.invalidArgument }
+        guard device.max_instances > 0 else { return Code.notSupported }
+        current.pointee = 1
+        pending.pointee = 1
+        return Code.success
+    }
 }
 
 @_cdecl("nvmlDeviceGetMaxMigDeviceCount")
 public func nvmlDeviceGetMaxMigDeviceCount(_ handle: Handle?, _ count: UnsafeMutablePointer<UInt32>?) -> Int32 {
-    guard let count, let device = Book.device(handle) else { return Code.invalidArgument }
-    count.pointee = device.max_instances
-    return Code.success
+    onDevice(handle) { give($0.max_instances, to: count) }
 }
 
 @_cdecl("nvmlDeviceGetMigDeviceHandleByIndex")
 public func nvmlDeviceGetMigDeviceHandleByIndex(
     _ handle: Handle?, _ index: UInt32, _ instance: UnsafeMutablePointer<Handle?>?
 ) -> Int32 {
-    guard let instance, let parent = Book.device(handle) else { return Code.invalidArgument }
-    for number in 0..<UInt32(SIM_MAX_DEVICES) {
-        guard let device = Book.device(number) else { break }
-        guard device.parent == parent.number, device.slot == index else { continue }
-        guard device.handle_code == Code.success else { return device.handle_code }
-        instance.pointee = Book.handle(device)
-        return Code.success
+    onDevice(handle) { parent in
+        for number in 0..<UInt32(SIM_MAX_DEVICES) {
+            guard let device = Book.device(number) else { break }
+            guard device.parent == parent.number, device.slot == index else { continue }
+            return take(number, instance)
+        }
+        return Code.notFound
     }
-    return Code.notFound
+}
+
+/// An answer for every handle, also where no GPU can be divided (nvml.h, nvmlDeviceIsMigDeviceHandle).
+@_cdecl("nvmlDeviceIsMigDeviceHandle")
+public func nvmlDeviceIsMigDeviceHandle(_ handle: Handle?, _ isInstance: UnsafeMutablePointer<UInt32>?) -> Int32 {
+    onDevice(handle) { give($0.parent == SIM_NONE ? 0 : 1, to: isInstance) }
+}
+
+@_cdecl("nvmlDeviceGetDeviceHandleFromMigDeviceHandle")
+public func nvmlDeviceGetDeviceHandleFromMigDeviceHandle(
+    _ handle: Handle?, _ parent: UnsafeMutablePointer<Handle?>?
+) -> Int32 {
+    onDevice(handle) { $0.parent == SIM_NONE ? Code.invalidArgument : take($0.parent, parent) }
 }
 
 @_cdecl("nvmlDeviceGetGpuInstanceId")
 public func nvmlDeviceGetGpuInstanceId(_ handle: Handle?, _ id: UnsafeMutablePointer<UInt32>?) -> Int32 {
-    guard let id, let device = Book.device(handle) else { return Code.invalidArgument }
-    guard device.parent != SIM_NONE else { return Code.notSupported }
-    id.pointee = device.gpu_instance
-    return Code.success
+    onDevice(handle) { $0.parent == SIM_NONE ? Code.notSupported : give($0.gpu_instance, to: id) }
 }
 
 @_cdecl("nvmlDeviceGetComputeInstanceId")
 public func nvmlDeviceGetComputeInstanceId(_ handle: Handle?, _ id: UnsafeMutablePointer<UInt32>?) -> Int32 {
-    guard let id, let device = Book.device(handle) else { return Code.invalidArgument }
-    guard device.parent != SIM_NONE else { return Code.notSupported }
-    id.pointee = device.compute_instance
-    return Code.success
+    onDevice(handle) { $0.parent == SIM_NONE ? Code.notSupported : give($0.compute_instance, to: id) }
 }

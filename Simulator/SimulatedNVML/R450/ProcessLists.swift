@@ -1,4 +1,5 @@
 import CSimulator
+import NVMLCore
 import NVMLR440
 
 // R450 brought records of 24 bytes, which name the MIG instance.

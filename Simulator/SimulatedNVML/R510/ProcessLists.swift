@@ -1,4 +1,5 @@
 import CSimulator
+import NVMLCore
 import NVMLR440
 import NVMLR450
 
@@ -8,8 +9,10 @@ import NVMLR450
 private func list(
     _ handle: Handle?, _ kind: sim_list, _ count: UnsafeMutablePointer<UInt32>?, _ records: UnsafeMutableRawPointer?
 ) -> Int32 {
-    guard let hello = Book.hello() else { return Code.uninitialized }
-    return list(handle, kind, stride: Int(hello.stride), count, records)
+    onDriver { hello in
+        guard hello.third_code == Code.success else { return hello.third_code }
+        return list(handle, kind, stride: Int(hello.stride), count, records)
+    }
 }
 
 @_cdecl("nvmlDeviceGetComputeRunningProcesses_v3")

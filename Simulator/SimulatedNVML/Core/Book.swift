@@ -9,6 +9,7 @@ package enum Code {
     package static let notFound: Int32 = 6
     package static let insufficientSize: Int32 = 7
     package static let driverNotLoaded: Int32 = 9
+    package static let gpuIsLost: Int32 = 15
     package static let versionMismatch: Int32 = 25
     package static let unknown: Int32 = 999
 }
@@ -22,6 +23,7 @@ package enum Book {
         ask(SIM_HELLO, bytes: sim_pid_namespace("self"), into: sim_reply())
     }
 
+    /// A device of the book, whether the process is shown it or not; nil behind the last.
     package static func device(_ number: UInt32) -> sim_device? {
         guard let device = ask(SIM_DEVICE, device: number, into: sim_device()), device.code == Code.success else {
             return nil
@@ -29,13 +31,21 @@ package enum Book {
         return device
     }
 
-    package static func device(_ handle: Handle?) -> sim_device? {
-        guard let handle else { return nil }
-        return device(number(of: handle))
+    /// The same for a call on the device, which the book counts. What failed is in its `code`.
+    package static func called(_ number: UInt32) -> sim_device {
+        guard var device = ask(SIM_DEVICE, device: number, isCall: true, into: sim_device()) else {
+            var silence = sim_device()
+            silence.code = Code.unknown
+            return silence
+        }
+        if device.code == Code.success, device.is_lost != 0 { device.code = Code.gpuIsLost }
+        return device
     }
 
-    package static func handle(_ device: sim_device) -> Handle? {
-        Handle(bitPattern: UInt(device.number) + 1)
+    package static func handle(_ number: UInt32) -> Handle? { Handle(bitPattern: UInt(number) + 1) }
+
+    package static func number(of handle: Handle) -> UInt32 {
+        UInt32(truncatingIfNeeded: UInt(bitPattern: handle) - 1)
     }
 
     /// The list goes into memory of the heap: 950 records are too many for a stack that is not ours.
@@ -51,6 +61,7 @@ package enum Book {
         request.operation = operation.rawValue
         request.device = device
         request.list = list.rawValue
+        request.is_call = 1
         guard sim_ask(&request, answer, MemoryLayout<sim_process_list>.size) == 0 else {
             answer.deallocate()
             return nil
@@ -63,21 +74,53 @@ package enum Book {
     }
 
     package static func account(of pid: UInt32, on handle: Handle) -> sim_reply? {
-        ask(SIM_ACCOUNT, device: number(of: handle), bytes: UInt64(pid), into: sim_reply())
+        ask(SIM_ACCOUNT, device: number(of: handle), bytes: UInt64(pid), isCall: true, into: sim_reply())
     }
 
-    private static func number(of handle: Handle) -> UInt32 { UInt32(truncatingIfNeeded: UInt(bitPattern: handle) - 1) }
-
     private static func ask<Reply: BitwiseCopyable>(
-        _ operation: sim_operation, device: UInt32 = 0, bytes: UInt64 = 0, into empty: Reply
+        _ operation: sim_operation, device: UInt32 = 0, bytes: UInt64 = 0, isCall: Bool = false, into empty: Reply
     ) -> Reply? {
         var request = sim_request()
         request.operation = operation.rawValue
         request.device = device
         request.bytes = bytes
+        request.is_call = isCall ? 1 : 0
         var reply = empty
         return sim_ask(&request, &reply, MemoryLayout<Reply>.size) == 0 ? reply : nil
     }
+}
+
+/// Answers a call that needs no device. Before nvmlInit and after the last nvmlShutdown every call but those and
+/// nvmlErrorString answers UNINITIALIZED (nvml.h, nvmlInit_v2 and nvmlShutdown).
+package func onDriver(_ answer: (sim_reply) -> Int32) -> Int32 {
+    guard sim_is_initialized() != 0 else { return Code.uninitialized }
+    guard let hello = Book.hello() else { return Code.unknown }
+    return answer(hello)
+}
+
+/// Answers a call on a device.
+package func onDevice(_ handle: Handle?, _ answer: (sim_device) -> Int32) -> Int32 {
+    guard sim_is_initialized() != 0 else { return Code.uninitialized }
+    guard let handle else { return Code.invalidArgument }
+    let device = Book.called(Book.number(of: handle))
+    return device.code == Code.success ? answer(device) : device.code
+}
+
+/// Answers a call that gives the handle of a device.
+package func take(_ number: UInt32, _ place: UnsafeMutablePointer<Handle?>?) -> Int32 {
+    guard let place else { return Code.invalidArgument }
+    var device = Book.called(number)
+    guard device.code == Code.success else { return device.code }
+    sim_play(&device)
+    guard device.handle_code == Code.success else { return device.handle_code }
+    place.pointee = Book.handle(number)
+    return Code.success
+}
+
+package func give(_ value: UInt32, to place: UnsafeMutablePointer<UInt32>?) -> Int32 {
+    guard let place else { return Code.invalidArgument }
+    place.pointee = value
+    return Code.success
 }
 
 /// Copies a C string field of a record, as NVML copies its names: whole, or not at all.

@@ -5,8 +5,9 @@ import CSimulator
 public func nvmlDeviceGetAccountingPids(
     _ handle: Handle?, _ count: UnsafeMutablePointer<UInt32>?, _ pids: UnsafeMutablePointer<UInt32>?
 ) -> Int32 {
+    guard sim_is_initialized() != 0 else { return Code.uninitialized }
     guard let handle, let count else { return Code.invalidArgument }
-    guard let answer = Book.accounts(handle) else { return Code.uninitialized }
+    guard let answer = Book.accounts(handle) else { return Code.unknown }
     defer { answer.deallocate() }
     guard answer.pointee.code == Code.success else { return answer.pointee.code }
     let room = count.pointee
@@ -27,8 +28,9 @@ public func nvmlDeviceGetAccountingPids(
 /// microseconds at 24, isRunning at 32.
 @_cdecl("nvmlDeviceGetAccountingStats")
 public func nvmlDeviceGetAccountingStats(_ handle: Handle?, _ pid: UInt32, _ stats: UnsafeMutableRawPointer?) -> Int32 {
+    guard sim_is_initialized() != 0 else { return Code.uninitialized }
     guard let stats, let handle else { return Code.invalidArgument }
-    guard let account = Book.account(of: pid, on: handle) else { return Code.uninitialized }
+    guard let account = Book.account(of: pid, on: handle) else { return Code.unknown }
     guard account.code == Code.success else { return account.code }
     for offset in 0..<56 { stats.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self) }
     stats.storeBytes(of: account.bytes, toByteOffset: 8, as: UInt64.self)

@@ -1,0 +1,26 @@
+import CSimulator
+
+// Names without a suffix are the first version of a call, and in every driver to this day (nvml.h, under
+// NVML_NO_UNVERSIONED_FUNC_DEFS). The first versions leave out the cards that a user may not use, and count the others; here
+// there are none to leave out.
+
+@_cdecl("nvmlInit")
+public func nvmlInit() -> Int32 { nvmlInit_v2() }
+
+@_cdecl("nvmlSystemGetCudaDriverVersion")
+public func nvmlSystemGetCudaDriverVersion(_ version: UnsafeMutablePointer<Int32>?) -> Int32 {
+    nvmlSystemGetCudaDriverVersion_v2(version)
+}
+
+@_cdecl("nvmlDeviceGetCount")
+public func nvmlDeviceGetCount(_ count: UnsafeMutablePointer<UInt32>?) -> Int32 { nvmlDeviceGetCount_v2(count) }
+
+@_cdecl("nvmlDeviceGetHandleByIndex")
+public func nvmlDeviceGetHandleByIndex(_ index: UInt32, _ handle: UnsafeMutablePointer<Handle?>?) -> Int32 {
+    nvmlDeviceGetHandleByIndex_v2(index, handle)
+}
+
+@_cdecl("nvmlDeviceGetHandleByPciBusId")
+public func nvmlDeviceGetHandleByPciBusId(
+    _ address: UnsafePointer<CChar>?, _ handle: UnsafeMutablePointer<Handle?>?
+) -> Int32 { nvmlDeviceGetHandleByPciBusId_v2(address, handle) }

@@ -1,3 +1,4 @@
+import ContainerRuntimes
 import HostFS
 import Ledger
 
@@ -22,7 +23,10 @@ package enum ChildMessages {
             .answer(2, .processes(observation.processes.map { .whole($0) } + [.same(pid: 1, startTick: 5)], facts)),
             .answer(3, .deviceMemory(charges, facts)),
             .answer(4, .ancestors([7: pids])), .answer(5, .commandLines([7: "python3 train.py"])),
-            .answer(6, .whereabouts(place)), .answer(7, .dockerContext(.missing(name: "lab", folder: "/root/.docker"))),
+            .answer(6, .whereabouts(place)),
+            .answer(
+                7, .dockerContext(DockerContext(name: "lab", file: "/root/c", place: .missing(folder: "/root/.docker")))
+            ),
             .answer(8, .failed("its files gave no answer in time")),
             .answer(9, .noEngine(EngineTrouble(message: "no such socket", isAbsence: true), seconds: 0.5)),
         ]

@@ -97,32 +97,6 @@ extension WireWriter {
         }
     }
 
-    private mutating func engine(_ engine: ObservedEngine) {
-        text(engine.runtime.rawValue)
-        optional(engine.owner) { $0.number($1) }
-        list(engine.containers) { writer, container in
-            writer.text(container.id)
-            for field in [container.name, container.image] { writer.optional(field) { $0.text($1) } }
-            writer.list(container.labels.sorted { $0.key < $1.key }) { writer, label in
-                writer.text(label.key)
-                writer.text(label.value)
-            }
-        }
-    }
-
-    private mutating func context(_ context: DockerContext) {
-        switch context {
-        case .usual: number(UInt8(0))
-        case .endpoint(let url):
-            number(UInt8(1))
-            text(url)
-        case .missing(let name, let folder):
-            number(UInt8(2))
-            text(name)
-            text(folder)
-        }
-    }
-
     private mutating func view(_ view: ProcessView) {
         for isTrue in [view.inInitialNamespace, view.inUserNamespace] { optional(isTrue) { $0.flag($1) } }
         for isTrue in [view.procIsOwn, view.hidesProcesses, view.inCgroupNamespace] { flag(isTrue) }
@@ -267,34 +241,18 @@ extension WireReader {
         }
     }
 
-    private mutating func engine() throws(WireError) -> ObservedEngine {
-        guard let runtime = Runtime(rawValue: try text()) else { throw WireError() }
-        let owner: UInt32? = try optional { reader throws(WireError) in try reader.number() }
-        let containers = try list { reader throws(WireError) in
-            EngineContainer(
-                id: try reader.text(), name: try reader.optionalText(), image: try reader.optionalText(),
-                labels: try reader.table { reader throws(WireError) in
-                    try reader.text()
-                } value: {
-                    reader throws(WireError) in
-                    try reader.text()
-                })
-        }
-        return ObservedEngine(runtime: runtime, containers: containers, owner: owner)
-    }
-
     private mutating func double() throws(WireError) -> Double { Double(bitPattern: try number()) }
 
     private mutating func numbers() throws(WireError) -> [UInt32] {
         try list { reader throws(WireError) in try reader.number() }
     }
 
-    private mutating func optionalText() throws(WireError) -> String? {
+    mutating func optionalText() throws(WireError) -> String? {
         try optional { reader throws(WireError) in try reader.text() }
     }
 
     /// The first of several values for one key counts.
-    private mutating func table<Key: Hashable, Value>(
+    mutating func table<Key: Hashable, Value>(
         _ key: (inout WireReader) throws(WireError) -> Key, value: (inout WireReader) throws(WireError) -> Value
     ) throws(WireError) -> [Key: Value] {
         let pairs = try list { reader throws(WireError) in (try key(&reader), try value(&reader)) }
@@ -306,15 +264,6 @@ extension WireReader {
             try reader.text()
         } value: { reader throws(WireError) in
             try reader.number()
-        }
-    }
-
-    private mutating func context() throws(WireError) -> DockerContext {
-        switch try number() as UInt8 {
-        case 0: return .usual
-        case 1: return .endpoint(try text())
-        case 2: return .missing(name: try text(), folder: try text())
-        default: throw WireError()
         }
     }
 

@@ -27,7 +27,7 @@ package enum ChildMessages {
             .answer(
                 7, .dockerContext(DockerContext(name: "lab", file: "/root/c", place: .missing(folder: "/root/.docker")))
             ),
-            .answer(8, .failed("its files gave no answer in time")),
+            .answer(7, .threads([5072: 5044])), .answer(8, .failed("its files gave no answer in time")),
             .answer(9, .noEngine(EngineTrouble(message: "no such socket", isAbsence: true), seconds: 0.5)),
         ]
         messages += gpus.map { .gpu(sample: 1, $0.key, [$0.unread], waking: 2.5) }

@@ -18,6 +18,9 @@ extension WireWriter {
         case .insidePIDs(let pids):
             number(UInt8(3))
             list(pids) { $0.number($1) }
+        case .threads(let threads):
+            number(UInt8(9))
+            list(threads) { $0.number($1) }
         case .ancestors(let pids, let last):
             number(UInt8(4))
             list(pids) { $0.number($1) }
@@ -66,6 +69,12 @@ extension WireWriter {
             number(UInt8(3))
             list(processes) { $0.told($1) }
             self.facts(facts)
+        case .threads(let processes):
+            number(UInt8(11))
+            list(processes.sorted { $0.key < $1.key }) { writer, thread in
+                writer.number(thread.key)
+                writer.number(thread.value)
+            }
         case .ancestors(let chains):
             number(UInt8(4))
             list(chains.sorted { $0.key < $1.key }) { writer, chain in
@@ -195,6 +204,7 @@ extension WireReader {
                     try reader.text()
                 })
         case 8: return .engine(socket: try text(), seconds: try double())
+        case 9: return .threads(try numbers())
         default: throw WireError()
         }
     }
@@ -234,6 +244,13 @@ extension WireReader {
         case 7: return .dockerContext(try context())
         case 8: return .engine(try engine(), seconds: try double())
         case 10: return .silent
+        case 11:
+            return .threads(
+                try table { reader throws(WireError) in
+                    try reader.number()
+                } value: { reader throws(WireError) in
+                    try reader.number()
+                })
         case 9:
             let trouble = EngineTrouble(message: try text(), isAbsence: try flag(), isForbidden: try flag())
             return .noEngine(trouble, seconds: try double())

@@ -17,7 +17,7 @@ package enum OwnershipRows {
                 ("GPUMem", sum(bytes, complete: held.count == owner.held.count)),
                 ("ContainerID", owner.container.map { shortID($0.id) } ?? elsewhere),
                 ("Container", owner.container?.shownName ?? elsewhere),
-                ("Image", owner.container.map { $0.image ?? unknown } ?? elsewhere),
+                ("Image", owner.container?.shownImage ?? elsewhere),
                 ("Name", owner.process?.name ?? unknown),
             ], numbers: [("GPUMemBytes", bytes)], labels: [:],
             container: owner.container?.named(in: "Container") ?? Row.Named(field: "Container", name: elsewhere))

@@ -38,7 +38,8 @@ package struct StatsRows {
         return Row(
             fields: [
                 ("ID", truncates ? shortID(container.id) : container.id), ("Name", container.shownName),
-                ("Image", container.image ?? unknown), ("Runtime", container.runtime.rawValue),
+                ("Image", truncates ? container.shownImage : container.image ?? unknown),
+                ("Runtime", container.runtime.rawValue),
                 ("GPU", device?.label ?? unknown), ("UUID", device?.uuid ?? unknown),
                 ("GPUMem", sum(bytes, complete: usage?.complete ?? true)), ("GPUTotal", size(total)),
                 ("GPUPerc", percent(bytes, of: total)), ("PIDs", String(usage?.pids.count ?? 0)),

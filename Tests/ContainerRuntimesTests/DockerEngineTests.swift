@@ -27,6 +27,15 @@ struct DockerEngineTests {
         #expect(engine.runtime == .docker)
     }
 
+    @Test("An empty name or image is none: Podman's infrastructure container has no image")
+    func empty() throws {
+        let answer =
+            #"[{"Id": "aa", "Names": ["/"], "Image": ""}, {"Id": "bb", "Names": [""]}, {"Id": "cc", "Names": []}]"#
+        let engine = try ask(.answer(answer))
+        #expect(engine.containers.map(\.name) == [nil, nil, nil])
+        #expect(engine.containers.map(\.image) == [nil, nil, nil])
+    }
+
     @Test("A slash is one whatever follows")
     func slashes() throws {
         let engine = try ask(.answer(#"[{"Id": "aa", "Names": ["/web/\u0301db", "/\u0301db"]}]"#))

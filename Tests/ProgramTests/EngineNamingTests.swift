@@ -139,6 +139,25 @@ struct EngineNamingTests {
         }
     }
 
+    @Test("An image without a name is -- or a short id on screens, and null or the whole id in JSON")
+    func images() throws {
+        let digits = "0123456789ab" + String(repeating: "c", count: 52)
+        for (image, shown) in [("", "--"), ("sha256:\(digits)", "0123456789ab")] {
+            let list = #"[{"Id":"\#(id)","Names":["/86b3b5a94724-infra"],"Image":"\#(image)","State":"running"}]"#
+            let host = try NamedHost(engine: .answer(list)).running
+            let template = ["--format", "{{.Image}}"]
+            #expect(try host.plimsoll(["stats", "--no-stream"] + template).output == "\(shown)\n")
+            #expect(try host.plimsoll(["whose", "4242"] + template).output == "\(shown)\n")
+            let document = try host.plimsoll("ledger", "--format", "json").document()["containers"][0]
+            #expect(document["name"].string == "86b3b5a94724-infra")
+            #expect(image.isEmpty ? document["image"].isNull : document["image"].string == image)
+        }
+        let list = #"[{"Id":"\#(id)","Names":["/x"],"Image":"sha256:\#(digits)","State":"running"}]"#
+        let whole = try NamedHost(engine: .answer(list)).running.plimsoll(
+            "stats", "--no-stream", "--no-trunc", "--format", "{{.Image}}")
+        #expect(whole.output == "sha256:\(digits)\n")
+    }
+
     @Test("Names come from an engine that answers in HTTP/1.1 and keeps the connection open")
     func openConnection() throws {
         let list = #"[{"Id":"\#(id)","Names":["/trainer"],"Image":"lab/trainer:1","Labels":{},"State":"running"}]"#

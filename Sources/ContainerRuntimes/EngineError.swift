@@ -56,7 +56,7 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
 extension UnusableEngine: CustomStringConvertible {
     /// A warning on one line, whatever is in a URL, in a name or in a path.
     package var description: String {
-        // Where a person named nothing, there is nothing that is not used.
+        // A configuration that did not answer has named no engine.
         let what = reason == .silent ? reason.words : "\(origin.words) is not used: \(reason.words)"
         return "\(what.capped(at: TextLimit.message)). The engines of this machine are asked instead.".cleaned
     }
@@ -80,7 +80,8 @@ extension UnusableEngine.Reason {
         let reads = "Plimsoll reads the GPUs of the machine it runs on"
         return switch self {
         case .elsewhere(let url): "\(url) is an engine on another machine, and \(reads): run it there"
-        case .desktop(let name): "\(name) is an engine on another machine, Docker Desktop's virtual one, and \(reads)"
+        case .desktop(let name):
+            "\(name) is an engine on another machine (Docker Desktop's virtual machine), and \(reads)"
         case .noUnixSocket(let url):
             "\(url) is no unix socket. \(reads), and asks its engines at unix sockets only: name one as unix:///PATH"
         case .noAddress(let text):

@@ -114,7 +114,7 @@ struct HostOptions: ParsableArguments {
         func variables(_ names: [String]) -> [String: String] { names.reduce(into: [:]) { $0[$1] = environment($1) } }
         var naming = EngineNaming(
             hosts: dockerHost, environment: variables(["DOCKER_HOST", "DOCKER_CONTEXT", "XDG_RUNTIME_DIR"]))
-        // What is nearer counts.
+        // --docker-host comes before the docker client's own options.
         if dockerHost.isEmpty {
             let options = DockerPlugin.globalOptions
             (naming.hosts, naming.context) = (options.hosts, options.context)

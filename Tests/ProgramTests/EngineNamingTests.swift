@@ -54,7 +54,10 @@ struct EngineNamingTests {
         (["DOCKER_CONTEXT": "lab"], nil, ["DOCKER_CONTEXT 'lab'", "ssh://lab"]),
         (["DOCKER_CONTEXT": "gone"], nil, ["DOCKER_CONTEXT 'gone'", "there is no Docker context 'gone' in"]),
         ([:], "lab", ["the current Docker context 'lab' of", "config.json", "ssh://lab"]),
-        ([:], "desktop-linux", ["'desktop-linux'", "Docker Desktop's virtual one", "/.docker/desktop/docker.sock"]),
+        (
+            [:], "desktop-linux",
+            ["'desktop-linux'", "(Docker Desktop's virtual machine)", "/.docker/desktop/docker.sock"]
+        ),
         ([:], "gone", ["the current Docker context 'gone'", "there is no Docker context 'gone' in"]),
     ]
 
@@ -131,7 +134,7 @@ struct EngineNamingTests {
         let sample = Build.package.appending(path: "samples/workstation.json").path
         for arguments in [
             ["ledger", "--replay", sample], ["ps", "--replay", sample], ["check"], ["--version"],
-            ["run", "-q", "--", "true"],
+            ["run", "-q", "--", "true"], ["alloc", "1MiB"],
         ] {
             let result = try run(arguments, environment: environment)
             #expect(!result.errors.contains("ssh://env"), "\(arguments)")

@@ -146,12 +146,12 @@ extension ResponseParser.Fault {
         switch self {
         case .nothing: "nothing"
         case .notHTTP: "no HTTP"
-        case .longHead: "a line or headers without an end"
-        case .length(let told): "a length of '\(told)'"
-        case .coding(let told): "the transfer coding '\(told)'"
-        case .chunk: "a chunk that is none"
+        case .longHead: "headers of more than 64 KiB"
+        case .length(let told): "an invalid Content-Length '\(told)'"
+        case .coding(let told): "an unknown transfer coding '\(told)'"
+        case .chunk: "a malformed chunk"
         case .tooLong: "more than \(ResponseParser.limit >> 20) MiB"
-        case .cutShort: "an answer that ends too early"
+        case .cutShort: "a truncated answer"
         }
     }
 }

@@ -10,7 +10,9 @@ struct Target: Sendable {
     /// What was wrong with the reading of an input; nil where nothing was.
     var complaint: @Sendable ([UInt8]) -> String?
 
-    static let all = [cgroup, stat, status, engine, recording, template, fdinfo, kernelTables, messages]
+    static let all = [
+        cgroup, stat, status, engine, response, pastedText, recording, template, fdinfo, kernelTables, messages,
+    ]
 }
 
 /// wcwidth(3), which Swift's Glibc does not declare; nil without a UTF-8 locale.

@@ -47,6 +47,39 @@ extension Target {
     }
 }
 
+extension Target {
+    static let response = Target(
+        name: "response", inputs: 500_000,
+        corpus: Corpus(
+            seeds: [
+                "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nServer: x\r\n\r\n[{\"Id\":\"a\"}]",
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\ntransfer-encoding:\tChunked\n\n1;a=b\r\n[\r\n00a\n123456789A\n0\nX: y\n\n",
+                "HTTP/1.0 200\r\nA: b\r\n c\r\n\r\nto the end", "HTTP/1.1 204 No Content\r\n\r\nnot read",
+            ],
+            words: [
+                "\r\n", "\n", "\r\n\r\n", "HTTP/1.1 ", "Content-Length: ", "Transfer-Encoding: chunked\r\n",
+                "0\r\n\r\n",
+                "7fffffffffffffff", ";", ":", " ", "\t", ", ", "103", "101", "304",
+            ])
+    ) { input in
+        var whole = ResponseParser()
+        whole.take(input)
+        whole.end()
+        var parts = ResponseParser()
+        var rest = input[...]
+        while let first = rest.first {
+            let part = rest.prefix(1 + Int(first) % 7)
+            parts.take(Array(part))
+            rest = rest[part.endIndex...]
+        }
+        parts.end()
+        if whole.state == .needsMore { return "neither an answer nor a fault" }
+        if whole.state != parts.state { return "in parts it is \(parts.state), and whole \(whole.state)" }
+        guard case .complete(let response) = whole.state else { return nil }
+        return response.body.count > input.count ? "a body that is longer than what came" : nil
+    }
+}
+
 /// What holds for every snapshot, whatever it was made of.
 func wrongSnapshot(_ snapshot: Snapshot, width: Int) -> String? {
     for (place, device) in snapshot.devices.enumerated() {

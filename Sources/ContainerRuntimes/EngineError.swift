@@ -12,9 +12,8 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
     case broken(path: String, code: Int32)
     case refused(path: String, status: Int, message: String)
     case notUnderstood(path: String, why: String)
-    /// An engine that is not on this machine.
-    case elsewhere(url: String)
-    case noContext(name: String, folder: String)
+    /// An option names an engine that cannot be asked.
+    case unusable(UnusableEngine)
     /// Nothing was named, and no engine listens in the usual places.
     case none(lookedFor: [String])
 
@@ -35,9 +34,7 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
         case .broken(let path, let code): "\(path): \(String(cString: strerror(code)))"
         case .refused(let path, let status, let message): "\(path) answered \(status): \(message)"
         case .notUnderstood(let path, let why): "\(path) answered what no container engine would: \(why)"
-        case .elsewhere(let url):
-            "\(url) is an engine on another machine, and Plimsoll reads the GPUs of the machine it runs on: run it there"
-        case .noContext(let name, let folder): "there is no Docker context '\(name)' in \(folder)"
+        case .unusable(let engine): engine.reason.words
         case .none(let lookedFor):
             "no container engine answered, so containers have no names here; looked for \(lookedFor.joined(separator: ", "))"
         }
@@ -52,6 +49,47 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .noSocket, .notRunning: true
         default: false
+        }
+    }
+}
+
+extension UnusableEngine: CustomStringConvertible {
+    /// A warning on one line, whatever is in a URL, in a name or in a path.
+    package var description: String {
+        // A configuration that did not answer has named no engine.
+        let what = reason == .silent ? reason.words : "\(origin.words) is not used: \(reason.words)"
+        return "\(what.capped(at: TextLimit.message)). The engines of this machine are asked instead.".cleaned
+    }
+}
+
+extension EngineOrigin {
+    fileprivate var words: String {
+        switch self {
+        case .hostOption: "--docker-host"
+        case .contextOption: "--context"
+        case .hostVariable: "DOCKER_HOST"
+        case .contextVariable(let name): "DOCKER_CONTEXT '\(name)'"
+        case .configuration("", let file): "Docker's configuration \(file)"
+        case .configuration(let name, let file): "the current Docker context '\(name)' of \(file)"
+        }
+    }
+}
+
+extension UnusableEngine.Reason {
+    fileprivate var words: String {
+        let reads = "Plimsoll reads the GPUs of the machine it runs on"
+        return switch self {
+        case .elsewhere(let url): "\(url) is an engine on another machine, and \(reads): run it there"
+        case .desktop(let name):
+            "\(name) is an engine on another machine (Docker Desktop's virtual machine), and \(reads)"
+        case .noUnixSocket(let url):
+            "\(url) is no unix socket. \(reads), and asks its engines at unix sockets only: name one as unix:///PATH"
+        case .noAddress(let text):
+            "'\(text)' is no address of an engine. \(reads), and asks its engines at unix sockets: name one as unix:///PATH"
+        case .noContext(let name, let folder): "there is no Docker context '\(name)' in \(folder)"
+        case .noEndpoint(let context, let file): "the Docker context '\(context)' has no engine in \(file)"
+        case .unreadable(let why): why
+        case .silent: "Docker's configuration did not answer in time"
         }
     }
 }

@@ -44,6 +44,8 @@ extension ProcFS {
         case .failure: return nil
         }
         let status = (try? text("status").get()).map(ProcessStatus.init)
+        // A thread has such a folder too, which only no list shows.
+        if let leader = status?.threadGroup, leader != pid { return nil }
         var process = ObservedProcess(
             pid: pid, startTick: stat.startTick, isDead: stat.isDead && living == nil, cgroup: cgroup,
             namespacePIDs: status?.namespacePIDs ?? [], name: stat.name,
@@ -86,6 +88,17 @@ extension ProcFS {
             let stat = (try? FileReading.text("\(path)/task/\(thread)/stat")).flatMap(ProcessStat.init)
             return stat.map { !$0.isDead } ?? false
         }
+    }
+
+    /// The process that a thread belongs to; nil for one that is no thread, or is the first of its process and has its PID.
+    package func process(ofThread thread: UInt32) -> UInt32? {
+        let status = (try? FileReading.text("\(root)/\(thread)/status")).map(ProcessStatus.init)
+        return status?.threadGroup.flatMap { $0 == thread ? nil : $0 }
+    }
+
+    /// The threads of a process, with the first, which has its PID.
+    package func threads(of pid: UInt32) -> [UInt32] {
+        ((try? FileReading.names(in: "\(root)/\(pid)/task")) ?? []).compactMap { UInt32($0) }
     }
 
     /// The parents of a process, nearest first, up to `last` or the first process: empty for one that is no more, nil if one of

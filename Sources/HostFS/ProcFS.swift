@@ -114,6 +114,9 @@ package struct ProcFS: Sendable {
         try FileReading.names(in: root).compactMap { UInt32($0) }
     }
 
+    /// The kernel serves it: a tree of plain files has no such link, and the folder of a thread only below its process.
+    package var isKernels: Bool { FileReading.isLink("\(root)/self") }
+
     /// The kernel module's release, "550.144.03".
     package func kernelDriverVersion(sysfs: String) -> String? {
         (try? FileReading.text("\(sysfs)/module/nvidia/version")).map {

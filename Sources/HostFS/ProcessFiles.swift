@@ -51,11 +51,14 @@ private func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || 9...1
 
 /// /proc/PID/status, as far as it says who a process is.
 package struct ProcessStatus: Equatable {
+    /// The process, if this is one of its threads or the process itself; nil where the text does not say.
+    package var threadGroup: UInt32?
     package var effectiveUser: UInt32?
     /// Its PIDs, outermost namespace first; one where the kernel is older than 4.1 and has no NSpid line.
     package var namespacePIDs: [UInt32]
 
     package init(_ text: String) {
+        threadGroup = nil
         effectiveUser = nil
         namespacePIDs = []
         var pid: [UInt32] = []
@@ -69,6 +72,7 @@ package struct ProcessStatus: Equatable {
                 return words(line.dropFirst(key.utf8.count)).map { UInt32($0) }
             }
             if let numbers = numbers(after: "Uid:"), numbers.count >= 2 { effectiveUser = numbers[1] }
+            if let numbers = numbers(after: "Tgid:") { threadGroup = numbers.first.flatMap { $0 } }
             if let numbers = numbers(after: "Pid:") { pid = numbers.compactMap(\.self) }
             if let numbers = numbers(after: "NSpid:") { namespacePIDs = numbers.compactMap(\.self) }
         }

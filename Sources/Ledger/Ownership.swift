@@ -22,13 +22,18 @@ package struct Owners {
     private let processes: [UInt32: ObservedProcess]
     /// By a PID that they have inside their container.
     private let inside: [UInt32: [ObservedProcess]]
+    /// The processes of threads.
+    private let threads: [UInt32: UInt32]
     private let held: [UInt32: [GPUProcess]]
     private let containers: [String: Container]
     /// We are in a PID namespace of our own, and the PIDs are that namespace's.
     private let isInside: Bool
 
-    /// - Parameter snapshot: the ledger of this observation.
-    package init(_ observation: Observation, in snapshot: Snapshot) {
+    /// - Parameters:
+    ///   - snapshot: the ledger of this observation.
+    ///   - threads: the process of each thread that may be asked for.
+    package init(_ observation: Observation, in snapshot: Snapshot, threads: [UInt32: UInt32] = [:]) {
+        self.threads = threads
         lookup = ProcessLookup(observation)
         isInside = observation.view.inInitialNamespace == false && observation.view.procIsOwn
         processes = Dictionary(observation.processes.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
@@ -45,12 +50,13 @@ package struct Owners {
         )
     }
 
-    /// The processes that `pid` may mean: the host's with this PID, and those that have it inside their container.
+    /// The processes that `pid` may mean: the host's with this PID, or with this thread, and those that have it inside their
+    /// container.
     package func owners(of pid: UInt32) -> [Ownership] {
         var owners: [Ownership] = []
-        let own = processes[pid]
-        if own != nil || held[pid] != nil { owners.append(ownership(pid, own)) }
-        for process in inside[pid] ?? [] { owners.append(ownership(process.pid, process)) }
+        let own = threads[pid] ?? pid
+        if processes[own] != nil || held[own] != nil { owners.append(ownership(own, processes[own])) }
+        for process in inside[pid] ?? [] where process.pid != own { owners.append(ownership(process.pid, process)) }
         return owners
     }
 

@@ -1,19 +1,235 @@
 /// The PIDs that a pasted message names, in its order, each once.
 ///
-/// PyTorch: "Process 4242 has 10.50 GiB memory in use"; the kernel: "Killed process 4242 (python3)", "Xid (PCI:0000:01:00):
-/// 31, pid=4242, name=python"; others: "PID 4242", "pid: 4242", "[4242]" alone, and lines that are nothing but a number.
+/// - PyTorch: "Process 4242 has 10.50 GiB memory in use", "DataLoader worker (pid(s) 18894, 18897) exited".
+/// - The kernel: "Killed process 4242 (python3)", "Xid (PCI:0000:01:00): 31, pid=4242, name=python", "python3[4242]: segfault",
+///   "for process viewer pid 5044 thread viewer:cs0 pid 5072", of which the second is a thread of the first.
+/// - Ray, vLLM and others: "(EngineCore_0 pid=4242)", "PID 4242", "\"pid\": 4242", "PIDs: 1, 2 and 3".
+/// - Tables (`PIDTable`), and lines that are nothing but numbers.
+///
+/// Sizes, ports, ranks and the numbers in names such as "Process-3" are no PIDs.
 package func pids(inMessage text: String) -> [UInt32] {
     var found: [UInt32] = []
     var known: Set<UInt32> = []
-    func add(_ digits: Substring) {
-        if let pid = UInt32(digits), pid > 0, known.insert(pid).inserted { found.append(pid) }
-    }
-    for line in text.split(whereSeparator: \.isNewline) {
-        let words = line.split { !$0.isLetter && !$0.isNumber }
-        for (word, next) in zip(words, words.dropFirst()) where ["process", "pid"].contains(word.lowercased()) {
-            add(next)
-        }
-        if words.count == 1, words[0].allSatisfy(\.isNumber) { add(words[0]) }
+    var table = PIDTable()
+    for line in text.utf8.split(whereSeparator: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) {
+        let line = TextLine(line)
+        for pid in table.pids(in: line) ?? line.pids where known.insert(pid).inserted { found.append(pid) }
     }
     return found
+}
+
+/// A line of a message. Bytes, because a message may have megabytes, and characters cost ten times as much.
+struct TextLine {
+    let bytes: [UInt8]
+
+    /// Without the colours that logs have on a terminal.
+    init(_ text: some Sequence<UInt8>) {
+        let text = Array(text)
+        let escape: UInt8 = 0x1B
+        guard text.contains(escape) else {
+            bytes = text
+            return
+        }
+        var kept: [UInt8] = []
+        var rest = text[...]
+        while let byte = rest.popFirst() {
+            guard byte == escape, rest.first == UInt8(ascii: "[") else {
+                kept.append(byte)
+                continue
+            }
+            rest = rest.dropFirst().drop { !(0x40...0x7E ~= $0) }.dropFirst()
+        }
+        bytes = kept
+    }
+
+    func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
+
+    func byte(_ place: Int) -> UInt8? { bytes.indices.contains(place) ? bytes[place] : nil }
+
+    /// The first place from here on that is none of these.
+    func skip(_ skipped: (UInt8) -> Bool, from place: Int) -> Int {
+        bytes[place...].firstIndex { !skipped($0) } ?? bytes.count
+    }
+
+    func skipBlanks(from place: Int) -> Int { skip(\.isBlank, from: place) }
+
+    /// The run of letters and digits that begins here, in lower case.
+    func word(at place: Int) -> (text: String, end: Int) {
+        let end = skip(\.isOfWord, from: place)
+        return (text(place..<end).lowercased(), end)
+    }
+
+    /// A number from 1 to the kernel's PID_MAX_LIMIT (include/linux/threads.h), of digits alone.
+    func pid(_ range: Range<Int>) -> UInt32? {
+        guard !range.isEmpty, range.count <= 10, bytes[range].allSatisfy(\.isDigit) else { return nil }
+        let number = bytes[range].reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
+        return 1...(4 << 20) ~= number ? UInt32(number) : nil
+    }
+
+    /// Fields between blanks; `also` parts them too.
+    func fields(_ also: (UInt8) -> Bool = { _ in false }) -> [Range<Int>] {
+        bytes.indices.split { bytes[$0].isBlank || also(bytes[$0]) }.map { $0.startIndex..<$0.endIndex }
+    }
+}
+
+extension UInt8 {
+    var isBlank: Bool { self == UInt8(ascii: " ") || self == UInt8(ascii: "\t") }
+    var isDigit: Bool { UInt8(ascii: "0")...UInt8(ascii: "9") ~= self }
+    /// Letters beyond ASCII count as such; there are no others in words that matter here.
+    var isOfWord: Bool { isDigit || UInt8(ascii: "a")...UInt8(ascii: "z") ~= self | 0x20 || self >= 0x80 }
+    func isOne(of characters: StaticString) -> Bool {
+        characters.withUTF8Buffer { $0.contains(self) }
+    }
+}
+
+extension TextLine {
+    /// Of a line that is no row of a table.
+    fileprivate var pids: [UInt32] {
+        if let numbers = onlyNumbers { return numbers }
+        return keyedPIDs + bracketedPIDs + ncclPIDs
+    }
+
+    /// `4242`, `[4242]`, `4242 4243`: what `pgrep` and `fuser` write, or somebody typed.
+    private var onlyNumbers: [UInt32]? {
+        var numbers: [UInt32] = []
+        var fields = fields { $0.isOne(of: ",;") }
+        // An item of a list.
+        if let first = fields.first, bytes[first].elementsEqual("-".utf8) { fields.removeFirst() }
+        for field in fields {
+            let isDecoration = { (byte: UInt8) in byte.isOne(of: "()[]{}<>\"'`.*") }
+            let start = skip(isDecoration, from: field.lowerBound)
+            guard start < field.upperBound else { continue }
+            let end = (bytes[start..<field.upperBound].lastIndex { !isDecoration($0) } ?? start) + 1
+            guard bytes[start..<end].allSatisfy(\.isDigit) else { return nil }
+            if let pid = pid(start..<end) { numbers.append(pid) }
+        }
+        return numbers.isEmpty ? nil : numbers
+    }
+
+    private enum Subject { case process, thread }
+
+    /// Numbers behind "pid", "pids", "pid(s)", "process" and "process id".
+    private var keyedPIDs: [UInt32] {
+        var found: [UInt32] = []
+        var subject: Subject?
+        /// A PID was told of a process on this line, so that one of a thread after it is a thread of that process.
+        var isProcessKnown = false
+        var lastWord = ""
+        var place = 0
+        while let start = bytes[place...].firstIndex(where: \.isOfWord) {
+            // No other words matter, and a message may have a million.
+            let matters = bytes[start].isOne(of: "pPtT")
+            let (word, end) = matters ? word(at: start) : ("", skip(\.isOfWord, from: start))
+            place = end
+            var numbers: [UInt32] = []
+            switch word {
+            case "thread": subject = .thread
+            case "pid", "processid":
+                let isList = bytes[end...].starts(with: "(s)".utf8)
+                numbers = self.numbers(after: isList ? end + 3 : end, isList: isList)
+            case "pids": numbers = self.numbers(after: end, isList: true)
+            case "process" where byte(start - 1) != UInt8(ascii: "_"):
+                subject = .process
+                if lastWord != "per" { numbers = processNumber(after: end) }
+            default: break
+            }
+            if !(subject == .thread && isProcessKnown) { found += numbers }
+            if subject == .process, !numbers.isEmpty { isProcessKnown = true }
+            lastWord = word
+        }
+        return found
+    }
+
+    /// "Process 4242 has", "process id 4242"; not the ranks of "process 3 of 8" and of PyTorch's "Process 3 terminated with
+    /// the following error" (torch/multiprocessing/spawn.py).
+    private func processNumber(after end: Int) -> [UInt32] {
+        let next = skipBlanks(from: end)
+        let (word, wordEnd) = word(at: next)
+        if next > end, word == "id" { return numbers(after: wordEnd, isList: false) }
+        guard let (pid, after) = number(after: end), let pid else { return [] }
+        let (follower, followerEnd) = self.word(at: skipBlanks(from: after))
+        let rest = skipBlanks(from: followerEnd)
+        if ["of", "out"].contains(follower), byte(rest)?.isDigit == true || self.word(at: rest).text == "of" {
+            return []
+        }
+        if follower == "terminated", self.word(at: rest).text == "with" { return [] }
+        return [pid]
+    }
+
+    private func numbers(after end: Int, isList: Bool) -> [UInt32] {
+        var numbers: [UInt32] = []
+        var end = end
+        while let (pid, after) = number(after: end), let pid {
+            numbers.append(pid)
+            guard isList else { break }
+            // "1, 2 and 3"
+            end = skip({ $0.isBlank || $0.isOne(of: ",;&") }, from: after)
+            let (word, wordEnd) = word(at: end)
+            if word == "and" { end = wordEnd }
+        }
+        return numbers
+    }
+
+    /// - Returns: the number behind a key and what parts them, nil for one that is no PID, with its end; nil without a number.
+    private func number(after end: Int) -> (pid: UInt32?, end: Int)? {
+        var start = skip({ $0.isBlank || $0.isOne(of: "=:'\"`\\#([<") }, from: end)
+        let (word, wordEnd) = word(at: start)
+        if start > end, word == "is" { start = skipBlanks(from: wordEnd) }
+        let after = skip(\.isDigit, from: start)
+        guard after > start else { return nil }
+        return (isAlone(after) ? pid(start..<after) : nil, after)
+    }
+
+    /// Whether the number that ends here is a number of its own, and no part of a name, a size, a time, a date or an address.
+    private func isAlone(_ end: Int) -> Bool {
+        guard let next = byte(end) else { return true }
+        if next.isOfWord || next.isOne(of: "_%") { return false }
+        if next.isOne(of: ".:-/"), byte(end + 1)?.isDigit == true { return false }
+        return !Self.units.contains(word(at: skipBlanks(from: end)).text)
+    }
+
+    private static let units: Set = [
+        "kb", "kib", "mb", "mib", "gb", "gib", "tb", "tib", "byte", "bytes", "ms", "sec", "secs", "second", "seconds",
+        "minutes", "hours", "percent", "times",
+    ]
+
+    // MARK: Forms of the kernel and of NCCL
+
+    private func contains(_ marker: StaticString) -> Bool {
+        marker.withUTF8Buffer { marker in
+            bytes.indices.contains { bytes[$0] == marker[0] && bytes[$0...].starts(with: marker) }
+        }
+    }
+
+    /// `python3[4242]: segfault`, and with a blank between them `GPU HANG: …, in python3 [4242]`.
+    private var bracketedPIDs: [UInt32] {
+        let open = UInt8(ascii: "[")
+        guard bytes.contains(open) else { return [] }
+        let isGlued = ["segfault", "general protection", "traps:", "nouveau"].contains { contains($0) }
+        let isBehindName = ["GPU HANG", "Timedout job"].contains { contains($0) }
+        guard isGlued || isBehindName else { return [] }
+        return bytes.indices.compactMap { place in
+            guard bytes[place] == open, let before = byte(place - 1) else { return nil }
+            let end = skip(\.isDigit, from: place + 1)
+            guard byte(end) == UInt8(ascii: "]") else { return nil }
+            guard before.isBlank ? isBehindName && byte(end + 1) == nil : isGlued else { return nil }
+            return pid(place + 1..<end)
+        }
+    }
+
+    /// `gpu-box:4242:4300 [0] NCCL INFO …`: host, process and thread.
+    private var ncclPIDs: [UInt32] {
+        guard contains(" NCCL ") else { return [] }
+        let fields = fields()
+        guard let rank = fields.dropFirst().firstIndex(where: { bytes[$0.lowerBound] == UInt8(ascii: "[") }) else {
+            return []
+        }
+        let parts = bytes[fields[rank - 1]].indices.split(omittingEmptySubsequences: false) {
+            bytes[$0] == UInt8(ascii: ":")
+        }
+        guard parts.count == 3, pid(parts[2].startIndex..<parts[2].endIndex) != nil,
+            let pid = pid(parts[1].startIndex..<parts[1].endIndex)
+        else { return [] }
+        return [pid]
+    }
 }

@@ -40,12 +40,14 @@ package enum CountLimit {
 }
 
 extension EngineContainer {
-    /// Without texts that are longer, and more labels, than engines have.
+    /// Without texts that are longer, and more labels, than engines have. An empty text says that there is none: Podman's
+    /// infrastructure container has the image "".
     package var bounded: EngineContainer {
+        func told(_ text: String?, _ limit: Int) -> String? { text.flatMap { $0.isEmpty ? nil : $0.capped(at: limit) } }
         var container = self
         container.id = id.capped(at: TextLimit.containerID)
-        container.name = name?.capped(at: TextLimit.containerName)
-        container.image = image?.capped(at: TextLimit.image)
+        container.name = told(name, TextLimit.containerName)
+        container.image = told(image, TextLimit.image)
         let kept = labels.count > CountLimit.labels ? labels.sorted { $0.key < $1.key } : Array(labels)
         container.labels = Dictionary(
             kept.prefix(CountLimit.labels).map {

@@ -16,7 +16,7 @@ package enum OwnershipRows {
                 ("GPUMem", .size(bytes, complete: held.count == owner.held.count && owner.held.allSatisfy(\.complete))),
                 ("ContainerID", owner.container?.idCell(truncated: true) ?? elsewhere),
                 ("Container", owner.container?.nameCell ?? elsewhere),
-                ("Image", owner.container.map { Cell($0.image) } ?? elsewhere),
+                ("Image", owner.container.map { Cell($0.shownImage) } ?? elsewhere),
                 ("Name", Cell(owner.process?.name)),
                 ("UnrecognizedCgroup", Cell(owner.unrecognizedCgroup ?? "")),
                 ("NamespaceContainer", Cell(owner.namespaceContainer.map { shortID($0) } ?? "")),

@@ -68,7 +68,8 @@ package struct StatsRows {
         return Row(
             fields: [
                 ("ID", container.idCell(truncated: truncates)), ("Name", container.nameCell),
-                ("Image", Cell(container.image)), ("Runtime", Cell(container.runtime.rawValue)),
+                ("Image", Cell(truncates ? container.shownImage : container.image)),
+                ("Runtime", Cell(container.runtime.rawValue)),
                 ("GPU", Cell(device?.label)), ("UUID", Cell(device?.uuid)),
                 ("GPUMem", .size(bytes, complete: usage?.complete ?? true)), ("GPUTotal", .size(total)),
                 ("GPUPerc", .percent(bytes, of: total)), ("PIDs", Cell(String(usage?.pids.count ?? 0))),

@@ -44,6 +44,16 @@ extension Sampler {
         return all
     }
 
+    /// The process of each of these that is a thread and no process; nil if nobody could look.
+    package func processes(ofThreads threads: [UInt32]) -> [UInt32: UInt32]? {
+        var all: [UInt32: UInt32] = [:]
+        for threads in Self.parts(of: threads) {
+            guard case .threads(let processes) = ask(.threads(threads)) else { return nil }
+            all.merge(processes) { first, _ in first }
+        }
+        return all
+    }
+
     /// The parents of each process, nearest first, as far up as `last`: empty for one that is no more, and none for one of which
     /// they could not be read.
     package func ancestors(of pids: [UInt32], upTo last: UInt32) -> [UInt32: [UInt32]] {

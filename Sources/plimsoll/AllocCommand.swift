@@ -64,7 +64,7 @@ struct AllocCommand: ParsableCommand {
 
     mutating func run() throws {
         let request = try asked()
-        let source = try host.makeSource()
+        let source = try host.makeSource(needsNames: false)
         let before = Snapshot(source.observe())
         // Engines know the names of others, which nobody asks for where there is room.
         Output.troubles(of: before) { !$0.isEngine }
@@ -147,7 +147,10 @@ struct AllocCommand: ParsableCommand {
         source.finish()
         allocation.end()
         Output.error(report.outOfMemory(now, holding: allocation.pid))
-        if report.lacksNames(now) { Output.troubles(of: now, where: \.isEngine) }
+        if report.lacksNames(now) {
+            source.warnOfSkippedEngine()
+            Output.troubles(of: now, where: \.isEngine)
+        }
         Outcome.no.exit()
     }
 

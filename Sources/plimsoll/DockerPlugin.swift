@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Rendering
+import Synchronization
 
 /// The program as `docker gpu`: Docker starts `docker-gpu` with its own global options, the word `gpu`, and ours.
 enum DockerPlugin {
@@ -24,8 +25,17 @@ enum DockerPlugin {
         ])
     }
 
-    /// Docker passes on what stood before `gpu`. What chooses an engine goes where we look for it anyway; the rest is not
-    /// about us.
+    /// What the docker client's options before `gpu` say of engines.
+    struct GlobalOptions {
+        var hosts: [String] = []
+        var context: String?
+    }
+
+    private static let options = Mutex(GlobalOptions())
+    static var globalOptions: GlobalOptions { options.withLock { $0 } }
+
+    /// Docker passes on what stood before `gpu`. An engine that is named there is kept apart from the environment's: it was
+    /// asked for. What is not about engines is not about us.
     private static func afterGlobalOptions(_ arguments: [String]) -> [String] {
         var rest = arguments[...]
         while let option = rest.first, option.hasPrefix("-"), !["-h", "--help", "-v", "--version"].contains(option) {
@@ -34,10 +44,9 @@ enum DockerPlugin {
             guard takesValue.contains(parts[0]) else { continue }
             guard let value = parts.count > 1 ? parts[1] : rest.popFirst() else { break }
             switch parts[0] {
-            case "-H", "--host": setenv("DOCKER_HOST", value, 1)
-            case "-c", "--context":
-                setenv("DOCKER_CONTEXT", value, 1)
-                unsetenv("DOCKER_HOST")
+            // To the docker client an empty value is none.
+            case "-H", "--host": if !value.isEmpty { options.withLock { $0.hosts.append(value) } }
+            case "-c", "--context": options.withLock { $0.context = value.isEmpty ? nil : value }
             case "--config": setenv("DOCKER_CONFIG", value, 1)
             default: break
             }

@@ -49,8 +49,10 @@ struct HostOptions: ParsableArguments {
 
     /// Reads the host, or the recording: again at every call, or the same.
     ///
-    /// - Parameter limit: seconds that no source is waited for longer.
-    func makeSource(within limit: Double? = nil) throws -> HostSource {
+    /// - Parameters:
+    ///   - limit: seconds that no source is waited for longer.
+    ///   - needsNames: a person who named an engine that cannot be asked is warned.
+    func makeSource(within limit: Double? = nil, needsNames: Bool = true) throws -> HostSource {
         if let replay {
             let seconds = try deviceTimeout()
             do throws(RecordingError) {
@@ -67,7 +69,9 @@ struct HostOptions: ParsableArguments {
         let sampler = Sampler(plan, tell: { Output.error($0) })
         sampler.begin()
         sampler.engines = try engines(sampler)
-        return .host(sampler)
+        let source = HostSource.host(sampler)
+        if needsNames { source.warnOfSkippedEngine() }
+        return source
     }
 
     func plan() throws -> SamplingPlan {
@@ -105,15 +109,21 @@ struct HostOptions: ParsableArguments {
         return number
     }
 
+    /// - Throws: what an option names and cannot be asked.
     private func engines(_ sampler: Sampler) throws -> EngineSelection {
         func variables(_ names: [String]) -> [String: String] { names.reduce(into: [:]) { $0[$1] = environment($1) } }
+        var naming = EngineNaming(
+            hosts: dockerHost, environment: variables(["DOCKER_HOST", "DOCKER_CONTEXT", "XDG_RUNTIME_DIR"]))
+        // --docker-host comes before the docker client's own options.
+        if dockerHost.isEmpty {
+            let options = DockerPlugin.globalOptions
+            (naming.hosts, naming.context) = (options.hosts, options.context)
+        }
         do throws(EngineError) {
-            return try EngineSelection(
-                hosts: dockerHost, environment: variables(["DOCKER_HOST", "XDG_RUNTIME_DIR"])
-            ) {
-                if let context = sampler.dockerContext(variables(DockerContext.variables)) { return context }
-                Output.error("Docker's configuration did not answer in time; looking for engines in the usual places")
-                return .usual
+            return try EngineSelection(naming) { name in
+                var variables = variables(DockerContext.variables)
+                variables["DOCKER_CONTEXT"] = name
+                return sampler.dockerContext(variables)
             }
         } catch {
             throw Failure.impossible(error)
@@ -128,6 +138,10 @@ enum HostSource {
     /// Leaves no process behind.
     func finish() {
         if case .host(let sampler) = self { sampler.finish() }
+    }
+
+    func warnOfSkippedEngine() {
+        if case .host(let sampler) = self, let skipped = sampler.engines?.skipped { Output.error("\(skipped)") }
     }
 
     func observe() -> Observation {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import Ledger
 import Rendering
+import Sampling
 
 struct WhoseCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -25,16 +26,17 @@ struct WhoseCommand: ParsableCommand {
 
     mutating func run() throws {
         let format = try RowFormat(format, for: .whose)
-        let asked = pid.isEmpty ? try pidsFromInput() : pid.flatMap(\.pids)
+        let isText = pid.isEmpty
+        var once: Set<UInt32> = []
+        var asked = (isText ? try pidsFromInput() : pid.flatMap(\.pids)).filter { once.insert($0).inserted }
         let source = try host.makeSource()
         var observation = source.observe()
-        if case .host(let sampler) = source {
-            let known = Set(observation.processes.map(\.pid))
-            observation.processes += sampler.processes(Set(asked).subtracting(known).sorted())
-            observation.cgroupOwners = sampler.cgroupOwners
-        }
+        var threads: [UInt32: UInt32] = [:]
+        if case .host(let sampler) = source { threads = lookUp(asked, &observation, sampler) }
+        // A message names a process and the thread of it that failed.
+        if isText { asked.removeAll { threads[$0].map(once.contains) ?? false } }
         var snapshot = Snapshot(observation)
-        var owners = Owners(observation, in: snapshot)
+        var owners = Owners(observation, in: snapshot, threads: threads)
         let unknown = asked.filter { owners.owners(of: $0).isEmpty }
         if !unknown.isEmpty, case .host(let sampler) = source {
             let inside = sampler.processes(withInsidePIDs: Set(unknown))
@@ -43,7 +45,7 @@ struct WhoseCommand: ParsableCommand {
             // One that could not be read may be the one that is meant.
             if inside?.contains(where: { $0.namespacePIDs.isEmpty }) ?? true { observation.view.hidesProcesses = true }
             snapshot = Snapshot(observation)
-            owners = Owners(observation, in: snapshot)
+            owners = Owners(observation, in: snapshot, threads: threads)
         }
         var rows: [Row] = []
         var found: [Ownership] = []
@@ -61,6 +63,28 @@ struct WhoseCommand: ParsableCommand {
         Output.errors(OwnershipRows.remarks(found))
         Output.errors(missing.map { absence(of: $0, observation.view) })
         (missing.isEmpty ? .done : Outcome.no).exit()
+    }
+
+    /// Adds the processes with these PIDs, and those with these threads.
+    ///
+    /// - Returns: the process of each that is a thread.
+    private func lookUp(
+        _ asked: [UInt32], _ observation: inout Observation, _ sampler: Sampler
+    ) -> [UInt32: UInt32] {
+        var known = Set(observation.processes.map(\.pid))
+        func add(_ pids: Set<UInt32>) {
+            let found = sampler.processes(pids.subtracting(known).sorted())
+            observation.processes += found
+            known.formUnion(found.map(\.pid))
+        }
+        add(Set(asked))
+        let missing = asked.filter { !known.contains($0) }
+        let threads = missing.isEmpty ? [:] : sampler.processes(ofThreads: missing)
+        // One that could not be looked for may be there.
+        if threads == nil { observation.view.hidesProcesses = true }
+        add(Set((threads ?? [:]).values))
+        observation.cgroupOwners = sampler.cgroupOwners
+        return threads ?? [:]
     }
 
     private func absence(of pid: UInt32, _ view: ProcessView) -> String {

@@ -27,6 +27,15 @@ struct DockerEngineTests {
         #expect(engine.runtime == .docker)
     }
 
+    @Test("An empty name or image is none: Podman's infrastructure container has no image")
+    func empty() throws {
+        let answer =
+            #"[{"Id": "aa", "Names": ["/"], "Image": ""}, {"Id": "bb", "Names": [""]}, {"Id": "cc", "Names": []}]"#
+        let engine = try ask(.answer(answer))
+        #expect(engine.containers.map(\.name) == [nil, nil, nil])
+        #expect(engine.containers.map(\.image) == [nil, nil, nil])
+    }
+
     @Test("A slash is one whatever follows")
     func slashes() throws {
         let engine = try ask(.answer(#"[{"Id": "aa", "Names": ["/web/\u0301db", "/\u0301db"]}]"#))
@@ -59,11 +68,20 @@ struct DockerEngineTests {
             .noSocket(path: attack), .notRunning(path: attack), .forbidden(path: attack, group: attack),
             .forbidden(path: attack, group: nil), .timedOut(path: attack, seconds: 1), .broken(path: attack, code: 5),
             .refused(path: attack, status: 500, message: attack), .notUnderstood(path: attack, why: attack),
-            .elsewhere(url: attack), .noContext(name: attack, folder: attack), .none(lookedFor: [attack, attack]),
+            .none(lookedFor: [attack, attack]),
         ]
-        for error in errors {
-            #expect(error.description.unicodeScalars.allSatisfy { !$0.isUnsafe }, "\(error)")
-            #expect(error.description.contains("a?plimsoll: forged?1m?"))
+        let reasons: [UnusableEngine.Reason] = [
+            .elsewhere(url: attack), .desktop(attack), .noUnixSocket(url: attack), .noAddress(attack),
+            .noContext(name: attack, folder: attack), .noEndpoint(context: attack, file: attack),
+            .unreadable(why: attack),
+        ]
+        let named = reasons.map { UnusableEngine(origin: .configuration(attack, file: attack), reason: $0) }
+        let all =
+            errors.map(\.description) + named.map(\.description)
+            + named.map { EngineError.unusable($0).description }
+        for message in all {
+            #expect(message.unicodeScalars.allSatisfy { !$0.isUnsafe }, "\(message)")
+            #expect(message.contains("a?plimsoll: forged?1m?"))
         }
     }
 
@@ -147,40 +165,5 @@ struct DockerEngineTests {
         #expect(throws: EngineError.notRunning(path: path)) { try DockerEngine(socket: path).containers(within: 1) }
         let forbidden = EngineError.forbidden(path: "/var/run/docker.sock", group: "docker").description
         #expect(forbidden.contains("usermod -aG docker"))
-    }
-}
-
-struct EngineSelectionTests {
-    private func selection(_ hosts: [String] = [], _ environment: [String: String]) throws -> EngineSelection {
-        try EngineSelection(hosts: hosts, environment: environment) { DockerContext.current(environment) }
-    }
-
-    @Test("Named engines come first, then DOCKER_HOST, then the current context, then the usual sockets")
-    func order() throws {
-        let scratch = try Scratch()
-        defer { scratch.remove() }
-        try scratch.write(#"{"currentContext": "lab"}"#, to: "config.json")
-        try scratch.write(
-            #"{"Name": "lab", "Endpoints": {"docker": {"Host": "unix:///lab.sock"}}}"#,
-            to: "contexts/meta/abc/meta.json")
-        let config = ["DOCKER_CONFIG": scratch.url.path]
-        let all = config.merging(["DOCKER_HOST": "unix:///env.sock"]) { $1 }
-        #expect(try selection(["unix:///a.sock", "/b.sock"], all).engines.map(\.socket) == ["/a.sock", "/b.sock"])
-        #expect(try selection([], all).engines.map(\.socket) == ["/env.sock"])
-        #expect(try selection([], config).engines.map(\.socket) == ["/lab.sock"])
-        let usual = try selection([], config.merging(["DOCKER_CONTEXT": "default"]) { $1 })
-        #expect(usual.engines.map(\.socket) == ["/var/run/docker.sock", "/run/podman/podman.sock"])
-        #expect(!usual.isNamed)
-        #expect(throws: EngineError.self) { try selection([], config.merging(["DOCKER_CONTEXT": "no"]) { $1 }) }
-    }
-
-    @Test(
-        "An engine on another machine is refused",
-        arguments: [
-            "tcp://10.0.0.1:2375", "ssh://me@gpu-box", "https://x", "npipe:////./pipe/docker",
-            "unix:///home/me/.docker/desktop/docker.sock",
-        ])
-    func elsewhere(_ url: String) {
-        #expect(throws: EngineError.elsewhere(url: url)) { try selection([url], [:]) }
     }
 }

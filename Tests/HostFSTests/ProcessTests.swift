@@ -37,6 +37,19 @@ struct ProcessTests {
         #expect(!process.isDead)
     }
 
+    @Test("The folder that a thread has is no process, and names the process that it belongs to")
+    func thread() throws {
+        let tree = try HostTree()
+        try tree.process(5044, "viewer", cgroup: "0::/").process(5072, "viewer:cs0", cgroup: "0::/")
+        try tree.scratch.write("Name:\tviewer:cs0\nTgid:\t5044\nPid:\t5072\nNSpid:\t5072\n", to: "proc/5072/status")
+        let proc = ProcFS(root: tree.scratch.path("proc"))
+        #expect(proc.process(5072) == nil)
+        #expect(proc.process(ofThread: 5072) == 5044)
+        #expect(proc.process(5044)?.pid == 5044)
+        #expect(proc.process(ofThread: 5044) == nil)
+        #expect(proc.process(ofThread: 1) == nil)
+    }
+
     @Test("A zombie is told as dead")
     func zombie() throws {
         let tree = try HostTree()

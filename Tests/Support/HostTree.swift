@@ -50,6 +50,13 @@ package final class HostTree {
         return self
     }
 
+    /// A thread of a process, as a copied /proc has it: below the process alone.
+    @discardableResult
+    package func thread(_ thread: Int, of pid: Int) throws -> HostTree {
+        try scratch.write("\(thread) (worker) S 1 1 1 0 -1 4194560\n", to: "proc/\(pid)/task/\(thread)/stat")
+        return self
+    }
+
     @discardableResult
     package func ramLimit(_ text: String, cgroup path: String) throws -> HostTree {
         try scratch.write(text + "\n", to: "sys/fs/cgroup\(path)")

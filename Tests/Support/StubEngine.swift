@@ -9,6 +9,8 @@ package final class StubEngine: Sendable {
         case answers([String: String])
         /// These bytes, whatever was asked.
         case bytes(String)
+        /// These bytes, each in a packet of its own, and then nothing more until the client closes the connection.
+        case staysOpen([String])
         /// Takes the request and says nothing.
         case hangs
         /// Sends a byte of an answer now and then.
@@ -73,6 +75,12 @@ package final class StubEngine: Sendable {
             let words = String(decoding: request[..<received], as: UTF8.self).split(separator: " ")
             answer(bodies[String(words[1])] ?? "")
         case .bytes(let bytes): send(bytes)
+        case .staysOpen(let parts):
+            for part in parts {
+                send(part)
+                usleep(1000)
+            }
+            while recv(fd, &request, request.count, 0) > 0 {}
         case .hangs: sleep(30)
         case .drips:
             for byte in "HTTP/1.0 200 OK\r\n\r\n[                         " {

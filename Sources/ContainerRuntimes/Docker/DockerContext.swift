@@ -1,17 +1,38 @@
 import FoundationEssentials
 import HostFS
+import Ledger
 
-/// The Docker client's current context, as its configuration names it (docker/cli, cli/context/store).
-package enum DockerContext: Sendable, Equatable {
-    /// Nobody chose one: the engine is where it usually is.
-    case usual
-    /// The URL of its endpoint.
-    case endpoint(String)
-    /// The configuration names a context that is not in this folder.
-    case missing(name: String, folder: String)
+/// A context of the docker client, as its configuration has it (docker/cli, cli/context/store).
+package struct DockerContext: Sendable, Equatable {
+    package enum Place: Sendable, Equatable {
+        /// Nobody chose one: the engine is where it usually is.
+        case usual
+        /// The URL of its endpoint.
+        case endpoint(String)
+        /// It is not in this folder.
+        case missing(folder: String)
+        /// This file is of the context, and has no endpoint of an engine.
+        case empty(file: String)
+        /// The configuration is there, and cannot be read or understood.
+        case unreadable(why: String)
+    }
+
+    /// Empty if nobody chose one.
+    package var name: String
+    /// The client's configuration, which names the current context.
+    package var file: String
+    package var place: Place
+
+    package init(name: String, file: String, place: Place) {
+        self.name = name
+        self.file = file
+        self.place = place
+    }
 
     /// The variables that it is found by.
     package static let variables = ["DOCKER_CONTEXT", "DOCKER_CONFIG", "HOME"]
+    /// A context that is in no file.
+    static let defaultName = "default"
 
     private struct Settings: Decodable {
         var currentContext: String?
@@ -22,28 +43,59 @@ package enum DockerContext: Sendable, Equatable {
             var Host: String?
         }
         var Name: String
-        var Endpoints: [String: Endpoint]
+        var Endpoints: [String: Endpoint]?
     }
 
-    /// Reads the user's files, which can hang where a home directory is on a network.
+    /// The context that DOCKER_CONTEXT names, else the current one. Reads the user's files, which can hang where a home
+    /// directory is on a network.
     package static func current(_ environment: [String: String]) -> DockerContext {
         func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         let folder = variable("DOCKER_CONFIG") ?? "\(variable("HOME") ?? "")/.docker"
-        let name =
-            variable("DOCKER_CONTEXT") ?? decode(Settings.self, "\(folder)/config.json")?.currentContext ?? ""
-        guard !name.isEmpty, name != "default" else { return .usual }
-        // A context's folder is named after the SHA-256 of its name; its file says the name itself.
-        let contexts = "\(folder)/contexts/meta"
-        let folders = (try? FileReading.names(in: contexts)) ?? []
-        let found = folders.lazy.compactMap { decode(Meta.self, "\(contexts)/\($0)/meta.json") }
-        guard let host = found.first(where: { $0.Name == name })?.Endpoints["docker"]?.Host else {
-            return .missing(name: name, folder: contexts)
+        let file = "\(folder)/config.json"
+        let chosen = variable("DOCKER_CONTEXT").map { .named($0) } ?? Chosen(file)
+        switch chosen {
+        case .unreadable(let why): return DockerContext(name: "", file: file, place: .unreadable(why: why))
+        case .named(let name) where !name.isEmpty && name != defaultName:
+            return DockerContext(
+                name: name.capped(at: TextLimit.path), file: file, place: place(of: name, in: "\(folder)/contexts/meta")
+            )
+        case .named: return DockerContext(name: "", file: file, place: .usual)
         }
-        return .endpoint(host)
     }
 
-    private static func decode<Value: Decodable>(_ type: Value.Type, _ path: String) -> Value? {
-        guard let bytes = try? FileReading.bytes(path, limit: FileReading.limit) else { return nil }
-        return try? JSONDecoder().decode(type, from: Data(bytes))
+    private enum Chosen {
+        /// Empty if no context is chosen.
+        case named(String)
+        case unreadable(why: String)
+
+        /// - Parameter file: the client's configuration.
+        init(_ file: String) {
+            do throws(FileError) {
+                let bytes = try FileReading.bytes(file, limit: FileReading.limit)
+                let settings = try? JSONDecoder().decode(Settings.self, from: Data(bytes))
+                // To the docker client a file without a byte is one without settings.
+                if settings == nil, !bytes.isEmpty {
+                    self = .unreadable(why: "\(file): not understood")
+                } else {
+                    self = .named(settings?.currentContext ?? "")
+                }
+            } catch {
+                self = error.isAbsent ? .named("") : .unreadable(why: error.description)
+            }
+        }
+    }
+
+    /// A context's folder is named after the SHA-256 of its name; its file says the name itself.
+    private static func place(of name: String, in folder: String) -> Place {
+        for entry in (try? FileReading.names(in: folder)) ?? [] {
+            let file = "\(folder)/\(entry)/meta.json"
+            guard let bytes = try? FileReading.bytes(file, limit: FileReading.limit),
+                let meta = try? JSONDecoder().decode(Meta.self, from: Data(bytes)), meta.Name == name
+            else { continue }
+            guard let endpoint = meta.Endpoints?["docker"] else { return .empty(file: file) }
+            // The docker client looks in the usual place then.
+            return endpoint.Host.flatMap { $0.isEmpty ? nil : .endpoint($0.capped(at: TextLimit.path)) } ?? .usual
+        }
+        return .missing(folder: folder)
     }
 }

@@ -13,19 +13,20 @@ package struct DockerEngine: Sendable, Equatable {
     /// The containers that it runs. No version is in the paths: every engine answers as it knows best.
     package func containers(within seconds: Double) throws(EngineError) -> ObservedEngine {
         let client = UnixHTTP(path: socket, seconds: seconds)
-        let answer = try client.get("/containers/json")
+        let response = try client.get("/containers/json")
+        let (answer, owner) = (response.answer, response.owner)
         // Podman names itself in every answer (containers/podman, pkg/api/server: Libpod-API-Version).
         guard answer.headers["libpod-api-version"] != nil else {
             return ObservedEngine(
-                runtime: .docker, containers: try list(answer).map(\.container), owner: answer.owner)
+                runtime: .docker, containers: try list(answer).map(\.container), owner: owner)
         }
         // Its short list lacks what is paused or being stopped, which Docker's has, and which holds memory all the same;
         // and its filter by status takes no "stopping" (both seen with Podman 4.3.1).
-        let all = try list(try client.get("/containers/json?all=true"))
+        let all = try list(try client.get("/containers/json?all=true").answer)
         let alive: Set = ["running", "paused", "stopping"]
         return ObservedEngine(
             runtime: .podman, containers: all.filter { alive.contains($0.State ?? "") }.map(\.container),
-            owner: answer.owner)
+            owner: owner)
     }
 
     /// The same of an answer that comes from no socket, headers and all: what is tried with hostile ones.
@@ -34,7 +35,7 @@ package struct DockerEngine: Sendable, Equatable {
         return try DockerEngine(socket: socket).list(response).map(\.container)
     }
 
-    private func list(_ response: UnixHTTP.Response) throws(EngineError) -> [Listed] {
+    private func list(_ response: ResponseParser.Response) throws(EngineError) -> [Listed] {
         guard response.status == 200 else {
             let message = (try? JSONDecoder().decode(Message.self, from: Data(response.body)))?.message
             throw .refused(path: socket, status: response.status, message: message ?? "no reason given")

@@ -3,52 +3,70 @@ package struct EngineSelection: Sendable {
     package var engines: [DockerEngine]
     /// Somebody named them, so that each must answer. Else those that are not there are passed over in silence.
     package var isNamed: Bool
+    /// What the environment or Docker's configuration names and cannot be asked, so that the usual sockets take its place:
+    /// numbers are not lost for names.
+    package var skipped: UnusableEngine?
 
-    /// - Parameters:
-    ///   - hosts: URLs from the command line.
-    ///   - environment: DOCKER_HOST and XDG_RUNTIME_DIR are looked at.
-    ///   - context: the Docker client's current one; asked for if neither names an engine, as the docker client does.
-    package init(
-        hosts: [String], environment: [String: String], context: () -> DockerContext
-    ) throws(EngineError) {
-        isNamed = true
-        engines = []
-        if !hosts.isEmpty {
-            for host in hosts {
-                let engine = try Self.engine(at: host)
-                if !engines.contains(engine) { engines.append(engine) }
+    /// The order is the docker client's: options, DOCKER_HOST, DOCKER_CONTEXT, the current context, the usual sockets.
+    ///
+    /// - Parameter context: the docker client's context, that of this name or else the current one; nil if its files do not
+    ///   answer. Asked for only if it decides.
+    /// - Throws: what an option names and cannot be asked.
+    package init(_ naming: EngineNaming, context: (String?) -> DockerContext?) throws(EngineError) {
+        var found = Found.usual
+        // To the docker client "default" is the context of DOCKER_HOST.
+        let named = naming.context.flatMap { $0 == DockerContext.defaultName ? nil : $0 }
+        if !naming.hosts.isEmpty {
+            found = .at(naming.hosts.map { EngineAddress($0) }, .hostOption)
+        } else if let named {
+            found = Self.found(context(named), .contextOption)
+        } else if let host = naming.variable("DOCKER_HOST") {
+            found = .at([EngineAddress(host)], .hostVariable)
+        } else if naming.context == nil {
+            let name = naming.variable("DOCKER_CONTEXT")
+            found = Self.found(context(name), name.map { .contextVariable($0) })
+        }
+        (engines, isNamed, skipped) = ([], true, nil)
+        if case .at(let addresses, let origin) = found {
+            for address in addresses {
+                switch address {
+                case .socket(let path):
+                    let engine = DockerEngine(socket: path)
+                    if !engines.contains(engine) { engines.append(engine) }
+                case .unusable(let reason):
+                    let unusable = UnusableEngine(origin: origin, reason: reason)
+                    if origin.isOption { throw .unusable(unusable) }
+                    skipped = unusable
+                }
             }
-        } else if let host = environment["DOCKER_HOST"], !host.isEmpty {
-            engines = [try Self.engine(at: host)]
-        } else {
-            switch context() {
-            case .endpoint(let host): engines = [try Self.engine(at: host)]
-            case .missing(let name, let folder): throw .noContext(name: name, folder: folder)
-            case .usual:
-                engines = Self.usualSockets(environment).map(DockerEngine.init)
-                isNamed = false
-            }
+        }
+        if engines.isEmpty {
+            engines = Self.usualSockets(naming).map(DockerEngine.init)
+            isNamed = false
         }
     }
 
-    /// An engine from a URL as DOCKER_HOST has it: a unix socket, or a path of one.
-    private static func engine(at url: String) throws(EngineError) -> DockerEngine {
-        let path: String
-        if url.hasPrefix("unix://") {
-            path = String(url.dropFirst("unix://".count))
-        } else if url.isAbsolutePath {
-            path = url
-        } else {
-            throw .elsewhere(url: url)
-        }
-        // Docker Desktop's engine runs in a virtual machine, which has no GPU of ours.
-        guard !path.contains("/.docker/desktop/") else { throw .elsewhere(url: url) }
-        return DockerEngine(socket: path)
+    private enum Found {
+        /// Nobody named one.
+        case usual
+        case at([EngineAddress], EngineOrigin)
     }
 
-    private static func usualSockets(_ environment: [String: String]) -> [String] {
-        let session = environment["XDG_RUNTIME_DIR"].flatMap { $0.isEmpty ? nil : $0 }
-        return ["/var/run/docker.sock"] + (session.map { ["\($0)/docker.sock", "\($0)/podman/podman.sock"] } ?? [])
+    /// - Parameter origin: nil if the configuration alone names a context.
+    private static func found(_ context: DockerContext?, _ origin: EngineOrigin?) -> Found {
+        guard let context else {
+            return .at([.unusable(.silent)], origin ?? .configuration("", file: ""))
+        }
+        guard let address = EngineAddress(context) else { return .usual }
+        return .at([address], origin ?? .configuration(context.name, file: context.file))
+    }
+
+    /// Where Docker listens, and the docker client looks for it.
+    static let systemSocket = "/var/run/docker.sock"
+
+    private static func usualSockets(_ naming: EngineNaming) -> [String] {
+        let session = naming.variable("XDG_RUNTIME_DIR")
+        return [systemSocket] + (session.map { ["\($0)/docker.sock", "\($0)/podman/podman.sock"] } ?? [])
             + ["/run/podman/podman.sock"]
     }
 }

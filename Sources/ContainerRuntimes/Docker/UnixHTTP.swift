@@ -1,6 +1,6 @@
 import Glibc
 
-/// GET over a unix socket, in HTTP/1.0: the answer comes unchunked and ends with the connection.
+/// GET over a unix socket. HTTP/1.0 is asked, but servers and proxies answer in HTTP/1.1 as well.
 struct UnixHTTP {
     let path: String
     /// From its making, for all that it is asked together.
@@ -13,14 +13,8 @@ struct UnixHTTP {
         deadline = monotonicSeconds() + seconds
     }
 
-    /// No list of containers is larger; what is, is not one.
-    private static let limit = 64 << 20
-
     struct Response {
-        var status: Int
-        /// Names in lower case.
-        var headers: [Substring: Substring]
-        var body: ArraySlice<UInt8>
+        var answer: ResponseParser.Response
         /// The uid of the process that listens at the socket; nil if the kernel does not tell.
         var owner: UInt32?
     }
@@ -28,10 +22,9 @@ struct UnixHTTP {
     func get(_ target: String) throws(EngineError) -> Response {
         let fd = try connect()
         defer { close(fd) }
-        try send("GET \(target) HTTP/1.0\r\nHost: docker\r\nAccept: application/json\r\n\r\n", to: fd)
-        var response = try response(try receive(from: fd))
-        response.owner = Self.owner(of: fd)
-        return response
+        try send(
+            "GET \(target) HTTP/1.0\r\nHost: docker\r\nAccept: application/json\r\nConnection: close\r\n\r\n", to: fd)
+        return Response(answer: try receive(from: fd), owner: Self.owner(of: fd))
     }
 
     /// The user that called listen(2), even if another process answers now (unix(7), SO_PEERCRED).
@@ -105,20 +98,37 @@ struct UnixHTTP {
         }
     }
 
-    private func receive(from fd: Int32) throws(EngineError) -> [UInt8] {
-        var received: [UInt8] = []
+    private func receive(from fd: Int32) throws(EngineError) -> ResponseParser.Response {
+        var parser = ResponseParser()
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = recv(fd, &buffer, buffer.count, 0)
-            if count == 0 { return received }
             if count < 0 {
                 try wait(fd, POLLIN, errno)
                 continue
             }
-            received.append(contentsOf: buffer[..<count])
-            guard received.count <= Self.limit else { throw .notUnderstood(path: path, why: "it does not end") }
+            if count == 0 { parser.end() } else { parser.take(Array(buffer[..<count])) }
+            if let response = try answer(of: parser) { return response }
             guard monotonicSeconds() < deadline else { throw .timedOut(path: path, seconds: seconds) }
         }
+    }
+
+    /// nil while it is not complete.
+    private func answer(of parser: ResponseParser) throws(EngineError) -> ResponseParser.Response? {
+        switch parser.state {
+        case .needsMore: nil
+        case .complete(let response): response
+        case .failed(let fault): throw .notUnderstood(path: path, why: fault.words)
+        }
+    }
+
+    /// The answer in these bytes, as if the connection had ended after them.
+    func response(_ bytes: [UInt8]) throws(EngineError) -> ResponseParser.Response {
+        var parser = ResponseParser()
+        parser.take(bytes)
+        parser.end()
+        guard let response = try answer(of: parser) else { throw .notUnderstood(path: path, why: "nothing") }
+        return response
     }
 
     private func wait(_ fd: Int32, _ event: Int32, _ code: Int32) throws(EngineError) {
@@ -129,24 +139,20 @@ struct UnixHTTP {
             throw .timedOut(path: path, seconds: seconds)
         }
     }
+}
 
-    func response(_ bytes: [UInt8]) throws(EngineError) -> Response {
-        guard let end = bytes.indices.prefix(1 << 16).first(where: { bytes[$0...].starts(with: [13, 10, 13, 10]) })
-        else {
-            throw .notUnderstood(path: path, why: bytes.isEmpty ? "nothing" : "no HTTP")
+extension ResponseParser.Fault {
+    fileprivate var words: String {
+        switch self {
+        case .nothing: "nothing"
+        case .notHTTP: "no HTTP"
+        case .longHead: "headers of more than 64 KiB"
+        case .length(let told): "an invalid Content-Length '\(told)'"
+        case .coding(let told): "an unknown transfer coding '\(told)'"
+        case .chunk: "a malformed chunk"
+        case .tooLong: "more than \(ResponseParser.limit >> 20) MiB"
+        case .cutShort: "a truncated answer"
         }
-        // Swift counts CR LF as one character, so lines are told by it alone.
-        let lines = String(decoding: bytes[..<end], as: UTF8.self).split(separator: "\r\n")
-        let first = lines.first?.split(separator: " ") ?? []
-        guard first.count >= 2, first[0].hasPrefix("HTTP/"), let status = Int(first[1]) else {
-            throw .notUnderstood(path: path, why: "no HTTP")
-        }
-        var headers: [Substring: Substring] = [:]
-        for line in lines.dropFirst() {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            headers[Substring(line[..<colon].lowercased())] = line[line.index(after: colon)...].drop { $0 == " " }
-        }
-        return Response(status: status, headers: headers, body: bytes[(end + 4)...])
     }
 }
 

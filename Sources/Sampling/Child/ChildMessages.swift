@@ -1,3 +1,4 @@
+import ContainerRuntimes
 import HostFS
 import Ledger
 
@@ -20,8 +21,11 @@ package enum ChildMessages {
             .answer(2, .processes(observation.processes.map { .whole($0) } + [.same(pid: 1, startTick: 5)], facts)),
             .answer(3, .deviceMemory(charges, facts)),
             .answer(4, .ancestors([7: pids])), .answer(5, .commandLines([7: "python3 train.py"])),
-            .answer(6, .whereabouts(place)), .answer(7, .dockerContext(.missing(name: "lab", folder: "/root/.docker"))),
-            .answer(8, .failed(.fact(.filesSilent))),
+            .answer(6, .whereabouts(place)),
+            .answer(
+                7, .dockerContext(DockerContext(name: "lab", file: "/root/c", place: .missing(folder: "/root/.docker")))
+            ),
+            .answer(7, .threads([5072: 5044])), .answer(8, .failed(.fact(.filesSilent))),
             .answer(9, .noEngine(EngineTrouble(message: "no such socket", isAbsence: true), seconds: 0.5)),
         ]
         messages += gpus.map { .gpu(sample: 1, $0.key, [$0.unread], waking: 2.5) }

@@ -18,6 +18,9 @@ extension WireWriter {
         case .insidePIDs(let pids):
             number(UInt8(3))
             list(pids) { $0.number($1) }
+        case .threads(let threads):
+            number(UInt8(9))
+            list(threads) { $0.number($1) }
         case .ancestors(let pids, let last):
             number(UInt8(4))
             list(pids) { $0.number($1) }
@@ -66,6 +69,12 @@ extension WireWriter {
             number(UInt8(3))
             list(processes) { $0.told($1) }
             self.facts(facts)
+        case .threads(let processes):
+            number(UInt8(11))
+            list(processes.sorted { $0.key < $1.key }) { writer, thread in
+                writer.number(thread.key)
+                writer.number(thread.value)
+            }
         case .ancestors(let chains):
             number(UInt8(4))
             list(chains.sorted { $0.key < $1.key }) { writer, chain in
@@ -94,32 +103,6 @@ extension WireWriter {
             flag(trouble.isAbsence)
             flag(trouble.isForbidden)
             number(seconds.bitPattern)
-        }
-    }
-
-    private mutating func engine(_ engine: ObservedEngine) {
-        text(engine.runtime.rawValue)
-        optional(engine.owner) { $0.number($1) }
-        list(engine.containers) { writer, container in
-            writer.text(container.id)
-            for field in [container.name, container.image] { writer.optional(field) { $0.text($1) } }
-            writer.list(container.labels.sorted { $0.key < $1.key }) { writer, label in
-                writer.text(label.key)
-                writer.text(label.value)
-            }
-        }
-    }
-
-    private mutating func context(_ context: DockerContext) {
-        switch context {
-        case .usual: number(UInt8(0))
-        case .endpoint(let url):
-            number(UInt8(1))
-            text(url)
-        case .missing(let name, let folder):
-            number(UInt8(2))
-            text(name)
-            text(folder)
         }
     }
 
@@ -228,6 +211,7 @@ extension WireReader {
                     try reader.text()
                 })
         case 8: return .engine(socket: try text(), seconds: try double())
+        case 9: return .threads(try numbers())
         default: throw WireError()
         }
     }
@@ -267,27 +251,18 @@ extension WireReader {
         case 7: return .dockerContext(try context())
         case 8: return .engine(try engine(), seconds: try double())
         case 10: return .silent
+        case 11:
+            return .threads(
+                try table { reader throws(WireError) in
+                    try reader.number()
+                } value: { reader throws(WireError) in
+                    try reader.number()
+                })
         case 9:
             let trouble = EngineTrouble(message: try text(), isAbsence: try flag(), isForbidden: try flag())
             return .noEngine(trouble, seconds: try double())
         default: throw WireError()
         }
-    }
-
-    private mutating func engine() throws(WireError) -> ObservedEngine {
-        guard let runtime = Runtime(rawValue: try text()) else { throw WireError() }
-        let owner: UInt32? = try optional { reader throws(WireError) in try reader.number() }
-        let containers = try list { reader throws(WireError) in
-            EngineContainer(
-                id: try reader.text(), name: try reader.optionalText(), image: try reader.optionalText(),
-                labels: try reader.table { reader throws(WireError) in
-                    try reader.text()
-                } value: {
-                    reader throws(WireError) in
-                    try reader.text()
-                })
-        }
-        return ObservedEngine(runtime: runtime, containers: containers, owner: owner)
     }
 
     private mutating func double() throws(WireError) -> Double { Double(bitPattern: try number()) }
@@ -296,12 +271,12 @@ extension WireReader {
         try list { reader throws(WireError) in try reader.number() }
     }
 
-    private mutating func optionalText() throws(WireError) -> String? {
+    mutating func optionalText() throws(WireError) -> String? {
         try optional { reader throws(WireError) in try reader.text() }
     }
 
     /// The first of several values for one key counts.
-    private mutating func table<Key: Hashable, Value>(
+    mutating func table<Key: Hashable, Value>(
         _ key: (inout WireReader) throws(WireError) -> Key, value: (inout WireReader) throws(WireError) -> Value
     ) throws(WireError) -> [Key: Value] {
         let pairs = try list { reader throws(WireError) in (try key(&reader), try value(&reader)) }
@@ -313,15 +288,6 @@ extension WireReader {
             try reader.text()
         } value: { reader throws(WireError) in
             try reader.number()
-        }
-    }
-
-    private mutating func context() throws(WireError) -> DockerContext {
-        switch try number() as UInt8 {
-        case 0: return .usual
-        case 1: return .endpoint(try text())
-        case 2: return .missing(name: try text(), folder: try text())
-        default: throw WireError()
         }
     }
 

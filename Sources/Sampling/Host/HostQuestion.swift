@@ -13,6 +13,8 @@ enum HostQuestion: Sendable, Equatable {
     case processes([UInt32], sample: UInt32, forgets: Bool, whole: Bool)
     /// Every process that has one of these PIDs in a namespace of its own.
     case insidePIDs([UInt32])
+    /// The processes of threads.
+    case threads([UInt32])
     /// The parents of each process, as far up as this one.
     case ancestors([UInt32], upTo: UInt32)
     case commandLines([ProcessKey])
@@ -35,6 +37,8 @@ enum HostAnswer: Sendable, Equatable {
     case deviceMemory(DeviceMemoryCharges, CgroupFacts)
     /// Those that are there; one that did not answer says so in its place. Facts of cgroups are told when they were read.
     case processes([ToldProcess], CgroupFacts)
+    /// The process of each that is a thread.
+    case threads([UInt32: UInt32])
     case ancestors([UInt32: [UInt32]])
     case commandLines([UInt32: String])
     case whereabouts(Whereabouts)

@@ -32,6 +32,7 @@ final class HostReader: Sendable {
             watch.begin(sample: sample, forgets: forgets)
             processes(pids, whole: whole, task)
         case .insidePIDs(let pids): insidePIDs(Set(pids), task)
+        case .threads(let threads): processes(ofThreads: threads, task)
         case .ancestors(let pids, let last):
             let climb: @Sendable (UInt32) -> [UInt32]? = { [proc] in proc.ancestors(of: $0, upTo: last) }
             task.gather(pids, key: { "ancestors \($0)" }, climb) { chains in
@@ -214,6 +215,32 @@ final class HostReader: Sendable {
                     process.namespacePIDs.isEmpty || !pids.isDisjoint(with: process.namespacePIDs.dropFirst())
                 }
                 complete(meant.map { .whole($0) }, task)
+            }
+        }
+    }
+}
+
+extension HostReader {
+    /// A thread's own folder names its process. Where the kernel does not serve the files, the folders of processes do.
+    private func processes(ofThreads threads: [UInt32], _ task: Task) {
+        let look: @Sendable (UInt32) -> UInt32? = { [proc] in proc.process(ofThread: $0) }
+        task.gather(threads, key: { "process \($0)" }, look) { [proc] told in
+            let pairs = zip(threads, told).compactMap { thread, process in process.flatMap { $0 }.map { (thread, $0) } }
+            let known = Dictionary(pairs, uniquingKeysWith: { first, _ in first })
+            let list: @Sendable (ProcFS) -> [UInt32] = { $0.isKernels ? [] : (try? $0.pids()) ?? [] }
+            task.gather([proc], key: { _ in "list" }, list) { listed in
+                let wanted = Set(threads).subtracting(known.keys)
+                let pids = wanted.isEmpty ? [] : listed[0] ?? []
+                guard !pids.isEmpty else { return task.reply(.threads(known)) }
+                task.gather(pids, key: { "threads \($0)" }, { proc.threads(of: $0) }) { told in
+                    var known = known
+                    for (pid, threads) in zip(pids, told) {
+                        for thread in threads ?? [] where thread != pid && wanted.contains(thread) {
+                            known[thread] = pid
+                        }
+                    }
+                    task.reply(.threads(known))
+                }
             }
         }
     }

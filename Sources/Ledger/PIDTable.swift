@@ -1,0 +1,115 @@
+/// Finds the column of PIDs in pasted tables: of ps, top, lsof, `docker top` and others by its title; of nvidia-smi and fuser by
+/// the form of their rows, whose titles are often not pasted.
+struct PIDTable {
+    private enum Column {
+        /// The title's place in the line, and which of the fields it is.
+        case titled(place: Range<Int>, number: Int)
+        /// Of lines with commas.
+        case cell(Int)
+    }
+
+    private var column: Column?
+
+    /// The PIDs of a row, or none of a title line; nil for a line that is no part of a table.
+    mutating func pids(in line: TextLine) -> [UInt32]? {
+        if let title = Self.title(line) {
+            column = title
+            return []
+        }
+        if let pid = Self.nvidiaRow(line) ?? Self.fuserRow(line) ?? Self.lsofRow(line) { return pid }
+        guard let column else { return nil }
+        if let pid = Self.pid(in: column, line) { return [pid] }
+        self.column = nil
+        return nil
+    }
+
+    private static func pid(in column: Column, _ line: TextLine) -> UInt32? {
+        switch column {
+        case .cell(let number):
+            let cells = cells(line)
+            return number < cells.count ? line.pid(cells[number]) : nil
+        case .titled(let place, let number):
+            let fields = line.fields()
+            let below = fields.first { Self.columns(of: $0, line).overlaps(place) }.flatMap { line.pid($0) }
+            return below ?? (number < fields.count ? line.pid(fields[number]) : nil)
+        }
+    }
+
+    // MARK: Titles
+
+    private static func title(_ line: TextLine) -> Column? {
+        let fields = line.fields()
+        guard fields.count >= 2, fields.allSatisfy({ !line.bytes[$0.lowerBound].isDigit }) else { return nil }
+        if line.bytes.contains(UInt8(ascii: ",")) {
+            return cells(line).firstIndex { line.text($0).lowercased() == "pid" }.map { .cell($0) }
+        }
+        guard let number = fields.firstIndex(where: { line.bytes[$0].elementsEqual("PID".utf8) }) else { return nil }
+        // "PID not found" is a sentence.
+        let small = fields.count { line.bytes[$0].contains { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 } }
+        guard small <= (fields.count < 3 ? 0 : 1) else { return nil }
+        return .titled(place: columns(of: fields[number], line), number: number)
+    }
+
+    private static func cells(_ line: TextLine) -> [Range<Int>] {
+        line.bytes.indices.split(omittingEmptySubsequences: false) { line.bytes[$0] == UInt8(ascii: ",") }.map { cell in
+            let start = min(line.skipBlanks(from: cell.startIndex), cell.endIndex)
+            return start..<((cell[start...].last { !line.bytes[$0].isBlank } ?? start - 1) + 1)
+        }
+    }
+
+    /// Where a field is on a screen, with tabs of eight columns.
+    private static func columns(of field: Range<Int>, _ line: TextLine) -> Range<Int> {
+        let start = line.bytes[..<field.lowerBound].reduce(0) { column, byte in
+            byte == UInt8(ascii: "\t") ? (column / 8 + 1) * 8 : column + 1
+        }
+        return start..<start + field.count
+    }
+
+    // MARK: Rows without titles
+
+    /// `|    0   N/A  N/A      4242      C   python3      10500MiB |`; before R450 without the instances, as `nvidia-smi pmon` still
+    /// has it.
+    private static func nvidiaRow(_ line: TextLine) -> [UInt32]? {
+        let fields = line.fields { $0 == UInt8(ascii: "|") || $0 == UInt8(ascii: ">") }
+        func isNumber(_ field: Range<Int>) -> Bool { line.bytes[field].allSatisfy(\.isDigit) }
+        func isInstance(_ field: Range<Int>) -> Bool { isNumber(field) || line.bytes[field].elementsEqual("N/A".utf8) }
+        func isType(_ number: Int) -> Bool {
+            number < fields.count && line.bytes[fields[number]].allSatisfy { $0.isOne(of: "CGM+") }
+        }
+        guard let gpu = fields.first, isNumber(gpu) else { return nil }
+        if isType(2) { return line.pid(fields[1]).map { [$0] } }
+        guard isType(4), isInstance(fields[1]), isInstance(fields[2]) else { return nil }
+        return line.pid(fields[3]).map { [$0] }
+    }
+
+    /// `FILE:  4242 4243m`, where the letters tell how the file is used; with -v `FILE:  root  4242 F...m python3`, and rows after
+    /// it without the file.
+    private static func fuserRow(_ line: TextLine) -> [UInt32]? {
+        let fields = line.fields()
+        func isUse(_ bytes: ArraySlice<UInt8>) -> Bool { bytes.allSatisfy { $0.isOne(of: "cefFrm") } }
+        if let file = fields.first, line.bytes[file.lowerBound] == UInt8(ascii: "/"),
+            line.bytes[file.upperBound - 1] == UInt8(ascii: ":"), fields.count > 1
+        {
+            let pids = fields.dropFirst().map { field -> UInt32? in
+                let end = line.skip(\.isDigit, from: field.lowerBound)
+                return end <= field.upperBound && isUse(line.bytes[end..<field.upperBound])
+                    ? line.pid(field.lowerBound..<end) : nil
+            }
+            if !pids.contains(nil) { return pids.compactMap(\.self) }
+        }
+        for (before, field) in zip(fields, fields.dropFirst()) where field.count == 5 {
+            let letters = line.bytes[field].filter { $0 != UInt8(ascii: ".") }
+            if 1..<5 ~= letters.count, isUse(letters[...]), let pid = line.pid(before) { return [pid] }
+        }
+        return nil
+    }
+
+    /// `python3 4242 root  mem  CHR 195,255  1028 FILE`
+    private static func lsofRow(_ line: TextLine) -> [UInt32]? {
+        let fields = line.fields()
+        guard fields.count >= 7, line.bytes[fields[fields.count - 1].lowerBound] == UInt8(ascii: "/"),
+            fields.contains(where: { ["CHR", "REG"].contains(line.text($0)) })
+        else { return nil }
+        return line.pid(fields[1]).map { [$0] }
+    }
+}

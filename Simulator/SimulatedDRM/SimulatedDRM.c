@@ -5,9 +5,12 @@
 //     i915 0
 //     1 6442450944 2147483648
 //
+// It also leads a listing of /dev to the folder that GPUSIM_DEV names: a device file of NVIDIA's is looked for there by its name.
+//
 // What it answers is known from i915_query.c and xe_query.c of the Linux kernel: without the right, i915 tells a size that
 // equals the whole, xe a 0; xe takes no other size than the answer's.
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +37,13 @@ int open(const char *path, int flags, ...) {
     char described[4096];
     snprintf(described, sizeof described, "%s/%s", folder(), path + 9);
     return real(described, O_RDONLY | (flags & (O_CLOEXEC | O_NONBLOCK)), 0);
+}
+
+DIR *opendir(const char *path) {
+    static DIR *(*real)(const char *);
+    if (!real) real = (DIR * (*)(const char *)) dlsym(RTLD_NEXT, "opendir");
+    const char *devices = getenv("GPUSIM_DEV");
+    return real(devices && *devices && strcmp(path, "/dev") == 0 ? devices : path);
 }
 
 struct description {

@@ -101,6 +101,8 @@ package struct Container: Sendable, Equatable {
     package var known: Bool
     /// The `id` of the container that we run in, if nothing tells which one that is.
     package static let ownWithoutID = ""
+    /// It is the container that we run in.
+    package var isOwn = false
     /// False if it is undecided whether what it holds is its own: a cgroup claims to be this container, and nothing confirms it.
     package var verified = true
     /// Ids of the containers around it, outermost first.

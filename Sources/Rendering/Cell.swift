@@ -80,7 +80,7 @@ package enum Mark: String, Sendable, CaseIterable {
         switch self {
         case .unknown: "unknown"
         case .atLeast: "at least: the driver does not tell all of it"
-        case .unverified, .unverifiedShort: "something claims to be this container, and nothing confirms it"
+        case .unverified, .unverifiedShort: "it may be another container: nothing confirms that it is this one"
         case .gone: "the driver lists it, and there is no such process any more"
         case .hidden: "the driver lists it, and from here it cannot be looked up"
         case .setAside: "the part of the rows above that lies in memory the firmware reserved from host RAM"
@@ -88,7 +88,7 @@ package enum Mark: String, Sendable, CaseIterable {
         case .overlap: "processes share memory, or it moved while it was read"
         case .contradictory: "total less free and used; the driver's figures contradict each other, see below"
         case .lost: "the driver does not answer for this GPU; its memory and its holders are unknown"
-        case .ownContainer: "the container that this program runs in; nothing here tells which one that is"
+        case .ownContainer: "the container that this program runs in; its name is not known here"
         }
     }
 

@@ -37,14 +37,14 @@ package struct Row {
 extension Container {
     /// Its name as tables show it, without a mark: that of a nested container behind those of the ones around it.
     package var fullName: String {
-        if id == Container.ownWithoutID { return Mark.ownContainer.text }
+        if isOwn, name == nil { return Mark.ownContainer.text }
         let own = name ?? (parentNames.isEmpty ? unknown : shortID(id))
         return (parentNames + [own]).joined(separator: "/")
     }
 
     /// The same with its marks.
     var nameCell: Cell {
-        if id == Container.ownWithoutID { return Cell(fullName, [.ownContainer]) }
+        if isOwn, name == nil { return Cell(fullName, [.ownContainer]) }
         var cell = Cell.name(fullName, verified: verified)
         if name == nil, parentNames.isEmpty { cell.marks.insert(.unknown) }
         return cell
@@ -58,7 +58,12 @@ extension Container {
 
     func named(in field: String) -> Row.Named { Row.Named(field: field, name: fullName, verified: verified) }
 
-    func idCell(truncated: Bool) -> Cell { Rendering.idCell(id, truncated: truncated) }
+    /// That it is this container is certain, even if its id is not.
+    func idCell(truncated: Bool) -> Cell {
+        let cell = Rendering.idCell(id, truncated: truncated)
+        guard isOwn, name == nil, !verified, id != Container.ownWithoutID else { return cell }
+        return Cell("\(cell.text) \(Mark.unverifiedShort.text)", [.unverifiedShort])
+    }
 }
 
 func idCell(_ id: String, truncated: Bool) -> Cell {

@@ -21,8 +21,11 @@ package struct StatsRows {
         let holding = snapshot.containers.filter { $0.matches(names) }
         let waiting = snapshot.idleContainers.filter { idle && names.isEmpty || !names.isEmpty && $0.matches(names) }
         return holding.flatMap { container in container.usage.map { row(container, $0) } }
-            + waiting.map { row($0, nil) } + snapshot.devices.filter { !$0.answers }.map(lost)
+            + waiting.map { row($0, nil) }
     }
+
+    /// The rows of the table for GPUs that do not answer: what containers hold there is unknown.
+    package var lost: [Row] { snapshot.devices.filter { !$0.answers }.map(lost) }
 
     /// What the rows leave out, device by device: holders that are no container's, of which some may be.
     ///
@@ -35,6 +38,7 @@ package struct StatsRows {
                 guard !processes.isEmpty else { return nil }
                 let known = processes.compactMap(\.bytes)
                 let isWhole = known.count == processes.count && processes.allSatisfy(\.complete)
+                if isWhole, Bytes.sum(known) == 0 { return nil }
                 let amount = known.isEmpty ? "an unknown amount" : sum(Bytes.sum(known), complete: isWhole)
                 return "\(amount) \(holder.cell.text)"
             }
@@ -42,7 +46,6 @@ package struct StatsRows {
         }
     }
 
-    /// A GPU that does not answer: what containers hold there is unknown.
     private func lost(_ device: Device) -> Row {
         let name = Cell(Mark.lost.text, [.lost])
         return Row(

@@ -172,15 +172,16 @@ enum RowFormat {
     }
 
     /// - Parameters:
-    ///   - notes: sentences below the table, which JSON and templates have no place for.
+    ///   - more: rows of the table that are no container's or process's, which JSON and templates have no place for.
+    ///   - notes: sentences below the table, likewise.
     ///   - table: the rows as they are shown unasked.
     func lines(
-        _ rows: [Row], on page: Page, notes: [String] = [], table: ([Row], Page) -> Table
+        _ rows: [Row], on page: Page, below more: [Row] = [], notes: [String] = [], table: ([Row], Page) -> Table
     ) throws -> [String] {
         switch self {
         case .table:
             let notes = notes.flatMap { paragraph(shown($0, on: page), on: page, indent: 2) }
-            return table(rows, page).linesWithLegend(on: page) + (notes.isEmpty ? [] : [""] + notes)
+            return table(rows + more, page).linesWithLegend(on: page) + (notes.isEmpty ? [] : [""] + notes)
         case .json: return rows.map { $0.json.text() }
         case .template(let template):
             do throws(TemplateError) {

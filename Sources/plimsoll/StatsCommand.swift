@@ -61,7 +61,7 @@ struct StatsCommand: ParsableCommand {
             let rows = view.rows(named: container, idle: all)
             let page = host.page
             let lines = try format.lines(
-                rows, on: page, notes: view.leftOut(named: container), table: StatsRows.table(_:on:))
+                rows, on: page, below: view.lost, notes: view.leftOut(named: container), table: StatsRows.table(_:on:))
             stream.show(lines, on: page, snapshot)
             // A recording is of one moment.
             if noStream || host.replay != nil { Outcome.done.exit() }

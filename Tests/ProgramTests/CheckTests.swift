@@ -10,11 +10,16 @@ private func cards(_ totals: Int...) throws -> HostTree {
     return host
 }
 
-/// Where no mark of an engine is, whatever the machine that runs the tests is.
-private func check(_ host: RunningHost, _ more: String..., variables: [String: String] = [:]) throws -> ProgramResult {
-    let libraries = ["LD_LIBRARY_PATH": host.driver.libraries]
-    return try run(
-        ["check"] + more, environment: host.environment.merging(libraries) { $1 }.merging(variables) { $1 })
+/// With the libraries and the device files of the host, whatever the machine that runs the tests has.
+private func environment(of host: RunningHost, files: [String]) throws -> [String: String] {
+    try host.environment(withDeviceFiles: files).merging(["LD_LIBRARY_PATH": host.driver.libraries]) { $1 }
+}
+
+private func check(
+    _ host: RunningHost, _ more: String..., variables: [String: String] = [:],
+    files: [String] = ["nvidia0", "nvidia1", "nvidiactl"]
+) throws -> ProgramResult {
+    try run(["check"] + more, environment: try environment(of: host, files: files).merging(variables) { $1 })
 }
 
 struct CheckTests {
@@ -51,8 +56,7 @@ struct CheckTests {
         ] as [([String], Int32)])
     func gates(_ options: [String], _ code: Int32) throws {
         let host = try cards(23028, 8192).start()
-        let libraries = ["LD_LIBRARY_PATH": host.driver.libraries]
-        let result = try run(["check"] + options, environment: host.environment.merging(libraries) { $1 })
+        let result = try run(["check"] + options, environment: try environment(of: host, files: ["nvidia0"]))
         #expect(result.code == code)
         #expect(result.errors.contains(" must be here, and there ") == (code == 1))
     }
@@ -178,7 +182,7 @@ struct CheckTests {
             let result = try run(
                 program: "/usr/bin/unshare",
                 ["--pid", "--fork", "--mount-proc", Build.plimsoll, "check", "--format", "json", "--procfs", "/proc"],
-                environment: host.environment.merging(["LD_LIBRARY_PATH": host.driver.libraries]) { $1 })
+                environment: try environment(of: host, files: ["nvidia0"]))
             #expect(result.code == 0)
             #expect(try result.document()["processesSeen"].string == seen, "\(name)")
         }
@@ -189,7 +193,7 @@ struct CheckTests {
         for (name, code) in [("dgx-spark", 0), ("wsl2", 0), ("a100-mig", 0), ("lost-gpu", 0)] as [(String, Int32)] {
             let host = try HostTree(simulating: name)
             try host.scratch.write("MemTotal: 125829120 kB\nMemAvailable: 104857600 kB\n", to: "proc/meminfo")
-            let result = try check(try host.start())
+            let result = try check(try host.start(), files: [name == "wsl2" ? "dxg" : "nvidia0"])
             #expect(result.code == code, "\(name): \(result.errors)")
             #expect(!result.output.contains("No GPU"))
         }
@@ -224,5 +228,83 @@ struct CheckTests {
         #expect(result.code == 1)
         #expect(result.errors.contains("no answer within 1 s"))
         #expect(result.seconds < 4)
+    }
+
+    @Test(
+        "A device file of the driver must be here: its libraries alone let no program use a GPU",
+        arguments: [
+            ([], 1), (["nvidiactl", "nvidia-uvm", "nvidia-caps"], 1), (["nvidia0"], 0), (["dxg"], 0),
+            (["nvhost-gpu"], 0),
+        ] as [([String], Int32)])
+    func deviceFiles(_ files: [String], _ code: Int32) throws {
+        let host = try cards(23028).start()
+        let result = try check(host, files: files + ["null"])
+        #expect(result.code == code, "\(result.errors)")
+        #expect(result.errors.contains("no device file of a GPU is") == (code == 1))
+        #expect(result.output.contains("NVIDIA A10"))
+    }
+
+    /// A libcuda.so.1 that has these functions, made by the C compiler.
+    private func cuda(_ functions: String, for host: RunningHost) throws {
+        let source = host.tree.scratch.path("cuda.c")
+        try functions.write(toFile: source, atomically: true, encoding: .utf8)
+        let made = try run(
+            program: "/usr/bin/cc", ["-shared", "-o", "\(host.driver.libraries)/libcuda.so.1", source], environment: [:]
+        )
+        #expect(made.code == 0, "\(made.errors)")
+    }
+
+    /// What the driver API has besides; an allocation is never made.
+    private static let others = [
+        "cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuCtxSetCurrent", "cuMemAlloc_v2", "cuMemFree_v2",
+        "cuMemGetInfo_v2",
+    ].map { "int \($0)(void) { return 999; }\n" }.joined()
+
+    @Test(
+        "CUDA must really initialize and have a device: a library that only loads is not enough",
+        arguments: [
+            ("int cuInit(unsigned f) { return 0; }", "libcuda.so.1: it has no cuDeviceGetCount"),
+            (
+                others + "int cuInit(unsigned f) { return 999; } int cuDeviceGetCount(int *n) { *n = 1; return 0; }",
+                "cuInit: CUDA error 999"
+            ),
+            (
+                others + "int cuInit(unsigned f) { return 0; } int cuDeviceGetCount(int *n) { *n = 0; return 0; }",
+                "it initializes, and has no device"
+            ),
+            (
+                others
+                    + "int cuInit(unsigned f) { return *(volatile int *)8; } int cuDeviceGetCount(int *n) { return 0; }",
+                "crashes while it is initialized"
+            ),
+            (
+                others
+                    + "#include <unistd.h>\nint cuInit(unsigned f) { sleep(30); return 0; } int cuDeviceGetCount(int *n) { return 0; }",
+                "cuInit gave no answer within 1 s"
+            ),
+        ])
+    func cudaFails(_ functions: String, _ why: String) throws {
+        let host = try cards(23028).start()
+        try cuda(functions, for: host)
+        let result = try check(host, "--timeout", "1")
+        #expect(result.code == 1)
+        #expect(result.output.hasPrefix("No GPU can be used here.\n"))
+        #expect(result.errors.contains("no program can use CUDA here: "), "\(result.errors)")
+        #expect(result.errors.contains(why), "\(result.errors)")
+        #expect(result.seconds < 4)
+        let document = try check(host, "--timeout", "1", "--format", "json").document()
+        #expect(document["usable"].bool == false)
+        #expect(document["cudaDevices"].integer ?? 0 == 0)
+    }
+
+    @Test("CUDA with fewer devices than the driver lists has no more to offer")
+    func fewerDevices() throws {
+        let host = try cards(23028, 8192).start()
+        try cuda(
+            Self.others + "int cuInit(unsigned f) { return 0; } int cuDeviceGetCount(int *n) { *n = 1; return 0; }",
+            for: host)
+        let result = try check(host, "--require", "2")
+        #expect(result.output.hasPrefix("One of 2 GPUs can be used here.\n"))
+        #expect(result.code == 1)
     }
 }

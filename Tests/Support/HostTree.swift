@@ -176,6 +176,16 @@ package final class RunningHost {
         return (simulated?.environment ?? [:]).merging(environment) { $1 }
     }
 
+    /// With device files in the place of this machine's /dev.
+    package func environment(withDeviceFiles names: [String]) throws -> [String: String] {
+        for name in names { try tree.scratch.write("", to: "dev/\(name)") }
+        let devices = [
+            "LD_PRELOAD": Build.folder.appending(path: "libSimulatedDRM.so").path,
+            "GPUSIM_DEV": tree.scratch.path("dev"), "GPUSIM_DRI": tree.scratch.path("dev/dri"),
+        ]
+        return environment.merging(devices) { $1 }
+    }
+
     package func plimsoll(_ arguments: [String], environment more: [String: String] = [:]) throws -> ProgramResult {
         try run(arguments, environment: environment.merging(more) { $1 })
     }

@@ -7,6 +7,7 @@ extension Book {
             let place = charges.containers[id]
             var container = describe(
                 id, runtime: entries.first?.place.container?.runtime ?? place?.container.runtime ?? .unknown)
+            container.isOwn = entries.contains { $0.place.container?.isOwn == true }
             container.verified = entries.allSatisfy(\.place.isVerified) && place?.isVerified ?? true
             container.parents =
                 (entries.map(\.place.parents) + [place?.parents ?? []]).max { $0.count < $1.count } ?? []

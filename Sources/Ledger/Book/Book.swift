@@ -114,7 +114,8 @@ struct Book {
                 isDivided: observed.isDivided ?? (instancesOf[place] != nil), memory: memories[place],
                 utilizationPercent: observed.utilizationPercent.value,
                 ledger: ledger, driver: observed.driver, renderMinors: (observed.minors ?? []).filter { $0 >= 128 },
-                answers: memories[place].used != nil || ledger.containers != nil || observed.listsNobody(),
+                answers: memories[place].used != nil || memories[place].sharedWith != nil || ledger.containers != nil
+                    || observed.listsNobody(),
                 processesSeen: lookup.seen(on: observed.vendor))
         }
     }

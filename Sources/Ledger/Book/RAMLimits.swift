@@ -10,7 +10,7 @@ struct RAMLimits {
             note(container, CgroupMembership.places(of: container, cgroup: text).map { CgroupFolder($0) }, in: limits)
         }
         for process in observation.processes {
-            guard let text = process.cgroup.value, let own = lookup.place(of: process.pid).container, own.path == "/"
+            guard let text = process.cgroup.value, let own = lookup.place(of: process.pid).container, own.isOwn
             else { continue }
             note(own.id, CgroupMembership.roots(cgroup: text), in: limits)
         }

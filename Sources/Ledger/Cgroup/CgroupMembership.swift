@@ -30,6 +30,9 @@ package struct CgroupContainer: Sendable, Equatable {
 }
 
 extension CgroupContainer {
+    /// It is the one that we run in: seen from inside its cgroup namespace, it is the root.
+    var isOwn: Bool { path == "/" }
+
     /// Others than root can make a cgroup of this name here.
     var isUsers: Bool { userManager != nil || folderOwner != nil }
 

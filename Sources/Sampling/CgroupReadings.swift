@@ -23,7 +23,7 @@ struct CgroupReadings {
         guard max(limits.count, owners.count) > most else { return }
         let charged = (observation.deviceMemory ?? []).map { "0::\($0.path)\n" }
         let texts = Set(observation.processes.compactMap(\.cgroup.value) + charged)
-        let limited = Set(texts.flatMap(CgroupMembership.limitFolders).map(\.key))
+        let limited = Set(texts.flatMap { CgroupMembership.limitFolders(cgroup: $0).keys.map(\.key) })
         limits = limits.filter { limited.contains($0.key) }
         let owned = texts.reduce(into: Set()) { $0.formUnion(CgroupMembership.foldersOfClaims(cgroup: $1).map(\.key)) }
         owners = owners.filter { owned.contains($0.key) }

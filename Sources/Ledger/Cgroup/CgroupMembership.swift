@@ -92,11 +92,16 @@ extension CgroupMembership {
 
     /// The folders whose RAM limits tell that of a process's container: the containers' own. Of a path that names none, all of
     /// its folders, so that a recording has them if a later rule finds a container there.
-    package static func limitFolders(cgroup text: String) -> [CgroupFolder] {
-        KnownTexts[text].lines.filter(\.limitsRAM).flatMap { line -> [CgroupFolder] in
-            if !line.containers.isEmpty { return line.containers.map { CgroupFolder($0) } }
-            return CgroupFolder(hierarchy: String(line.controllers), path: String(line.path)).upwards
-        }.filter { !$0.path.utf8.starts(with: "/..".utf8) }
+    ///
+    /// - Returns: also whether a folder is a container's, which should have a limit or say that it has none.
+    package static func limitFolders(cgroup text: String) -> [CgroupFolder: Bool] {
+        var folders: [CgroupFolder: Bool] = [:]
+        for line in KnownTexts[text].lines where line.limitsRAM {
+            let own = line.containers.map { CgroupFolder($0) }
+            let all = own.isEmpty ? CgroupFolder(hierarchy: String(line.controllers), path: String(line.path)).upwards : own
+            for folder in all where !folder.path.utf8.starts(with: "/..".utf8) { folders[folder] = !own.isEmpty }
+        }
+        return folders
     }
 
     /// Whether some hierarchy has the process in this very cgroup. A cgroup of the same name elsewhere is another one.

@@ -182,10 +182,10 @@ final class HostReader: Sendable {
 
     /// - Parameter then: is told also whether all of it could be read.
     private func facts(for texts: [String], _ task: Task, then: @escaping @Sendable (CgroupFacts, Bool) -> Void) {
-        var wanted: Set<CgroupFolder> = []
+        var wanted: [CgroupFolder: Bool] = [:]
         var owned: Set<CgroupFolder> = []
         for text in Set(texts) {
-            wanted.formUnion(CgroupMembership.limitFolders(cgroup: text))
+            wanted.merge(CgroupMembership.limitFolders(cgroup: text)) { $0 || $1 }
             owned.formUnion(CgroupMembership.foldersOfClaims(cgroup: text))
         }
         let (limited, folders) = (Array(wanted), Array(owned))
@@ -193,8 +193,12 @@ final class HostReader: Sendable {
             let known = zip(folders, owners).compactMap { folder, owner in
                 owner.flatMap { $0 }.map { (folder.key, $0) }
             }
-            task.gather(limited, key: { "limit \($0.key)" }, { [watch] in watch.limit(of: $0) }) { limits in
-                let readings = zip(limited, limits).map { ($0.key, $1 ?? .unknown(.fact(Self.silence))) }
+            task.gather(limited, key: { "limit \($0.key.key)" }, { [watch] in watch.limit(of: $0.key) }) { limits in
+                let readings = zip(limited, limits).compactMap { folder, limit -> (String, Reading<UInt64?>)? in
+                    // The root and slices have no limit of their own where the controller is off.
+                    if !folder.value, limit?.reason?.isAbsence == true { return nil }
+                    return (folder.key.key, limit ?? .unknown(.fact(Self.silence)))
+                }
                 let isWhole = !owners.contains { $0 == nil } && !limits.contains { $0 == nil }
                 let facts = CgroupFacts(
                     limits: Dictionary(readings, uniquingKeysWith: { $1 }),

@@ -76,25 +76,29 @@ package enum Mark: String, Sendable, CaseIterable {
         }
     }
 
-    private var meaning: String {
+    private var line: String {
         switch self {
-        case .unknown: "unknown"
-        case .atLeast: "at least: the driver does not tell all of it"
-        case .unverified, .unverifiedShort: "it may be another container: nothing confirms that it is this one"
-        case .gone: "the driver lists it, and there is no such process any more"
-        case .hidden: "the driver lists it, and from here it cannot be looked up"
-        case .setAside: "the part of the rows above that lies in memory the firmware reserved from host RAM"
-        case .mpsServer: "on the host, runs CUDA programs of others; their memory stands with them"
-        case .overlap: "processes share memory, or it moved while it was read"
-        case .contradictory: "total less free and used; the driver's figures contradict each other, see below"
-        case .lost: "the driver does not answer for this GPU; its memory and its holders are unknown"
-        case .ownContainer: "the container that this program runs in; its name is not known here"
+        case .unknown: "--  unknown"
+        case .atLeast: "+  at least: the driver does not tell all of it"
+        case .unverified: "(unverified)  it may be another container: nothing confirms that it is this one"
+        case .unverifiedShort: "(?)  it may be another container: nothing confirms that it is this one"
+        case .gone: "(gone)  the driver lists it, and there is no such process any more"
+        case .hidden: "(hidden)  the driver lists it, and from here it cannot be looked up"
+        case .setAside: "(set aside)  the part of the rows above that lies in memory the firmware reserved from host RAM"
+        case .mpsServer:
+            "(MPS server)  on the host, runs CUDA programs of others; their memory stands with them"
+        case .overlap: "(overlap or change)  processes share memory, or it moved while it was read"
+        case .contradictory:
+            "(contradictory)  total less free and used; the driver's own figures, below, contradict each other"
+        case .lost: "(lost)  the driver does not answer for this GPU; what is held there is unknown"
+        case .ownContainer:
+            "(this container)  the container that this program runs in; its name is not known here"
         }
     }
 
     /// The lines below a table, after an empty one; none if there is nothing to explain.
     package static func legend(for marks: Set<Mark>, on page: Page) -> [String] {
-        let lines = allCases.filter(marks.contains).map { "\($0.text)  \($0.meaning)" }
+        let lines = allCases.filter(marks.contains).map(\.line)
         return lines.isEmpty ? [] : [""] + lines.map { cut($0, to: page.width ?? .max, on: page) }
     }
 }

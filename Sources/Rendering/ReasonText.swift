@@ -19,7 +19,7 @@ extension Reason {
             "the kernel's driver \(driver.cleaned) does not tell what memory this process has"
         case .noLibrary(let tried):
             """
-            \(Self.noDriverLibrary); looked for
+            no NVIDIA driver library on this machine; looked for
               \(tried.map { $0.capped(at: 1024).cleaned }.joined(separator: "\n  "))
             If it has an NVIDIA GPU, install the driver (`nvidia-smi` shows whether it works); in a container, start it \
             with --gpus all; a library elsewhere is named with --nvml-library.
@@ -53,12 +53,10 @@ extension Reason {
         }
     }
 
-    private static let noDriverLibrary = "no NVIDIA driver library on this machine"
-
     /// On one line, without what was tried: that is for `check` and `ledger`.
     var brief: String {
         switch first {
-        case .noLibrary: Self.noDriverLibrary
+        case .noLibrary: "no NVIDIA driver library on this machine"
         case .other(let text): text.split(separator: "\n").first.map { String($0) } ?? text
         default: text
         }

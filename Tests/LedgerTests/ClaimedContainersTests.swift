@@ -320,8 +320,10 @@ struct ClaimedContainersTests {
         let view = systemContainer()
         let snapshot = snapshot(
             Case(what: "", paths: [claim, fixedPlace], engines: [engine(0, victim)], view: view, believed: []))
-        #expect(snapshot.containers.map(\.verified) == [true])
-        #expect(snapshot.containers.map { $0.usage[0].bytes } == [100])
+        // The user's process is in the system container itself.
+        #expect(snapshot.containers.map(\.id) == [Container.ownWithoutID, victim])
+        #expect(snapshot.containers.map(\.verified) == [true, true])
+        #expect(snapshot.containers.map { $0.usage[0].bytes } == [100, 100])
     }
 
     @Test("Root's engine names a container that a user's engine has too")

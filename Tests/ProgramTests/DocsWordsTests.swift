@@ -39,7 +39,7 @@ struct DocsWordsTests {
         let rendering = try Self.literals(in: ["Sources/Rendering"])
         let labels = rendering.filter { $0.text.wholeMatch(of: /\([a-zM][^()%]*\)/) != nil && !$0.hasHoles }
         #expect(labels.count > 6)
-        let legend = try Self.literals(in: ["Sources/Rendering/LedgerScreen.swift"]).filter {
+        let legend = try Self.literals(in: ["Sources/Rendering/Cell.swift"]).filter {
             $0.text.contains(/\S  [a-z]/)
         }
         #expect(legend.count > 5)
@@ -47,11 +47,8 @@ struct DocsWordsTests {
             $0.matches(of: /\.init\(\s*"([A-Z][^"]*)"/).map { Literal(String($0.1)) }
         }
         #expect(titles.count > 20)
-        let reasons = try #require(
-            Self.sources(["Sources/Ledger/Book/Book.swift"])[0].firstMatch(
-                of: /func untold.*?\n    }\n/
-                    .dotMatchesNewlines()))
-        let told = Literal.all(in: String(reasons.0))
+        let told = try Self.sources(["Sources/Rendering/ReasonText.swift"])[0]
+            .matches(of: /case \.untold[^:]*:\s*("[^"]*")/).flatMap { Literal.all(in: String($0.1)) }
         #expect(told.count == 4)
         let codes = explained + page.tables.flatMap(\.rows).flatMap { DocsPage.codes(in: $0[0]) }
         for literal in labels + legend + titles + told {

@@ -253,7 +253,8 @@ struct KernelPlaceTests {
     @Test("With a card of each vendor either will do")
     func either() throws {
         let host = try HostTree(file: "nvidia-and-amd").startAsIs()
-        let libraries = ["LD_LIBRARY_PATH": host.driver.libraries]
+        let libraries = try host.environment(withDeviceFiles: ["nvidia0"])
+            .merging(["LD_LIBRARY_PATH": host.driver.libraries]) { $1 }
         let one = try host.plimsoll(["check"], environment: libraries)
         #expect(one.output.hasPrefix("One GPU can be used here.\n"))
         try host.tree.scratch.write("amdgpu 0\n", to: "dev/dri/renderD129")

@@ -33,6 +33,12 @@ searching=$(grep -nE '(SWIFT\)|"\$1"|swift) build ' Makefile .ci/run scripts/*.s
 [ -z "$searching" ] || fail "a build with a RUNPATH:
 $searching"
 
+# Decisions are made of values: no code reads what was worded for people.
+read=$(grep -rnE '\b(reason|why[A-Za-z]*|errors?|sentence|message|description|brief|trouble)\b[?!)]*(\.(text|description|sentence))?[?!]?(\.(hasPrefix|hasSuffix|contains|starts|split|firstRange)\(| == ")' \
+    Sources --include='*.swift' | grep -vE '^[^:]*:[0-9]+: *//' || true)
+[ -z "$read" ] || fail "code that reads a sentence:
+$read"
+
 left=$(grep -rnE 'TODO|FIXME|XXX|fatalError\(|try!' Sources Simulator Benchmarks Fuzz Tests --include='*.swift' --include='*.c' --include='*.h' || true)
 [ -z "$left" ] || fail "left in the code:
 $left"

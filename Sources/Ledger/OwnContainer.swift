@@ -12,9 +12,12 @@ package struct OwnMount: Codable, Sendable, Hashable {
 
     /// Whether a mount at this place says something of a container or its pod.
     package static func isTelling(_ point: Substring) -> Bool {
-        ["/", containerenv, "/dev/termination-log"].contains(point) || shared.contains(point)
+        point == "/" || point == containerenv || isTerminationLog(point) || shared.contains(point)
             || secrets.contains { point == $0 || point.utf8.starts(with: "\($0)/".utf8) }
     }
+
+    /// The file in which a container of Kubernetes leaves its last words.
+    fileprivate static func isTerminationLog(_ point: Substring) -> Bool { point.hasSuffix("/termination-log") }
 
     static let containerenv: Substring = "/run/.containerenv"
     /// Containers of one pod, and those that join another's network, have these from the folder of one of them (moby,
@@ -70,7 +73,7 @@ extension OwnMount {
 
     /// The kubelet brings it into the containers of a pod.
     fileprivate var isPods: Bool {
-        point == "/dev/termination-log" || point.contains("/kubernetes.io/")
+        Self.isTerminationLog(point[...]) || point.contains("/kubernetes.io/")
             || zip(components, components.dropFirst()).contains { $0 == "kubelet" && $1 == "pods" }
     }
 

@@ -19,6 +19,8 @@ package indirect enum Reason: Sendable, Hashable {
     case untoldByKernel(driver: String)
     /// The driver's library was not found: what was tried, and what the loader said of each.
     case noLibrary(tried: [String])
+    /// A library of the driver was not loaded, and what the loader said.
+    case ofLibrary(String, String)
     /// A library that lacks a function which each of its versions has.
     case missingSymbol(library: String, String)
     /// The driver's library and its kernel module are of different versions; that of the module if it is known.
@@ -87,6 +89,7 @@ package indirect enum Reason: Sendable, Hashable {
         case .at(let path, let fact): .at(path: short(path), fact)
         case .untoldByKernel(let driver): .untoldByKernel(driver: short(driver))
         case .noLibrary(let tried): .noLibrary(tried: tried.prefix(16).map(short))
+        case .ofLibrary(let library, let why): .ofLibrary(short(library), short(why))
         case .missingSymbol(let library, let symbol): .missingSymbol(library: short(library), short(symbol))
         case .versionMismatch(let module): .versionMismatch(module: module.map(short))
         case .ofGPU(let index, let reason): .ofGPU(index: short(index), reason.bounded)
@@ -141,6 +144,7 @@ extension Reason {
         case .percent(let percent): Parts("percent", number: Double(percent))
         case .untoldByKernel(let driver): Parts("untoldByKernel", [driver])
         case .noLibrary(let tried): Parts("noLibrary", tried)
+        case .ofLibrary(let library, let why): Parts("ofLibrary", [library, why])
         case .missingSymbol(let library, let symbol): Parts("missingSymbol", [library, symbol])
         case .versionMismatch(let module): Parts("versionMismatch", module.map { [$0] })
         case .ofGPU(let index, let reason): Parts("ofGPU", [index], reasons: [reason])
@@ -174,6 +178,7 @@ extension Reason {
         case "percent": found = number.map { .percent($0) }
         case "untoldByKernel": found = text.map { .untoldByKernel(driver: $0) }
         case "noLibrary": found = .noLibrary(tried: texts)
+        case "ofLibrary": if texts.count == 2 { found = .ofLibrary(texts[0], texts[1]) }
         case "missingSymbol": if texts.count == 2 { found = .missingSymbol(library: texts[0], texts[1]) }
         case "versionMismatch": found = .versionMismatch(module: text)
         case "ofGPU": if let text, let reason { found = .ofGPU(index: text, reason) }

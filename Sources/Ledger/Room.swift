@@ -10,11 +10,22 @@ package struct Room: Sendable, Equatable {
     package var largest: Occupant?
 
     package struct Occupant: Sendable, Equatable {
-        /// Of a container, or of a process that is in none.
-        package var name: String
-        /// False if it is undecided whether the container's memory is its own.
-        package var verified = true
+        package var holder: Holder
         package var bytes: Bytes
+
+        package enum Holder: Sendable, Equatable {
+            case container(Container)
+            /// In no container.
+            case process(GPUProcess)
+        }
+
+        /// Keeps those of equal size in one order.
+        fileprivate var order: String {
+            switch holder {
+            case .container(let container): container.name ?? container.id
+            case .process(let process): process.name ?? String(process.pid)
+            }
+        }
     }
 }
 
@@ -46,13 +57,12 @@ extension Snapshot {
     private func largest(on device: Int, _ outside: [GPUProcess]) -> Room.Occupant? {
         let inContainers = containers.compactMap { container in
             container.usage.first { $0.device == device }?.bytes.map { bytes in
-                Room.Occupant(
-                    name: container.name ?? shortID(container.id), verified: container.verified, bytes: bytes)
+                Room.Occupant(holder: .container(container), bytes: bytes)
             }
         }
         let others = outside.compactMap { process in
-            process.bytes.map { Room.Occupant(name: process.name ?? "PID \(process.pid)", bytes: $0) }
+            process.bytes.map { Room.Occupant(holder: .process(process), bytes: $0) }
         }
-        return (inContainers + others).max { ($0.bytes, $1.name) < ($1.bytes, $0.name) }
+        return (inContainers + others).max { ($0.bytes, $1.order) < ($1.bytes, $0.order) }
     }
 }

@@ -82,7 +82,7 @@ package struct Loading {
         case .success(let started): child = started
         case .failure(let error):
             let why = "the process that loads it could not be started: \(error)"
-            return (LoaderChild.libraries.map { DriverLibrary(name: $0, file: .unknown(.other(why))) }, nil)
+            return (LoaderChild.libraries.map { DriverLibrary(name: $0, file: .unknown(.ofLibrary($0, why))) }, nil)
         }
         defer {
             child.kill()
@@ -93,22 +93,32 @@ package struct Loading {
         let libraries = LoaderChild.libraries.map { library in
             // The first that does not answer is the one that keeps the others from it.
             if let missing {
-                return DriverLibrary(name: library, file: .unknown(.other("not tried, because of \(missing.name)")))
+                return DriverLibrary(
+                    name: library, file: .unknown(.ofLibrary(library, "not tried, because of \(missing.name)")))
             }
             do throws(ChildLines.End) {
                 let line = try lines.next(within: max(0, deadline - monotonicSeconds()))
                 let mark = line.unicodeScalars.first
                 let rest = LoaderChild.bounded(String(line.unicodeScalars.dropFirst()))
-                return DriverLibrary(name: library, file: mark == "+" ? .known(rest) : .unknown(.other(rest)))
+                return DriverLibrary(
+                    name: library,
+                    file: mark == "+" ? .known(rest) : .unknown(.ofLibrary(library, Self.without(library, rest))))
             } catch {
                 let why =
                     error == .silent ? "it did not load within \(seconds.plain) s" : "it crashes where it is loaded"
-                let silent = DriverLibrary(name: library, file: .unknown(.other(why)))
+                let silent = DriverLibrary(name: library, file: .unknown(.ofLibrary(library, why)))
                 missing = silent
                 return silent
             }
         }
         return (libraries, libraries.last?.file.value == nil ? nil : devices(from: &lines))
+    }
+
+    /// The loader begins with the name of the library (dlerror(3)).
+    private static func without(_ library: String, _ error: String) -> String {
+        let name = "\(library): "
+        guard error.utf8.starts(with: name.utf8) else { return error }
+        return String(Substring(error.utf8.dropFirst(name.utf8.count)))
     }
 
     private func devices(from lines: inout ChildLines) -> Reading<Int> {

@@ -84,7 +84,8 @@ package enum Mark: String, Sendable, CaseIterable {
         case .unverifiedShort: "(?)  it may be another container: nothing confirms that it is this one"
         case .gone: "(gone)  the driver lists it, and there is no such process any more"
         case .hidden: "(hidden)  the driver lists it, and from here it cannot be looked up"
-        case .setAside: "(set aside)  the part of the rows above that lies in memory the firmware reserved from host RAM"
+        case .setAside:
+            "(set aside)  the part of the rows above that lies in memory the firmware reserved from host RAM"
         case .mpsServer:
             "(MPS server)  on the host, runs CUDA programs of others; their memory stands with them"
         case .overlap: "(overlap or change)  processes share memory, or it moved while it was read"

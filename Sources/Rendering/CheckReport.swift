@@ -69,7 +69,7 @@ package struct CheckReport {
         case .noNVIDIAFile(let inContainer):
             return inContainer
                 ? "NVIDIA's driver is here, and no device file of a GPU is: start the container with --gpus all"
-                : "NVIDIA's driver is here, and no device file of a GPU is (/dev/nvidia0): `sudo nvidia-modprobe -u -c 0` makes it"
+                : "NVIDIA's driver is here, and no device file of a GPU is: `sudo nvidia-modprobe -u -c 0` makes it"
         case .noCUDA(let reason, let lacking):
             return ("no program can use CUDA here: \(reason.text)" + text(lacking)).cleaned
         case .cudaFails(let reason): return "no program can use CUDA here: \(reason.text)".cleaned

@@ -98,8 +98,7 @@ extension CheckReport {
         return told.map { library in
             switch library.file {
             case .known(let path): path
-            // The loader begins with the name of the library.
-            case .unknown(let why): why.text.hasPrefix(library.name) ? why.text : "\(library.name): \(why.text)"
+            case .unknown(let why): why.text
             }
         }.joined(separator: ", ")
     }

@@ -24,6 +24,7 @@ extension Reason {
             If it has an NVIDIA GPU, install the driver (`nvidia-smi` shows whether it works); in a container, start it \
             with --gpus all; a library elsewhere is named with --nvml-library.
             """
+        case .ofLibrary(let library, let why): "\(library.cleaned): \(why)"
         case .missingSymbol(let library, let symbol):
             "\(library.cleaned) has no \(symbol.cleaned): it is not NVIDIA's management library, or from a driver before R450"
         case .versionMismatch(let module):

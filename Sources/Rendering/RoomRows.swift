@@ -39,8 +39,12 @@ package struct RoomRows {
         }
         let holder =
             room.largest.map { largest in
-                let name = Cell.name(largest.name.cleaned, verified: largest.verified).text
-                return ", and \(name) holds \(size(largest.bytes))"
+                let name: String =
+                    switch largest.holder {
+                    case .container(let container): container.nameOrID
+                    case .process(let process): process.name ?? "PID \(process.pid)"
+                    }
+                return ", and \(name.cleaned) holds \(size(largest.bytes))"
             } ?? ""
         return "\(gpu) has \(size(free)) free\(holder)"
     }

@@ -34,8 +34,9 @@ struct NVMLLibrary: @unchecked Sendable {
             if let handle = dlopen(candidate, RTLD_LAZY | RTLD_LOCAL) {
                 loaded = (candidate, handle)
             } else {
-                let why = dlerror().map { String(cString: $0) } ?? "not loaded"
-                tried.append(why.hasPrefix(candidate) ? why : "\(candidate): \(why)")
+                // The loader begins with what it was asked for, or not.
+                let said = dlerror().map { String(cString: $0) } ?? "not loaded"
+                tried.append(said.hasPrefix(candidate) ? said : "\(candidate): \(said)")
             }
         }
         guard let (path, handle) = loaded else { throw .notFound(tried) }

@@ -98,7 +98,8 @@ extension CgroupMembership {
         var folders: [CgroupFolder: Bool] = [:]
         for line in KnownTexts[text].lines where line.limitsRAM {
             let own = line.containers.map { CgroupFolder($0) }
-            let all = own.isEmpty ? CgroupFolder(hierarchy: String(line.controllers), path: String(line.path)).upwards : own
+            let all =
+                own.isEmpty ? CgroupFolder(hierarchy: String(line.controllers), path: String(line.path)).upwards : own
             for folder in all where !folder.path.utf8.starts(with: "/..".utf8) { folders[folder] = !own.isEmpty }
         }
         return folders

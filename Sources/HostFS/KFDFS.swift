@@ -48,33 +48,63 @@ package struct KFDFS: Sendable {
         }
     }
 
-    /// What each process has on these GPUs, by gpu_id: "vram_51032" holds a number of bytes. The files of others are not opened.
+    /// What each process has on these GPUs, by gpu_id: "vram_51032" holds a number of bytes. A process can have several contexts,
+    /// each with files of its own in `context_N` beside those of the first (Linux cc6b66d661fd). The files of other GPUs are not
+    /// opened.
     ///
     /// - Returns: nil where the compute driver is not there.
     package func processes(on gpus: Set<UInt32>) -> [UInt32: ListReading]? {
         let folder = "\(root)/proc"
-        let pids: [String]
-        do throws(FileError) {
-            pids = try FileReading.names(in: folder)
-        } catch {
-            return nil
-        }
+        guard let names = try? FileReading.names(in: folder) else { return nil }
         var byGPU: [UInt32: [ListedProcess]] = [:]
-        for name in pids {
-            guard let pid = UInt32(name), let files = try? FileReading.names(in: "\(folder)/\(name)") else { continue }
-            for file in files where file.hasPrefix("vram_") {
-                guard let gpu = UInt32(file.dropFirst("vram_".count)), gpus.contains(gpu) else { continue }
-                do throws(FileError) {
-                    let bytes = firstNumber(try FileReading.text("\(folder)/\(name)/\(file)"))
-                    byGPU[gpu, default: []].append(ListedProcess(pid: pid, bytes: bytes))
-                } catch  where error.isAbsent {
-                    // It has ended meanwhile.
-                } catch {
-                    byGPU[gpu, default: []].append(ListedProcess(pid: pid, bytes: nil))
-                }
+        for name in names {
+            guard let pid = UInt32(name), let contexts = contexts(in: "\(folder)/\(name)") else { continue }
+            for (gpu, amounts) in amounts(in: contexts, on: gpus) {
+                // Of one that does not tell, all that is known is that the process is there.
+                let bytes = amounts.contains(nil) ? nil : amounts.compactMap(\.self).reduce(0, Self.sum)
+                byGPU[gpu, default: []].append(ListedProcess(pid: pid, bytes: bytes))
             }
         }
         return byGPU.mapValues { .read($0.sorted { $0.pid < $1.pid }) }
+    }
+
+    private struct Context {
+        var folder: String
+        var files: [String]
+    }
+
+    /// The folder of a process and those of its further contexts; nil if it has ended.
+    private func contexts(in folder: String) -> [Context]? {
+        guard let files = try? FileReading.names(in: folder) else { return nil }
+        let further = files.filter { $0.hasPrefix("context_") }.compactMap { name -> Context? in
+            let path = "\(folder)/\(name)"
+            return (try? FileReading.names(in: path)).map { Context(folder: path, files: $0) }
+        }
+        return [Context(folder: folder, files: files)] + further
+    }
+
+    /// What each context has, by gpu_id; an amount of nil is one that is not told.
+    private func amounts(in contexts: [Context], on gpus: Set<UInt32>) -> [UInt32: [UInt64?]] {
+        var amounts: [UInt32: [UInt64?]] = [:]
+        for context in contexts {
+            for file in context.files where file.hasPrefix("vram_") {
+                guard let gpu = UInt32(file.dropFirst("vram_".count)), gpus.contains(gpu) else { continue }
+                do throws(FileError) {
+                    let bytes = firstNumber(try FileReading.text("\(context.folder)/\(file)"))
+                    amounts[gpu, default: []].append(bytes)
+                } catch  where error.isAbsent {
+                    // The process, or this context of it, has ended meanwhile.
+                } catch {
+                    amounts[gpu, default: []].append(nil)
+                }
+            }
+        }
+        return amounts
+    }
+
+    private static func sum(_ left: UInt64, _ right: UInt64) -> UInt64 {
+        let (sum, overflow) = left.addingReportingOverflow(right)
+        return overflow ? .max : sum
     }
 }
 

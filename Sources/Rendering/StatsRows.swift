@@ -24,7 +24,7 @@ package struct StatsRows {
             + waiting.map { row($0, nil) }
     }
 
-    /// The rows of the table for GPUs that do not answer: what containers hold there is unknown.
+    /// Rows for GPUs that do not answer: what containers hold there is unknown.
     package var lost: [Row] { snapshot.devices.filter { !$0.answers }.map(lost) }
 
     /// What the rows leave out, device by device: holders that are no container's, of which some may be.

@@ -172,8 +172,8 @@ enum RowFormat {
     }
 
     /// - Parameters:
-    ///   - more: rows of the table that are no container's or process's, which JSON and templates have no place for.
-    ///   - notes: sentences below the table, likewise.
+    ///   - more: rows that are no container's or process's, which templates have no place for.
+    ///   - notes: sentences below the table, which JSON has no place for either.
     ///   - table: the rows as they are shown unasked.
     func lines(
         _ rows: [Row], on page: Page, below more: [Row] = [], notes: [String] = [], table: ([Row], Page) -> Table
@@ -182,7 +182,7 @@ enum RowFormat {
         case .table:
             let notes = notes.flatMap { paragraph(shown($0, on: page), on: page, indent: 2) }
             return table(rows + more, page).linesWithLegend(on: page) + (notes.isEmpty ? [] : [""] + notes)
-        case .json: return rows.map { $0.json.text() }
+        case .json: return (rows + more).map { $0.json.text() }
         case .template(let template):
             do throws(TemplateError) {
                 let lines = try template.lines(rows)

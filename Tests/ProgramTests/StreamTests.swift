@@ -98,6 +98,41 @@ struct StreamTests {
         }
     }
 
+    @Test("While an engine is slow or away, its containers keep their names, and since when is said")
+    func slowEngine() throws {
+        let tree = try HostTree()
+        try tree.process(4242, "python3", cgroup: "0::/docker/\(HostTree.id(1))")
+        let host = try tree.card("c", uuid: "GPU-1", total: 100, processes: [HostTree.listed(4242, 10)]).start()
+        let answer = #"[{"Id":"\#(HostTree.id(1))","Names":["/trainer"],"Image":"lab/trainer:1"}]"#
+        let socket = tree.scratch.path("own.sock")
+        var engine: StubEngine? = try StubEngine(socket, .answer(answer))
+        let process = Process()
+        let (output, errors) = (Pipe(), Pipe())
+        process.executableURL = URL(filePath: Build.plimsoll)
+        process.arguments = ["stats", "--interval", "0.1", "--timeout", "0.3", "--format", "{{.Name}} {{.GPUMem}}"]
+        process.environment = host.environment.merging(["DOCKER_HOST": "unix://\(socket)"]) { $1 }
+        process.standardOutput = output
+        process.standardError = errors
+        try process.run()
+        defer { process.terminate() }
+        let lines = Reader(output.fileHandleForReading.fileDescriptor)
+        let messages = Reader(errors.fileHandleForReading.fileDescriptor)
+        #expect(lines.read { $0.contains("trainer 10MiB\n") }.contains("trainer"))
+        var moments: Set<Substring> = []
+        for behaviour in [StubEngine.Behaviour.hangs, .closes] {
+            withExtendedLifetime(engine) {}
+            engine = nil
+            unlink(socket)
+            engine = try StubEngine(socket, behaviour)
+            let told = messages.read { $0.contains("; its containers have the names of 20") && $0.hasSuffix("Z\n") }
+            for match in told.matches(of: /have the names of (20\S+Z)/) { moments.insert(match.1) }
+            _ = lines.rest()
+            let later = lines.read { $0.components(separatedBy: "\n").count > 3 }
+            #expect(later.split(separator: "\n").allSatisfy { $0 == "trainer 10MiB" }, "\(later)")
+        }
+        #expect(moments.count == 1, "\(moments)")
+    }
+
     @Test("Ctrl-C ends it with 130 also while the driver hangs")
     func interruptWhileHanging() throws {
         let host = try host()

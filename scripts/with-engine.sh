@@ -1,10 +1,27 @@
 #!/bin/sh
-# with-engine.sh COMMAND…: runs a command beside a Docker engine of its own, on a private socket, that gives simulated GPUs for
-# --gpus; nothing of this machine's engine is touched. Takes root. As in: sudo env "PATH=$PATH" scripts/with-engine.sh make test
+# with-engine.sh [--cgroup2] COMMAND…: runs a command beside a Docker engine of its own, on a private socket, that gives simulated
+# GPUs for --gpus; nothing of this machine's engine is touched. Takes root. As in:
+#
+#     sudo env "PATH=$PATH" scripts/with-engine.sh make test
+#
+# With --cgroup2 the command and the engine see cgroup v2 alone, in a mount namespace of their own, whatever this machine has. If
+# the machine itself has v1, the memory and dmem controllers stay there and are missing.
 #
 # The command finds the engine by PLIMSOLL_TEST_DOCKER_HOST, and DOCKER_HOST where that is not set.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
+if [ "${1:-}" = --cgroup2 ]; then
+    shift
+    command -v unshare >/dev/null || {
+        echo "with-engine: there is no unshare here; on Debian type: sudo apt install util-linux" >&2
+        exit 2
+    }
+    export PLIMSOLL_TEST_CGROUP2=1
+    # shellcheck disable=SC2016
+    exec unshare --mount --propagation private sh -c '
+        umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup || exit 2
+        exec "$@"' sh "$top/scripts/with-engine.sh" "$@"
+fi
 for program in dockerd docker; do
     command -v "$program" >/dev/null || {
         echo "with-engine: there is no $program here; on Debian type: sudo apt install docker.io" >&2

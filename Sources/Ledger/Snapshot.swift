@@ -103,6 +103,8 @@ package struct Container: Sendable, Equatable {
     package static let ownWithoutID = ""
     /// It is the container that we run in.
     package var isOwn = false
+    /// Of that container, if its id is not known: the id that its files have, which may be that of another.
+    package var likelyID: String?
     /// False if it is undecided whether what it holds is its own: a cgroup claims to be this container, and nothing confirms it.
     package var verified = true
     /// Ids of the containers around it, outermost first.

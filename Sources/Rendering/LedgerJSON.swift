@@ -64,7 +64,7 @@ extension Container {
                         ])
                     })
             ),
-            ("verified", .bool(verified)),
+            ("verified", .bool(verified)), ("likelyId", .string(likelyID)),
         ])
     }
 }

@@ -60,9 +60,9 @@ extension Container {
 
     /// That it is this container is certain, even if its id is not.
     func idCell(truncated: Bool) -> Cell {
-        let cell = Rendering.idCell(id, truncated: truncated)
-        guard isOwn, name == nil, !verified, id != Container.ownWithoutID else { return cell }
-        return Cell("\(cell.text) \(Mark.unverifiedShort.text)", [.unverifiedShort])
+        guard let likelyID else { return Rendering.idCell(id, truncated: truncated) }
+        let likely = Rendering.idCell(likelyID, truncated: truncated)
+        return Cell("\(likely.text) \(Mark.unverifiedShort.text)", [.unverifiedShort])
     }
 }
 

@@ -85,7 +85,9 @@ struct InContainerTests {
         #expect(result.errors.contains("NVIDIA_DRIVER_CAPABILITIES is 'utility', and it takes 'compute'"))
     }
 
-    @Test("The limits of a container are told, and that they are not the GPU's")
+    @Test(
+        "The limits of a container are told, and that they are not the GPU's",
+        .enabled(if: RealCgroups.limitRAM, "the controllers of RAM and CPUs are not here"))
     func limits() throws {
         let result = try ContainerHost().run(gpus: "all", ["-m", "256m", "--cpus", "1.5"], [tool, "check"])
         #expect(result.output.contains("RAM 256MiB, 1.5 CPUs; neither limits GPU memory"))
@@ -265,5 +267,28 @@ extension ContainerHost {
 
     fileprivate func usedBytes() throws -> Int64? {
         try plimsoll("--format", "json").document()["devices"][0]["memory"]["usedBytes"].integer
+    }
+}
+
+/// Who a container is, as it is told inside.
+@Suite(.serialized, .enabled(if: RealDocker.absenceOfGPUs == nil, "\(RealDocker.absenceOfGPUs ?? "")"))
+struct OwnPlaceTests {
+    @Test("A container that shares another's network never takes itself for that one")
+    func sharedNetwork() throws {
+        let host = try ContainerHost()
+        let other = try host.start("other", ["0:10MiB"])
+        // Docker takes no second network.
+        let options = host.options(gpus: "all").map { $0 == "none" ? "container:\(host.name("other"))" : $0 }
+        let script =
+            "\(hold) 0:100MiB > /held & for i in 1 2 3 4 5 6 7 8 9; do grep -q holding /held && break; sleep 0.5; done; \(tool) --format json"
+        let result = try RealDocker.docker(["run", "--rm"] + options + [host.image, "sh", "-c", script])
+        let document = try result.document()
+        #expect(document["containers"].elements.count == 1)
+        let container = document["containers"][0]
+        #expect(container["id"].string != other)
+        #expect(container["id"].isNull == RealCgroups.areUnified)
+        #expect(container["runtime"].string == "docker")
+        #expect(container["usage"][0]["bytes"].integer == 100 * mebibyte + context)
+        #expect(document["devices"][0]["ledger"]["hiddenBytes"].integer == 0)
     }
 }

@@ -141,7 +141,7 @@ package final class PodmanHost {
         let mounts = ["-v", "\(driver.libraries):/usr/lib/gpusim:ro", "-v", "\(driver.socketFolder):/run/gpusim"]
         let network = options.contains("--pod") ? [] : ["--network", "none"]
         let result = try podman(
-            ["run", "-d", "--name", name] + network + mounts + ["-e", "LD_LIBRARY_PATH=/usr/lib/gpusim"] + options
+            ["run", "-d", "--name", name] + RealCgroups.podmanOptions + network + mounts + ["-e", "LD_LIBRARY_PATH=/usr/lib/gpusim"] + options
                 + [image, "/bin/gpusim-hold"] + arguments)
         try wait("\(name) holds") { try podman("logs", name).output.contains("holding") }
         return result.output.trimmingCharacters(in: .whitespacesAndNewlines)

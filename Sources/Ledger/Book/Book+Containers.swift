@@ -8,6 +8,7 @@ extension Book {
             var container = describe(
                 id, runtime: entries.first?.place.container?.runtime ?? place?.container.runtime ?? .unknown)
             container.isOwn = entries.contains { $0.place.container?.isOwn == true }
+            if id == Container.ownWithoutID { container.likelyID = observation.view.own?.id }
             container.verified = entries.allSatisfy(\.place.isVerified) && place?.isVerified ?? true
             container.parents =
                 (entries.map(\.place.parents) + [place?.parents ?? []]).max { $0.count < $1.count } ?? []

@@ -84,11 +84,11 @@ struct ProcessLookup {
         if process.isDead { return ProcessPlace(holder: .gone, process: process) }
         if view.inCgroupNamespace, membership.isBelowRoot {
             // It is in the container that we are in; which one that is, only some engines' mounts tell.
-            let own = view.own
+            // Memory is counted under no id that may be another's.
+            let own = view.own.flatMap { $0.isVerified ? $0.id : nil }
             let container = CgroupContainer(
-                id: own?.id ?? Container.ownWithoutID, runtime: view.ownRuntime, hierarchy: "", path: "/")
-            return ProcessPlace(
-                holder: .container, container: container, isVerified: own?.isVerified ?? true, process: process)
+                id: own ?? Container.ownWithoutID, runtime: view.ownRuntime, hierarchy: "", path: "/")
+            return ProcessPlace(holder: .container, container: container, process: process)
         }
         let origin = process.namespaceCgroup.map { CgroupMembership(cgroup: $0) }.map(claimed.believed)
         return ProcessPlace(

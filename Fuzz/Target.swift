@@ -11,7 +11,7 @@ struct Target: Sendable {
     var complaint: @Sendable ([UInt8]) -> String?
 
     static let all = [
-        cgroup, stat, status, engine, response, pastedText, recording, template, fdinfo, kernelTables, messages,
+        cgroup, mounts, stat, status, engine, response, pastedText, recording, template, fdinfo, kernelTables, messages,
     ]
 }
 

@@ -20,12 +20,17 @@ extension Target {
                 "9:cpu,cpuacct:/ecs/0123456789abcdef0123456789abcdef/0123456789abcdef0123456789abcdef-1234567890\n",
                 "0::/mesos/\(id)/mesos/0a1b2c3d-0000-0000-0000-000000000000\n", "0::/garden/0a1b2c3d-4e5f\n",
                 "0::/system.slice/slurmstepd.scope/job_123/step_0/user/task_0\n",
+                "0::/system.slice/crun-test.scope\n", "9:pids:/buildah-buildah2937778511\n",
+                "0::/user.slice/user-1000.slice/user@1000.service/user.slice/buildah-x-y-1629075.scope\n",
+                "0::/nomad.slice/share.slice/3c1b2f7a-9d0e-4c35-8f1b-0a1b2c3d4e5f.web.scope\n",
+                "0::/apptainer/4711\n", "0::/user.slice:apptainer:4711\n", "0::/../../default/ctrbox\n",
+                "0::/system.slice/newruntime-web.scope\n",
             ],
             words: [
                 "/", ":", "::", "\n", "0::/", "docker-", ".scope", "libpod-", "crio-", "cri-containerd-",
                 "lxc.payload.",
                 "/..", " (deleted)", "kubepods", ".slice", "pod", "machine.slice", "systemd-nspawn@", ".service",
-                "\\x2d", id,
+                "\\x2d", "\\x2f", id, "crun-", "runc-", "buildah-", "apptainer", "singularity", "nomad", "-1", ".",
                 "name=systemd", "memory", "buildkit", "conmon",
             ])
     ) { input in
@@ -46,9 +51,41 @@ extension Target {
                 return "a path that is not in the text: \(container.path)"
             }
         }
+        if let unrecognized = membership.unrecognized {
+            guard membership.containers.isEmpty else { return "a container in a scope that is not recognized" }
+            for component in unrecognized.utf8.split(separator: UInt8(ascii: "/"))
+            where !text.utf8.contains(component) {
+                return "a scope that is not in the text: \(unrecognized)"
+            }
+        }
+        for folder in CgroupMembership.limitFolders(cgroup: text).keys where !folder.path.hasPrefix("/") {
+            return "a folder that does not begin at the root: \(folder.key)"
+        }
         if let innermost = membership.innermost, CgroupMembership.places(of: innermost.id, cgroup: text).isEmpty {
             return "a container that is nowhere: \(innermost.id)"
         }
+        return nil
+    }
+
+    static let mounts = Target(
+        name: "mounts", inputs: 2_000_000,
+        corpus: Corpus(
+            seeds: [
+                "1 2 254:0 /var/lib/docker/containers/\(id)/hostname /etc/hostname rw - ext4 /dev/vda rw\n",
+                "3 2 0:47 /overlay-containers/\(id)/userdata/.containerenv /run/.containerenv rw - tmpfs x rw\n",
+                "4 2 0:47 /overlay-containers/\(id)/userdata/run/secrets /run/secrets rw - tmpfs x rw\n",
+                "5 2 254:1 /lib/kubelet/pods/6bcf846c/etc-hosts /etc/hosts rw - ext4 /dev/vda1 rw\n",
+                "0 0 0:1 /run/containerd/x/\(id)/rootfs / rw - overlay x upperdir=/a\r\n",
+            ],
+            words: [
+                "/", " ", "\n", "containers", "-containers", id, "rootfs", "/etc/hosts", "/run/secrets", "kubelet",
+                "pods",
+            ])
+    ) { input in
+        let mounts = ownMounts(mountinfo: String(decoding: input, as: UTF8.self))
+        if mounts.count > CountLimit.ownMounts { return "\(mounts.count) mounts" }
+        let view = ProcessView(inInitialNamespace: false, inCgroupNamespace: true, ownMounts: mounts)
+        if let own = view.own, own.id.utf8.count != 64 { return "an id that no engine gives: \(own.id)" }
         return nil
     }
 

@@ -37,8 +37,8 @@ enum OwnContainer: Equatable {
         if let mounts = view.ownMounts {
             self = Self.judge(mounts)
         } else {
-            // A recording of version 0.1.0.
-            self = view.ownContainer.map { .named($0) } ?? .unknown
+            // A recording of version 0.1.0, which took files that can be another's.
+            self = view.ownContainer.map { .likely($0) } ?? .unknown
         }
     }
 

@@ -15,7 +15,11 @@ package enum ProcessRows {
                     ("PID", Cell(String(process.pid))), ("User", Cell(process.user)), ("Type", Cell(process.typeList)),
                     ("GPU", Cell(device.label)), ("UUID", Cell(device.uuid)),
                     ("GPUMem", .size(process.bytes, complete: process.complete)),
-                    ("ContainerID", process.container.map { idCell($0, truncated: truncates) } ?? process.elsewhere),
+                    (
+                        "ContainerID",
+                        container?.idCell(truncated: truncates)
+                            ?? process.container.map { idCell($0, truncated: truncates) } ?? process.elsewhere
+                    ),
                     ("Container", container?.nameCell ?? elsewhere), ("Name", Cell(process.name)),
                 ] + command, numbers: [("GPUMemBytes", process.bytes)], labels: [:],
                 container: container?.named(in: "Container") ?? Row.Named(field: "Container", name: elsewhere.text))

@@ -27,7 +27,8 @@ struct PodmanTests {
     func container() throws {
         let host = try PodmanHost()
         let labels = ["--label", "com.docker.compose.project=lab", "--label", "com.docker.compose.service=train"]
-        let id = try host.start("trainer", options: (RealCgroups.limitRAM ? ["-m", "256m"] : []) + labels, ["0:1000MiB"])
+        let id = try host.start(
+            "trainer", options: (RealCgroups.limitRAM ? ["-m", "256m"] : []) + labels, ["0:1000MiB"])
         let document = try ledger(host)
         #expect(document["containers"].elements.count == 1)
         let container = document["containers"][0]

@@ -79,10 +79,10 @@ struct OwnContainerTests {
         #expect(OwnContainer(ProcessView(inCgroupNamespace: true, ownMounts: made.mounts)) == made.answer)
     }
 
-    @Test("A recording of version 0.1.0 names it as it did")
+    @Test("The name in a recording of version 0.1.0 can be that of another")
     func oldRecordings() {
         var view = ProcessView(inCgroupNamespace: true)
         view.ownContainer = own
-        #expect(OwnContainer(view) == .named(own))
+        #expect(OwnContainer(view) == .likely(own))
     }
 }

@@ -11,7 +11,4 @@ package enum RealCgroups {
         let controllers = (try? String(contentsOfFile: "/sys/fs/cgroup/cgroup.controllers", encoding: .utf8)) ?? ""
         return controllers.split(whereSeparator: \.isWhitespace).contains("memory")
     }()
-
-    /// What podman has to be told where a controller is missing that it sets by itself.
-    package static let podmanOptions = limitRAM ? [] : ["--pids-limit=-1"]
 }

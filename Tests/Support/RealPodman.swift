@@ -32,12 +32,14 @@ package final class PodmanHost {
             ?? SimulatedDriver(
                 host: Build.package.appending(path: "Simulator/hosts/two-cards.json").path, in: scratch)
         image = "localhost/plimsoll-test:\(scratch.url.lastPathComponent.suffix(8).lowercased())"
-        // Podman would set limits of files and processes that only a privileged user may raise to, and take its locks
+        // Podman would set limits of files and processes that only a privileged user may raise to, or of a controller
+        // that may be missing, and take its locks
         // from a shared memory that all Podmans of the machine have in common: containers.conf(5).
         try scratch.write(
             """
             [containers]
             default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+            pids_limit = 0
             [engine]
             lock_type = "file"
             """, to: "containers.conf")
@@ -141,7 +143,9 @@ package final class PodmanHost {
         let mounts = ["-v", "\(driver.libraries):/usr/lib/gpusim:ro", "-v", "\(driver.socketFolder):/run/gpusim"]
         let network = options.contains("--pod") ? [] : ["--network", "none"]
         let result = try podman(
-            ["run", "-d", "--name", name] + RealCgroups.podmanOptions + network + mounts + ["-e", "LD_LIBRARY_PATH=/usr/lib/gpusim"] + options
+            ["run", "-d", "--name", name] + network + mounts + [
+                "-e", "LD_LIBRARY_PATH=/usr/lib/gpusim",
+            ] + options
                 + [image, "/bin/gpusim-hold"] + arguments)
         try wait("\(name) holds") { try podman("logs", name).output.contains("holding") }
         return result.output.trimmingCharacters(in: .whitespacesAndNewlines)

@@ -329,7 +329,9 @@ private func unescaped(_ text: Substring) -> String {
     var rest = text.utf8[...]
     while let byte = rest.popFirst() {
         if byte == UInt8(ascii: "\\"), rest.first == UInt8(ascii: "x"),
-            let value = UInt8(Substring(rest.dropFirst().prefix(2)), radix: 16), rest.count >= 3
+            let value = UInt8(Substring(rest.dropFirst().prefix(2)), radix: 16), rest.count >= 3,
+            // No name of a folder has these.
+            value != 0, value != UInt8(ascii: "/"), value != UInt8(ascii: "\n")
         {
             bytes.append(value)
             rest = rest.dropFirst(3)

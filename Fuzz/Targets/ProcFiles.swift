@@ -58,7 +58,8 @@ extension Target {
                 return "a scope that is not in the text: \(unrecognized)"
             }
         }
-        for folder in CgroupMembership.limitFolders(cgroup: text).keys where !folder.path.hasPrefix("/") {
+        for folder in CgroupMembership.limitFolders(cgroup: text).keys
+        where folder.path.utf8.first != UInt8(ascii: "/") {
             return "a folder that does not begin at the root: \(folder.key)"
         }
         if let innermost = membership.innermost, CgroupMembership.places(of: innermost.id, cgroup: text).isEmpty {

@@ -24,6 +24,20 @@ package final class PodmanHost {
         }
     }()
 
+    /// Why Podman has no pods with an infra container here; nil if it has. On cgroup v2 an older runc denies `/dev/null` to the
+    /// containers of a pod.
+    package static let absenceOfPods: String? = {
+        if let absence { return absence }
+        do {
+            let host = try PodmanHost()
+            try host.makePod("probe")
+            try host.start("probed", options: ["--pod", "probe"], [])
+            return nil
+        } catch {
+            return "podman runs no pod here: \(error)"
+        }
+    }()
+
     /// - Parameter driver: another host's, so that its cards are shared; else two cards, as `ContainerHost` has them.
     package init(sharing driver: SimulatedDriver? = nil) throws {
         scratch = try Scratch()

@@ -113,4 +113,20 @@ struct JSONTests {
             JSON.object([("a", .array([.object([("b", .null)])]))]).text(indented: true)
                 == "{\n  \"a\": [\n    {\n      \"b\": null\n    }\n  ]\n}")
     }
+
+    @Test(
+        "A text that looks like a mark brings no line below the table",
+        arguments: ["Xorg aside)", "--", "5GiB+", "(gone)", "(?)"])
+    func looksLikeMark(_ name: String) {
+        let table = Table([.init("NAME", importance: 1)], rows: [[Cell(name)]])
+        #expect(table.linesWithLegend(on: Page()) == ["NAME", name])
+    }
+
+    @Test("A mark in a column that a narrow page leaves out has no line below the table")
+    func leftOutMark() {
+        let table = Table(
+            [.init("NAME", importance: 2), .init("GPU MEM", importance: 1)], rows: [["a-long-name", .unknown]])
+        #expect(table.linesWithLegend(on: Page()).last == "--  unknown")
+        #expect(table.linesWithLegend(on: Page(width: 12)) == ["NAME", "a-long-name"])
+    }
 }

@@ -127,10 +127,11 @@ extension ObservedDevice {
     /// (linux-tegra-5.10, issue 17; jetson-containers, issue 1403). Its name says so, or it reports neither memory of its own nor
     /// utilization; the driver of other GPUs without memory of their own lists processes (DGX Spark, Jetson Thor).
     func listsNobody() -> Bool {
-        guard vendor == .nvidia, driver == nil, sharesHostMemory == true, memory.value == nil,
-            [compute, graphics, mps].allSatisfy(\.processes.isEmpty)
-        else { return false }
+        guard vendor == .nvidia, driver == nil, [compute, graphics, mps].allSatisfy(\.processes.isEmpty) else {
+            return false
+        }
         if case .failed = compute { return false }
-        return name?.contains("(nvgpu)") == true || utilizationPercent.value == nil
+        if name?.contains("(nvgpu)") == true { return true }
+        return sharesHostMemory == true && memory.value == nil && utilizationPercent.value == nil
     }
 }

@@ -74,7 +74,7 @@ package struct CommandUsage: Sendable {
         descent.forgetForeign()
         members = descent.members
         if target != nil { count(members, snapshot, observation) }
-        earlier = Set(ours.values)
+        earlier = scope.ownPID == nil ? [] : Set(ours.values)
         for told in told(by: snapshot) {
             if !told.own.isEmpty { devices[told.place].heldBefore = told.own.bytes }
             meet(told)

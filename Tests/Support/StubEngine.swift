@@ -5,6 +5,8 @@ package final class StubEngine: Sendable {
     package enum Behaviour: Sendable {
         /// 200, with this body.
         case answer(String)
+        /// 200, with what this file holds when it is asked.
+        case file(String)
         /// 200, with the body of the path that was asked for.
         case answers([String: String])
         /// These bytes, whatever was asked.
@@ -71,6 +73,7 @@ package final class StubEngine: Sendable {
         }
         switch behaviour {
         case .answer(let body): answer(body)
+        case .file(let path): answer((try? String(contentsOfFile: path, encoding: .utf8)) ?? "")
         case .answers(let bodies):
             let words = String(decoding: request[..<received], as: UTF8.self).split(separator: " ")
             answer(bodies[String(words[1])] ?? "")

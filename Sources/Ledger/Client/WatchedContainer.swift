@@ -15,8 +15,12 @@ package struct WatchedContainer: Sendable {
         usage = CommandUsage(.containers([container.id], since: nil))
     }
 
-    /// What it held when the watch began.
-    package mutating func begin(_ observation: Observation) { usage.begin(observation) }
+    /// What it held when the watch began: the first reading, too.
+    package mutating func begin(_ observation: Observation) {
+        usage.begin(observation)
+        usage.add(Snapshot(observation), observation, at: 0, of: CommandMembers())
+        seen.formUnion(usage.targeted.values)
+    }
 
     /// - Parameters:
     ///   - observation: with what the engines told last.
@@ -32,9 +36,11 @@ package struct WatchedContainer: Sendable {
             name = name ?? listed.name
         }
         if isListed, isFresh, listed == nil { return true }
-        usage.add(Snapshot(observation), observation, at: time, of: CommandMembers())
+        let snapshot = Snapshot(observation)
+        usage.add(snapshot, observation, at: time, of: CommandMembers())
         seen.formUnion(usage.targeted.values)
-        guard !isListed, usage.targeted.isEmpty, !seen.isEmpty else { return false }
+        // What holds memory there is seen; a driver can list a process that has ended for a while.
+        guard !isListed, !snapshot.containers.contains(where: { $0.id == id }) else { return false }
         let alive = living(seen.map(\.pid))
         seen = seen.filter { alive[$0.pid] == $0.startTick }
         return seen.isEmpty

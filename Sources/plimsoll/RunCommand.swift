@@ -12,7 +12,9 @@ struct RunCommand: ParsableCommand {
         abstract: "Run a command, or watch a container, and report the GPU memory.",
         discussion: """
             plimsoll run -- python3 train.py
+
             plimsoll run -- docker run --rm --name trainer --gpus all trainer:2
+
             plimsoll run --container trainer
 
             The command has this terminal and these files, and is passed every signal; its output stays as it is, and what \

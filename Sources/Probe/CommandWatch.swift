@@ -143,12 +143,14 @@ package final class CommandWatch: Sendable {
             let now = monotonicSeconds()
             // Not under the lock: the end of the command must not wait for files.
             var usage = state.withLock(\.usage)
+            var isFresh = false
             if engines != nil {
-                engines?.collect(sampler)
+                isFresh = engines?.collect(sampler) == true && engines?.isWhole == true
                 engines?.fill(&observation)
                 engines?.ask(sampler, after: usage.wantsNames ? Self.hurry : Self.pause)
             }
-            usage.add(observation, at: now - began.clock, ancestors: sampler.ancestors(of:upTo:))
+            usage.add(
+                observation, at: now - began.clock, isFresh: isFresh, ancestors: sampler.ancestors(of:upTo:))
             let isOver = state.withLock { state in
                 // What was read around its end may be from after it.
                 guard state.ended == nil else { return true }

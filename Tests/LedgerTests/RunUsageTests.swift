@@ -64,7 +64,8 @@ struct RunUsageTests {
         }
         usage.begin(observation(holding, asked: 800))
         for (place, reading) in readings.enumerated() {
-            usage.add(reading, at: Double(place), ancestors: ancestors)
+            usage.add(
+                reading, at: Double(place), isFresh: reading.sources.first?.ok ?? false, ancestors: ancestors)
         }
         let end = last ?? observation([])
         let listed = last?.engines.first.map { Set($0.containers.map(\.id)) }
@@ -191,6 +192,22 @@ struct RunUsageTests {
         let result = result("docker run alpine", readings: [reading])
         #expect(result.finding?.outcome == .counted)
         #expect(result.usage.devices[0].peak == 100)
+    }
+
+    @Test(
+        "A container that the engine goes on to leave out is another engine's: no rival, and not taken for the command's"
+    )
+    func leftOut() {
+        let other = Listed(51, 70, in: docker(second))
+        let both = observation([Listed(50, 100, in: docker(first)), other], engine: engine([(first, "a")]))
+        #expect(result("docker run alpine", readings: [both]).finding?.outcome == .ambiguous)
+        let result = result("docker run alpine", readings: [both, both, both])
+        #expect(result.finding?.outcome == .counted)
+        #expect(result.usage.devices[0].peak == 100)
+        let alone = observation([other], engine: [])
+        let nothing = self.result("docker run alpine", readings: [alone, alone, alone])
+        #expect(nothing.finding?.outcome == .nothing)
+        #expect(nothing.usage.devices[0].peak == 0)
     }
 
     @Test("docker exec: the processes of that container that began after the command")

@@ -42,18 +42,19 @@ extension ClientTracker {
 
     private var decision: (ClientFinding.Outcome, [Candidate]) {
         if obstacle == .elsewhere { return (.unknown(.elsewhere), []) }
+        let believed = candidates.filter(\.isBelieved)
         switch client.action {
-        case .unit: return settled(candidates)
+        case .unit: return settled(believed)
         case .start, .exec:
             // Their names are the evidence, whatever else began.
-            if candidates.isEmpty, let obstacle { return (.unknown(obstacle), []) }
-            return settled(candidates)
-        case .compose: return judged(candidates)
+            if believed.isEmpty, let obstacle { return (.unknown(obstacle), []) }
+            return settled(believed)
+        case .compose: return judged(believed)
         case .run(let name?):
-            let named = candidates.filter { $0.containers.values.contains(name) }
+            let named = believed.filter { $0.containers.values.contains(name) }
             if !named.isEmpty { return settled(named) }
-            return judged(candidates.filter { !$0.isTold })
-        case .run(nil): return judged(candidates)
+            return judged(believed.filter { !$0.isTold })
+        case .run(nil): return judged(believed)
         }
     }
 

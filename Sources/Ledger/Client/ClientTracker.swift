@@ -30,11 +30,21 @@ struct ClientTracker: Sendable {
         /// An engine has told what it is.
         var isTold: Bool
         var usage: CommandUsage
+        /// False if any user can have made what looks like it.
+        var isVerified = true
         /// A descendant of the command is in it.
         var holdsDescendant = false
+        /// So many answers of the engines left it out while it held memory.
+        var missed = 0
         var peak: Bytes?
         var goesOn = false
         var held: Bytes?
+
+        /// It may be what an engine started for the command.
+        var isBelieved: Bool { holdsDescendant || isTold || isVerified && missed < Self.mostMissed }
+
+        /// An answer can be older than the container, and an engine lists a container only some time after it began.
+        private static let mostMissed = 3
 
         var part: ClientFinding.Part {
             let names = containers.values.compactMap(\.self).sorted()
@@ -50,7 +60,7 @@ struct ClientTracker: Sendable {
     }
 
     /// The engines are to be asked again soon: a container has no name yet.
-    var wantsNames: Bool { asksEngines && candidates.contains { !$0.isTold } }
+    var wantsNames: Bool { asksEngines && candidates.contains { !$0.isTold && $0.isBelieved } }
 
     var asksEngines: Bool { client.program != .systemd && obstacle != .containerd && obstacle != .elsewhere }
 
@@ -112,8 +122,12 @@ struct ClientTracker: Sendable {
 
     /// Counts this reading with each candidate.
     ///
-    /// - Parameter members: the command's own processes.
-    mutating func count(_ snapshot: Snapshot, _ observation: Observation, at time: Double, _ members: CommandMembers) {
+    /// - Parameters:
+    ///   - isFresh: every engine has told its containers since the reading before.
+    ///   - members: the command's own processes.
+    mutating func count(
+        _ snapshot: Snapshot, _ observation: Observation, at time: Double, isFresh: Bool, _ members: CommandMembers
+    ) {
         let inside = Set(
             snapshot.processes.filter { members.ours[$0.pid] != nil }.compactMap(\.container).flatMap {
                 snapshot.parents(of: $0) + [$0]
@@ -121,6 +135,9 @@ struct ClientTracker: Sendable {
         for place in candidates.indices {
             candidates[place].usage.add(snapshot, observation, at: time, of: members)
             if !inside.isDisjoint(with: candidates[place].containers.keys) { candidates[place].holdsDescendant = true }
+            if isFresh, !candidates[place].isTold, !candidates[place].usage.targeted.isEmpty {
+                candidates[place].missed += 1
+            }
             if let held = candidates[place].usage.targetBytes(snapshot) {
                 candidates[place].peak = max(candidates[place].peak ?? 0, held)
             }
@@ -166,11 +183,14 @@ struct ClientTracker: Sendable {
             let known = candidates[place].containers[member.id] ?? nil
             candidates[place].containers[member.id] = .some(known ?? member.name)
             candidates[place].isTold = candidates[place].isTold || member.isListed
+            candidates[place].isVerified = candidates[place].isVerified || member.isVerified
             candidates[place].usage.target = .containers(Set(candidates[place].containers.keys), since: since)
         } else if candidates.count < Self.most {
             let usage = base.counting(.containers([member.id], since: since))
             candidates.append(
-                Candidate(key: key, containers: [member.id: member.name], isTold: member.isListed, usage: usage))
+                Candidate(
+                    key: key, containers: [member.id: member.name], isTold: member.isListed, usage: usage,
+                    isVerified: member.isVerified))
         } else {
             leftOut.insert(key)
         }

@@ -35,11 +35,14 @@ package struct RunUsage: Sendable {
     /// - Parameters:
     ///   - observation: with what the engines told last.
     ///   - time: seconds since the command began.
-    package mutating func add(_ observation: Observation, at time: Double, ancestors: CommandUsage.Ancestors) {
+    ///   - isFresh: every engine has told its containers since the reading before.
+    package mutating func add(
+        _ observation: Observation, at time: Double, isFresh: Bool, ancestors: CommandUsage.Ancestors
+    ) {
         let snapshot = Snapshot(observation)
         tracker?.add(snapshot, observation, at: time, base: base, scope: base.scope)
         base.add(snapshot, observation, at: time, ancestors: ancestors)
-        tracker?.count(snapshot, observation, at: time, base.members)
+        tracker?.count(snapshot, observation, at: time, isFresh: isFresh, base.members)
     }
 
     /// The command has ended.

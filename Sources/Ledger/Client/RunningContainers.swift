@@ -7,6 +7,8 @@ struct RunningContainers {
         var project: String?
         /// An engine runs it.
         var isListed: Bool
+        /// False if a cgroup claims to be it, and nothing confirms that.
+        var isVerified = true
     }
 
     private(set) var all: [String: Member] = [:]
@@ -17,7 +19,7 @@ struct RunningContainers {
         for container in snapshot.containers + snapshot.idleContainers {
             all[container.id] = Member(
                 id: container.id, name: container.name, runtime: container.runtime, project: container.composeProject,
-                isListed: container.known)
+                isListed: container.known, isVerified: container.verified)
             chains.append(container.parents + [container.id])
         }
         for id in chains.joined() where all[id] == nil {

@@ -2,7 +2,8 @@
 package struct CommandScope: Sendable {
     /// Our own PID as /proc counts: everything below it is the command's, and what its parents left behind too, since the
     /// kernel hands that to us (prctl(2), PR_SET_CHILD_SUBREAPER).
-    let ownPID: UInt32
+    /// nil where there is no command.
+    let ownPID: UInt32?
     /// Our cgroups, where we are in a container.
     private let cgroup: String?
 
@@ -10,6 +11,16 @@ package struct CommandScope: Sendable {
     package init(ownPID: UInt32, cgroup: String?) {
         self.ownPID = ownPID
         self.cgroup = cgroup
+    }
+
+    /// There is no command, or nothing is known of it yet.
+    package static let none = CommandScope()
+
+    private init() { (ownPID, cgroup) = (nil, nil) }
+
+    /// Ids of the containers that we are in.
+    var ownContainers: Set<String> {
+        Set(cgroup.map { CgroupMembership(cgroup: $0).containers.map(\.id) } ?? [])
     }
 
     package var isContainer: Bool { cgroup != nil }

@@ -21,15 +21,18 @@ package struct CommandUsage: Sendable {
     package private(set) var failedReadings = 0
 
     /// Whose memory is the command's.
-    package var scope: CommandScope
-    private var ours: [UInt32: ProcessKey] = [:]
-    /// Those that are not the command's. Who is no descendant of ours never becomes one, but looking that up reads the files of
-    /// a process's forebears one after the other, while they come and go: after a while it is looked up again.
-    private var foreign: Set<ProcessKey> = []
-    /// Of the last reading: those whose parents could not be read, and who may be the command's.
-    private var undecided: Set<UInt32> = []
-    private var foreignSince = 0.0
-    private static let freshness = 2.0
+    package var scope: CommandScope {
+        get { descent.scope }
+        set { descent.scope = newValue }
+    }
+    private var descent: CommandDescent
+    /// What counts beside the descendants.
+    package internal(set) var target: CommandTarget?
+    /// Of the last reading.
+    private(set) var members = CommandMembers()
+    private var ours: [UInt32: ProcessKey] { members.ours }
+    /// Of these, the target's.
+    private(set) var targeted: [UInt32: ProcessKey] = [:]
     /// What was there before the command began and counts all the same: a container's other processes.
     private var earlier: Set<ProcessKey> = []
 
@@ -38,7 +41,21 @@ package struct CommandUsage: Sendable {
     package typealias Ancestors = ([UInt32], _ upTo: UInt32) -> [UInt32: [UInt32]]
 
     package init(_ scope: CommandScope) {
-        self.scope = scope
+        descent = CommandDescent(scope)
+    }
+
+    /// Of what a target names, without a command.
+    package init(_ target: CommandTarget) {
+        self.init(.none)
+        self.target = target
+    }
+
+    /// The same so far, where something else counts too.
+    func counting(_ target: CommandTarget) -> CommandUsage {
+        var usage = self
+        usage.target = target
+        for place in usage.devices.indices { usage.devices[place].forgetForeignProc() }
+        return usage
     }
 
     /// Every device was measured at every reading.
@@ -48,11 +65,16 @@ package struct CommandUsage: Sendable {
 
     /// What was to be seen before the command began.
     package mutating func begin(_ observation: Observation) {
-        let snapshot = Snapshot(observation)
+        begin(Snapshot(observation), observation)
+    }
+
+    mutating func begin(_ snapshot: Snapshot, _ observation: Observation) {
         note(snapshot, isBefore: true)
-        find(in: snapshot, observation) { _, _ in [:] }
-        foreign = []
-        earlier = Set(ours.values)
+        descent.find(in: snapshot, observation) { _, _ in [:] }
+        descent.forgetForeign()
+        members = descent.members
+        if target != nil { count(members, snapshot, observation) }
+        earlier = scope.ownPID == nil ? [] : Set(ours.values)
         for told in told(by: snapshot) {
             if !told.own.isEmpty { devices[told.place].heldBefore = told.own.bytes }
             meet(told)
@@ -108,13 +130,19 @@ package struct CommandUsage: Sendable {
     /// - Parameters:
     ///   - time: seconds since the command began.
     package mutating func add(_ observation: Observation, at time: Double, ancestors: Ancestors) {
-        let snapshot = Snapshot(observation)
+        add(Snapshot(observation), observation, at: time, ancestors: ancestors)
+    }
+
+    mutating func add(_ snapshot: Snapshot, _ observation: Observation, at time: Double, ancestors: Ancestors) {
+        descent.refresh(at: time)
+        descent.find(in: snapshot, observation, ancestors)
+        add(snapshot, observation, at: time, of: descent.members)
+    }
+
+    /// - Parameter own: the command's own processes, of which somebody else keeps the count.
+    mutating func add(_ snapshot: Snapshot, _ observation: Observation, at time: Double, of own: CommandMembers) {
         note(snapshot)
-        if time - foreignSince > Self.freshness {
-            foreign = []
-            foreignSince = time
-        }
-        find(in: snapshot, observation, ancestors)
+        count(own, snapshot, observation)
         var missing = Set(devices.indices)
         var isWhole = !snapshot.devices.isEmpty
         for told in told(by: snapshot) {
@@ -127,7 +155,7 @@ package struct CommandUsage: Sendable {
             devices[place].note(unseen)
             if unseen == .foreignNumbersOnce { isWhole = false }
             if told.own.contains(where: { $0.bytes != nil && !$0.complete }) { isWhole = false }
-            let isDecided = undecided.isEmpty || !told.others.contains { undecided.contains($0.pid) }
+            let isDecided = !told.others.contains { members.undecided.contains($0.pid) }
             if !isDecided { isWhole = false }
             devices[place].held.add(isListed && isDecided && unseen == nil ? told.own.bytes : nil, at: time)
             devices[place].change.add(devices[place].difference(told.device.memory.used), at: time)
@@ -140,52 +168,26 @@ package struct CommandUsage: Sendable {
         if !isWhole { failedReadings += 1 }
     }
 
-    /// Which processes are the command's. One that was and is still listed is, also where /proc has forgotten it already.
-    private mutating func find(in snapshot: Snapshot, _ observation: Observation, _ ancestors: Ancestors) {
-        // Numbers of another namespace may be those of processes here all the same.
-        guard observation.view.procIsOwn else { return }
-        let meant = snapshot.processes.filter { snapshot.devices[$0.device].processesSeen != .none }
-        let listed = Set(meant.map(\.pid))
-        var found: [UInt32: ProcessKey] = [:]
-        var unknown: [ProcessKey] = []
-        let seen = Dictionary(observation.processes.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
-        for pid in listed {
-            guard let process = seen[pid] else {
-                found[pid] = ours[pid]
-                continue
-            }
-            let key = ProcessKey(pid: pid, startTick: process.startTick)
-            if ours[pid] == key {
-                found[pid] = key
-            } else if !foreign.contains(key) {
-                if scope.isInContainer(process, observation.view) { found[pid] = key } else { unknown.append(key) }
-            }
-        }
-        let chains = unknown.isEmpty ? [:] : ancestors(unknown.map(\.pid), scope.ownPID)
-        undecided = []
-        for key in unknown {
-            guard let chain = chains[key.pid] else {
-                undecided.insert(key.pid)
-                continue
-            }
-            if chain.contains(scope.ownPID) {
-                found[key.pid] = key
-            } else if scope.isContainer, seen[key.pid]?.cgroup.value == nil {
-                // It may be another process of our container.
-                undecided.insert(key.pid)
-            } else {
-                foreign.insert(key)
-            }
-        }
-        ours = found
+    /// What the target's processes hold together at this reading, which was counted; nil if that is not known.
+    func targetBytes(_ snapshot: Snapshot) -> Bytes? {
+        guard !snapshot.devices.isEmpty, snapshot.devices.allSatisfy({ $0.ledger.containers != nil }),
+            devices.allSatisfy({ $0.unseen == nil })
+        else { return nil }
+        return snapshot.processes.filter { targeted[$0.pid] != nil }.bytes
+    }
+
+    private mutating func count(_ own: CommandMembers, _ snapshot: Snapshot, _ observation: Observation) {
+        targeted = target?.members(snapshot, observation, earlier: targeted) ?? [:]
+        members = own.adding(targeted)
     }
 
     /// Why what processes hold cannot be told here, and will not be.
     private func unseen(_ told: Told, _ observation: Observation) -> Unseen? {
-        if !observation.view.procIsOwn { return .foreignProc }
+        if target == nil, !observation.view.procIsOwn { return .foreignProc }
         if told.device.processesSeen == .none {
             return observation.view.meansOurProcesses(told.device.vendor) ? .foreignNumbersOnce : .foreignNumbers
         }
+        if let target, !target.isSeen(on: told.device, from: observation.view) { return .othersHidden }
         if told.own.contains(where: { $0.bytes == nil }) { return .notTold }
         return nil
     }
@@ -200,6 +202,8 @@ package struct CommandUsage: Sendable {
         case foreignNumbersOnce
         /// The driver does not report what a process holds.
         case notTold
+        /// From here only our own processes can be seen, and what counts is another container's.
+        case othersHidden
     }
 
     /// The command has ended.
@@ -208,17 +212,31 @@ package struct CommandUsage: Sendable {
     ///   - observation: made after that; nil where the driver did not answer any more.
     ///   - time: when it ended, in seconds since it began.
     ///   - pid: the command's own.
+    /// - Returns: what the observation tells.
+    @discardableResult
     package mutating func end(
         _ observation: Observation?, at time: Double, began: Int64, pid: UInt32, ancestors: Ancestors
+    ) -> Snapshot? {
+        let snapshot = observation.map { Snapshot($0) }
+        if let snapshot, let observation { descent.find(in: snapshot, observation, ancestors) }
+        end(snapshot, observation, at: time, began: began, pid: pid, of: descent.members)
+        return snapshot
+    }
+
+    /// - Parameters:
+    ///   - pid: nil where there is no command.
+    ///   - own: the command's own processes.
+    mutating func end(
+        _ snapshot: Snapshot?, _ observation: Observation?, at time: Double, began: Int64, pid: UInt32?,
+        of own: CommandMembers
     ) {
         seconds = time
         for place in devices.indices {
             devices[place].held.hold(until: time)
             devices[place].change.hold(until: time)
         }
-        guard let observation else { return }
-        let snapshot = Snapshot(observation)
-        find(in: snapshot, observation, ancestors)
+        guard let snapshot, let observation else { return }
+        count(own, snapshot, observation)
         // What the driver still lists of one that has ended does not run.
         let left = snapshot.processes.filter { process in
             process.holder != .gone && ours[process.pid].map { !earlier.contains($0) } == true
@@ -235,122 +253,4 @@ package struct CommandUsage: Sendable {
             devices[place].account(recent, of: pid)
         }
     }
-}
-
-extension CommandUsage {
-    package struct OnDevice: Sendable {
-        package private(set) var index: String
-        package private(set) var label: String
-        package private(set) var uuid: String?
-        package private(set) var name: String?
-        package private(set) var total: Bytes?
-        /// Of the command's processes together.
-        package fileprivate(set) var held = MemorySeries()
-        /// By how much the device's used memory differs from what it was before the command began, whoever changed it.
-        package fileprivate(set) var change = MemorySeries()
-        /// Those of the command that were seen there.
-        package private(set) var processes: Set<ProcessKey> = []
-        /// What processes that count had there before the command began; nil where there was none, or nothing is told.
-        package fileprivate(set) var heldBefore: Bytes?
-        /// Why what processes hold cannot be told here; nil where it can.
-        package var unseen: Unseen? { lasting ?? (held.readings == 0 ? passing : nil) }
-        private var lasting: Unseen?
-        private var passing: Unseen?
-
-        /// PIDs of others that were seen there.
-        private var strangers: Set<UInt32> = []
-        /// What the driver's own accounts say: the largest amount of each process, by PID.
-        private var accounted: [UInt32: Bytes] = [:]
-        /// The same of processes that came and went between readings: they may be the command's.
-        private var unmet: [UInt32: Bytes] = [:]
-        private let usedBefore: Bytes?
-
-        fileprivate init(_ device: Device, usedBefore: Bytes?) {
-            index = device.index
-            label = device.label
-            self.usedBefore = usedBefore
-            fill(from: device)
-        }
-
-        fileprivate mutating func fill(from device: Device) {
-            uuid = uuid ?? device.uuid
-            name = name ?? device.name
-            total = total ?? device.memory.total
-        }
-
-        fileprivate mutating func note(_ unseen: Unseen?) {
-            if unseen == .foreignNumbersOnce { passing = unseen } else { lasting = unseen ?? lasting }
-        }
-
-        fileprivate mutating func meet(_ own: [ProcessKey], others: [UInt32]) {
-            processes.formUnion(own)
-            strangers.formUnion(others)
-        }
-
-        fileprivate func difference(_ used: Bytes?) -> Bytes? {
-            guard let used, let usedBefore else { return nil }
-            return used.subtracting(usedBefore)
-        }
-
-        fileprivate mutating func account(_ accounts: [ProcessAccount], of command: UInt32) {
-            let known = Set(processes.map(\.pid)).union([command])
-            for account in accounts {
-                guard let bytes = Bytes(told: account.peakBytes) else { continue }
-                if known.contains(account.pid) {
-                    accounted[account.pid] = bytes
-                } else if !strangers.contains(account.pid) {
-                    unmet[account.pid] = bytes
-                }
-            }
-        }
-    }
-}
-
-/// How what a command held of a device was measured.
-package enum PeakSource: String, Sendable {
-    case sampled
-    /// The driver's own record of the one process, exact.
-    case accounting
-    /// The sum of the records of several processes, which need not have had their peaks at one time.
-    case accountingAtMost = "accounting, at most"
-}
-
-extension CommandUsage.OnDevice {
-    package enum Measure: String, Sendable { case process, device }
-
-    /// By its processes where they can be seen, else by the device's used memory; nil where neither was read.
-    package var measure: Measure? {
-        if unseen == nil, held.readings > 0 || !accounted.isEmpty { return .process }
-        return change.readings > 0 ? .device : nil
-    }
-
-    package var series: MemorySeries {
-        switch measure {
-        case .process: held
-        case .device: change
-        case nil: MemorySeries()
-        }
-    }
-
-    /// The accounts are whole where they tell of every process that was seen.
-    private var isAccounted: Bool {
-        measure == .process && !accounted.isEmpty && processes.allSatisfy { accounted[$0.pid] != nil }
-    }
-
-    package var peakSource: PeakSource? {
-        guard measure != nil else { return nil }
-        guard isAccounted else { return .sampled }
-        return accounted.count == 1 && unmet.isEmpty ? .accounting : .accountingAtMost
-    }
-
-    package var peak: Bytes? {
-        isAccounted ? Bytes.sum(accounted.values).adding(Bytes.sum(unmet.values)) : series.peak?.bytes
-    }
-
-    /// Seen there, or told of by the driver.
-    package var processCount: Int { Set(processes.map(\.pid)).union(accounted.keys).count }
-
-    /// Whose accounts the driver has, which no reading met, and which may be the command's.
-    package var unmetProcesses: Int { unmet.count }
-    package var unmetBytes: Bytes { Bytes.sum(unmet.values) }
 }

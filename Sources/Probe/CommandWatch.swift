@@ -10,6 +10,8 @@ package final class CommandWatch: Sendable {
     /// What is told at the end.
     package struct Findings: Sendable {
         package var usage: CommandUsage
+        /// What somebody else started for the command; nil for one that asks nobody.
+        package var client: ClientFinding?
         /// Milliseconds since 1970.
         package var began: Int64
         /// The driver's last answer was not waited for any longer.
@@ -19,7 +21,7 @@ package final class CommandWatch: Sendable {
     }
 
     private struct State {
-        var usage: CommandUsage
+        var usage: RunUsage
         var began: Beginning?
         /// Of the monotonic clock, in seconds.
         var ended: Double?
@@ -37,20 +39,30 @@ package final class CommandWatch: Sendable {
 
     private let state: Mutex<State>
     private let interval: Double
+    private let engines: Engines?
     private let isReady = DispatchSemaphore(value: 0)
     private let hasBegun = DispatchSemaphore(value: 0)
     private let hasEnded = DispatchSemaphore(value: 0)
     private let isFinished = DispatchSemaphore(value: 0)
 
+    /// Which engines a client asks: nil if its words name one that cannot be asked from here. Called on the thread that samples.
+    package typealias Engines = @Sendable (Sampler) -> EngineWatch?
+
     /// Begins with a reading, which is of the time before the command if it is done by then.
     ///
     /// - Parameters:
-    ///   - plan: engines are not needed.
     ///   - interval: seconds from one reading to the next.
+    ///   - client: what the command asks somebody else to start; nil if nothing.
+    ///   - engines: asked for a client of theirs alone.
     /// - Throws: if no thread can be started.
-    package init(_ plan: SamplingPlan, interval: Double) throws(CommandError) {
-        state = Mutex(State(usage: CommandUsage(CommandScope(ownPID: UInt32(getpid()), cgroup: nil))))
+    package init(
+        _ plan: SamplingPlan, interval: Double, client: CommandClient?, engines: @escaping Engines
+    ) throws(CommandError) {
+        var usage = RunUsage(client)
+        usage.scope = CommandScope(ownPID: UInt32(getpid()), cgroup: nil)
         self.interval = interval
+        self.engines = usage.asksEngines ? engines : nil
+        state = Mutex(State(usage: usage))
         let code = startThread { [self] in watch(plan) }
         if code != 0 { throw .notWatched(noThread(code)) }
     }
@@ -85,10 +97,14 @@ package final class CommandWatch: Sendable {
         let isWhole = isFinished.wait(timeout: .now() + seconds) == .success
         return state.withLock { state in
             if !isWhole {
-                state.usage.end(nil, at: ended - began.clock, began: began.time, pid: began.pid) { _, _ in [:] }
+                state.usage.end(nil, listed: nil, at: ended - began.clock, began: began.time, pid: began.pid) { _, _ in
+                    [:]
+                }
             }
             state.isTold = true
-            return Findings(usage: state.usage, began: began.time, isCutShort: !isWhole)
+            let result = state.usage.result
+            return Findings(
+                usage: result.usage, client: result.finding, began: began.time, isCutShort: !isWhole)
         }
     }
 
@@ -100,12 +116,12 @@ package final class CommandWatch: Sendable {
         // What would be told meanwhile would stand in the middle of the command's own output.
         let sampler = Sampler(plan, tell: { _ in })
         sampler.begin()
+        var engines = askEngines(sampler)
         let scope = CommandScope(sampler.whereabouts(), ownPID: UInt32(getpid()))
+        state.withLock { $0.usage.scope = scope }
+        noteEnginesBefore(&engines, sampler)
         let before = sampler.observe()
-        state.withLock { state in
-            state.usage.scope = scope
-            if state.began == nil { state.usage.begin(before) }
-        }
+        state.withLock { if $0.began == nil { $0.usage.begin(before) } }
         isReady.signal()
         hasBegun.wait()
         guard let began = state.withLock({ $0.began }) else {
@@ -113,29 +129,77 @@ package final class CommandWatch: Sendable {
             isFinished.signal()
             return
         }
+        sample(sampler, &engines, since: began)
+        finish(sampler, &engines, began)
+        sampler.finish()
+        isFinished.signal()
+    }
+
+    /// One reading after the other, until the command has ended.
+    private func sample(_ sampler: Sampler, _ engines: inout EngineWatch?, since began: Beginning) {
         var next = began.clock
         while true {
-            let observation = sampler.observe()
+            var observation = sampler.observe()
             let now = monotonicSeconds()
             // Not under the lock: the end of the command must not wait for files.
             var usage = state.withLock(\.usage)
-            usage.add(observation, at: now - began.clock, ancestors: sampler.ancestors(of:upTo:))
+            var isFresh = false
+            if engines != nil {
+                isFresh = engines?.collect(sampler) == true && engines?.isWhole == true
+                engines?.fill(&observation)
+                engines?.ask(sampler, after: usage.wantsNames ? Self.hurry : Self.pause)
+            }
+            usage.add(
+                observation, at: now - began.clock, isFresh: isFresh, ancestors: sampler.ancestors(of:upTo:))
             let isOver = state.withLock { state in
                 // What was read around its end may be from after it.
                 guard state.ended == nil else { return true }
                 state.usage = usage
                 return false
             }
-            if isOver { break }
+            if isOver { return }
             next = max(next + interval, now)
-            if hasEnded.wait(timeout: .now() + max(0, next - now)) == .success { break }
+            if hasEnded.wait(timeout: .now() + max(0, next - now)) == .success { return }
         }
-        let last = sampler.observe(withAccounts: true)
-        var (usage, ended) = state.withLock { ($0.usage, $0.ended ?? monotonicSeconds()) }
+    }
+
+    private func finish(_ sampler: Sampler, _ engines: inout EngineWatch?, _ began: Beginning) {
+        let ended = state.withLock { $0.ended } ?? monotonicSeconds()
+        engines?.collect(sampler, within: Self.lastWait)
+        engines?.ask(sampler)
+        var last = sampler.observe(withAccounts: true)
+        engines?.collect(sampler, within: Self.lastWait)
+        engines?.fill(&last)
+        var listed: Set<String>?
+        if let engines, engines.isWhole, let since = engines.toldSince, since >= ended { listed = engines.listed }
+        var usage = state.withLock { $0.usage }
         usage.end(
-            last, at: ended - began.clock, began: began.time, pid: began.pid, ancestors: sampler.ancestors(of:upTo:))
+            last, listed: listed, at: ended - began.clock, began: began.time, pid: began.pid,
+            ancestors: sampler.ancestors(of:upTo:))
         state.withLock { [usage] state in if !state.isTold { state.usage = usage } }
-        sampler.finish()
-        isFinished.signal()
+    }
+
+    // MARK: Engines
+
+    /// Seconds from one question to the engines to the next, and the same where a container has no name yet.
+    private static let pause = 0.5
+    private static let hurry = 0.1
+    /// Seconds that what they tell is waited for before the command begins, and after it has ended.
+    private static let firstWait = 0.15
+    private static let lastWait = 0.2
+
+    private func askEngines(_ sampler: Sampler) -> EngineWatch? {
+        guard let engines else { return nil }
+        guard var watch = engines(sampler) else {
+            state.withLock { $0.usage.note(obstacle: .elsewhere) }
+            return nil
+        }
+        watch.ask(sampler)
+        return watch
+    }
+
+    private func noteEnginesBefore(_ engines: inout EngineWatch?, _ sampler: Sampler) {
+        guard engines?.collect(sampler, within: Self.firstWait) == true, let engines else { return }
+        state.withLock { if $0.began == nil { $0.usage.begin(engines: engines.engines, engines.sources) } }
     }
 }

@@ -9,15 +9,22 @@ struct EngineRound {
     private let deadline: Double
     private let asked: [(engine: DockerEngine, question: UInt32?)]
 
-    init(_ selection: EngineSelection, through host: DriverSession, within timeout: Double) {
+    /// - Parameter stands: the answers are waited for beyond this sample.
+    init(_ selection: EngineSelection, through host: DriverSession, within timeout: Double, stands: Bool = false) {
         self.selection = selection
         self.timeout = timeout
         // The client in the child keeps the time of an engine; the rest is for an answer that takes long to understand.
         let deadline = monotonicSeconds() + timeout + 0.25
         self.deadline = deadline
         asked = selection.engines.map { engine in
-            (engine, host.send(.engine(socket: engine.socket, seconds: timeout), until: deadline))
+            (engine, host.send(.engine(socket: engine.socket, seconds: timeout), until: deadline, stands: stands))
         }
+    }
+
+    /// Every answer is there, or its time is over. Does not wait.
+    func isSettled(_ host: DriverSession) -> Bool {
+        // The child answers at the deadline at the latest.
+        monotonicSeconds() > deadline + 0.25 || asked.allSatisfy { host.isSettled($0.question) }
     }
 
     /// - Parameter kept: what engines said in earlier samples, by their sockets. An engine that does not answer this time still runs

@@ -78,10 +78,12 @@ extension Sampler {
         return WhereaboutsReader.unread(minors: minors, why: HostReader.silence)
     }
 
-    /// The Docker client's current context; nil if its files do not answer within the time of an engine.
-    package func dockerContext(_ environment: [String: String]) -> DockerContext? {
+    /// The Docker client's current context; nil if its files do not answer in time.
+    ///
+    /// - Parameter seconds: how long they may take; by default the time of an engine.
+    package func dockerContext(_ environment: [String: String], within seconds: Double? = nil) -> DockerContext? {
         if round == nil { begin() }
-        let deadline = monotonicSeconds() + plan.engineTimeout
+        let deadline = monotonicSeconds() + (seconds ?? plan.engineTimeout)
         let asked = host.send(.dockerContext(environment), until: deadline)
         if case .dockerContext(let context) = host.answer(to: asked, until: deadline) { return context }
         return nil

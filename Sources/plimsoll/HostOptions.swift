@@ -111,7 +111,15 @@ struct HostOptions: ParsableArguments {
 
     /// - Throws: what an option names and cannot be asked.
     private func engines(_ sampler: Sampler) throws -> EngineSelection {
-        func variables(_ names: [String]) -> [String: String] { names.reduce(into: [:]) { $0[$1] = environment($1) } }
+        do throws(EngineError) {
+            return try Self.selection(engineNaming, sampler)
+        } catch {
+            throw Failure.impossible(error)
+        }
+    }
+
+    /// How the user named engines, by options and variables.
+    var engineNaming: EngineNaming {
         var naming = EngineNaming(
             hosts: dockerHost, environment: variables(["DOCKER_HOST", "DOCKER_CONTEXT", "XDG_RUNTIME_DIR"]))
         // --docker-host comes before the docker client's own options.
@@ -119,17 +127,22 @@ struct HostOptions: ParsableArguments {
             let options = DockerPlugin.globalOptions
             (naming.hosts, naming.context) = (options.hosts, options.context)
         }
-        do throws(EngineError) {
-            return try EngineSelection(naming) { name in
-                var variables = variables(DockerContext.variables)
-                variables["DOCKER_CONTEXT"] = name
-                return sampler.dockerContext(variables)
-            }
-        } catch {
-            throw Failure.impossible(error)
+        return naming
+    }
+
+    /// - Parameter seconds: how long the user's Docker configuration may take; by default the time of an engine.
+    static func selection(
+        _ naming: EngineNaming, _ sampler: Sampler, within seconds: Double? = nil
+    ) throws(EngineError) -> EngineSelection {
+        try EngineSelection(naming) { name in
+            var variables = variables(DockerContext.variables)
+            variables["DOCKER_CONTEXT"] = name
+            return sampler.dockerContext(variables, within: seconds)
         }
     }
 }
+
+private func variables(_ names: [String]) -> [String: String] { names.reduce(into: [:]) { $0[$1] = environment($1) } }
 
 enum HostSource {
     case host(Sampler)

@@ -9,9 +9,13 @@ import Sampling
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        abstract: "Run a command, and tell what GPU memory its processes held.",
+        abstract: "Run a command, or watch a container, and report the GPU memory.",
         discussion: """
             plimsoll run -- python3 train.py
+
+            plimsoll run -- docker run --rm --name trainer --gpus all trainer:2
+
+            plimsoll run --container trainer
 
             The command has this terminal and these files, and is passed every signal; its output stays as it is, and what \
             was measured is told behind it on standard error. Exit code: the command's own, 128 and the number of the signal \
@@ -20,6 +24,14 @@ struct RunCommand: ParsableCommand {
 
             Its memory is that of its descendants, also of those that outlive their parent; in a container that of every \
             process of the container.
+
+            If the command is a client of a container engine (docker, podman or nerdctl with run, start, exec or compose; also \
+            behind sudo or env), the container that the engine starts for it counts too. If other containers begin at the \
+            same time, give yours a name with --name. If the command is systemd-run, the service that systemd starts for it \
+            counts.
+
+            With --container no command is run. The container is watched until it ends, or until Ctrl-C. Exit code: 0 if the \
+            container ended, 130 at Ctrl-C, 125 if there is no such container or nothing can be read.
 
             Peaks are those of readings. Where the driver's accounting mode is on (nvidia-smi --accounting-mode=1, as root), \
             its records are taken, which know what comes and goes between two readings.
@@ -40,6 +52,11 @@ struct RunCommand: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Tell nothing at the end.")
     var quiet = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Watch a running container until it ends: its name, or the beginning of its id.", valueName: "container"))
+    var container: String?
+
     @Argument(
         parsing: .captureForPassthrough, help: ArgumentHelp("The command and its arguments.", valueName: "command"))
     var words: [String] = []
@@ -51,7 +68,15 @@ struct RunCommand: ParsableCommand {
         if let first = words.first, ["--help", "-h"].contains(first) { throw CleanExit.helpRequest(self) }
         if words.first == "--version" { throw CleanExit.message(Plimsoll.version) }
         guard host.replay == nil else { throw ValidationError("run measures a command, not a recording.") }
-        guard !command.isEmpty, command[0] != "" else { throw ValidationError("There is no command to run.") }
+        if let container {
+            guard words.isEmpty else {
+                throw ValidationError("--container watches a container, and runs no command. Leave out one of the two.")
+            }
+            guard !container.isEmpty else { throw ValidationError("--container needs a name or an id.") }
+        }
+        guard container != nil || !command.isEmpty && command[0] != "" else {
+            throw ValidationError("There is no command to run.")
+        }
         if words.first != "--", let option = words.first, option.hasPrefix("-") {
             throw ValidationError("There is no option '\(option)'. A command of that name goes behind --.")
         }
@@ -71,27 +96,44 @@ struct RunCommand: ParsableCommand {
         } catch let failure as Failure {
             throw failure.ending(with: .ownFailure)
         }
+        if let container {
+            try watch(container, plan, files, checks)
+        } else {
+            try runCommand(plan, files, checks)
+        }
+    }
+
+    private func runCommand(_ plan: SamplingPlan, _ files: [OutputFile], _ checks: [OutputFile.Check]) throws -> Never {
         let mask = Command.prepare()
         let (watch, running) = try start(plan, mask, checks)
         let beginning = watch.begin(running)
         let end = running.wait()
         Command.finish(mask)
         let findings = watch.end(beginning, within: min(2, plan.deviceTimeout + 0.5))
+        var signal: Int32?
+        if case .killed(let number) = end { signal = number }
+        let subject = RunReport.Subject.command(
+            program: command[0].pathNames.last.map(String.init) ?? command[0], exitCode: end.exitCode, signal: signal)
         let report = RunReport(
-            program: command[0].pathNames.last.map(String.init) ?? command[0], end, findings,
-            interval: interval.seconds, isContainer: findings.isContainer)
+            subject, usage: findings.usage, client: findings.client, began: findings.began, interval: interval.seconds,
+            isContainer: findings.isContainer, isCutShort: findings.isCutShort)
+        finish(report, files, within: plan.deviceTimeout, code: end.exitCode)
+    }
+
+    /// Tells and writes what was measured, and ends.
+    func finish(_ report: RunReport, _ files: [OutputFile], within timeout: Double, code: Int32) -> Never {
         if !quiet { Output.remark(report.lines(on: Screen.errorPage)) }
-        var code = end.exitCode
+        var code = code
         let began = monotonicSeconds()
         for file in files {
             // Where one has taken all the time, the others get a moment each.
-            let isLate = monotonicSeconds() - began >= plan.deviceTimeout
-            let seconds = isLate ? min(1, plan.deviceTimeout) : plan.deviceTimeout
+            let isLate = monotonicSeconds() - began >= timeout
+            let seconds = isLate ? min(1, timeout) : timeout
             do {
                 let text = file.path.hasSuffix(".svg") ? RunChart(report).svg : report.json.text(indented: true) + "\n"
                 try file.write(Array(text.utf8), within: seconds)
-            } catch let failure as Failure {
-                Output.error(failure.message)
+            } catch {
+                Output.error((error as? Failure)?.message ?? "\(error)")
                 // A command that failed has the first word.
                 if code == 0 { code = Outcome.ownFailure.rawValue }
             }
@@ -110,7 +152,9 @@ extension RunCommand {
         let deadline = monotonicSeconds() + Self.patience
         var watch: CommandWatch?
         do {
-            let watching = try CommandWatch(plan, interval: interval.seconds)
+            let client = CommandClient(command)
+            let watching = try CommandWatch(
+                plan, interval: interval.seconds, client: client, engines: engines(of: client, plan))
             watch = watching
             // Its first reading is of the time before. What hangs, and a GPU that has to wake, are not waited for.
             watching.waitUntilReady(seconds: Self.patience)
@@ -127,16 +171,4 @@ extension RunCommand {
 
     /// The command as it was given, byte for byte: it stands at the end of our own arguments.
     private var arguments: [UnsafeMutablePointer<CChar>] { ProgramArguments.last(command.count) }
-}
-
-extension RunReport {
-    fileprivate init(
-        program: String, _ end: CommandEnd, _ findings: CommandWatch.Findings, interval: Double, isContainer: Bool
-    ) {
-        var signal: Int32?
-        if case .killed(let number) = end { signal = number }
-        self.init(
-            program: program, exitCode: end.exitCode, signal: signal, usage: findings.usage, began: findings.began,
-            interval: interval, isContainer: isContainer, isCutShort: findings.isCutShort)
-    }
 }

@@ -50,6 +50,26 @@ package final class HostTree {
         return self
     }
 
+    /// Takes a process out of /proc, to come back when `later/PID` is moved to `proc/PID`.
+    package func keepForLater(_ pid: Int) throws {
+        let later = scratch.url.appending(path: "later")
+        try FileManager.default.createDirectory(at: later, withIntermediateDirectories: true)
+        try FileManager.default.moveItem(
+            at: scratch.url.appending(path: "proc/\(pid)"), to: later.appending(path: String(pid)))
+    }
+
+    /// What the engine would answer if it ran these containers, by id and name.
+    package static func answer(_ containers: [(id: String, name: String)], project: String? = nil) throws -> String {
+        let labels = project.map { ["com.docker.compose.project": $0] } ?? [:]
+        let listed = containers.map { container in
+            [
+                "Id": container.id, "Names": ["/\(container.name)"], "Image": "lab/trainer:1", "Labels": labels,
+                "State": "running",
+            ] as [String: Any]
+        }
+        return String(decoding: try JSONSerialization.data(withJSONObject: listed), as: UTF8.self)
+    }
+
     /// A thread of a process, as a copied /proc has it: below the process alone.
     @discardableResult
     package func thread(_ thread: Int, of pid: Int) throws -> HostTree {

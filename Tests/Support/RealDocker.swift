@@ -107,6 +107,14 @@ package final class ContainerHost {
             + (gpus.map { ["--gpus", $0, "-e", "GPUSIM_DRIVER=\(scratch.url.path)"] } ?? [])
     }
 
+    /// Options of a container of ours that uses the simulated driver.
+    package var holding: [String] {
+        options(gpus: nil) + [
+            "-v", "\(driver.libraries):/usr/lib/gpusim:ro", "-v", "\(driver.socketFolder):/run/gpusim", "-e",
+            "LD_LIBRARY_PATH=/usr/lib/gpusim",
+        ]
+    }
+
     /// By which what is this test's own is found again.
     package var label: String { "\(RealDocker.label)=\(image)" }
 
@@ -118,10 +126,8 @@ package final class ContainerHost {
     /// - Returns: its id.
     @discardableResult
     package func start(_ name: String, options: [String] = [], _ arguments: [String]) throws -> String {
-        let mounts = ["-v", "\(driver.libraries):/usr/lib/gpusim:ro", "-v", "\(driver.socketFolder):/run/gpusim"]
         let result = try RealDocker.docker(
-            ["run", "-d", "--name", self.name(name)] + self.options(gpus: nil) + mounts
-                + ["-e", "LD_LIBRARY_PATH=/usr/lib/gpusim"] + options + [image, "/bin/gpusim-hold"] + arguments)
+            ["run", "-d", "--name", self.name(name)] + holding + options + [image, "/bin/gpusim-hold"] + arguments)
         guard result.code == 0 else { throw Unexpected("docker run: \(result.errors)") }
         try wait("\(name) holds") { try RealDocker.docker("logs", self.name(name)).output.contains("holding") }
         return result.output.trimmingCharacters(in: .whitespacesAndNewlines)

@@ -154,16 +154,29 @@ package final class PodmanHost {
     /// - Returns: its id.
     @discardableResult
     package func start(_ name: String, options: [String] = [], _ arguments: [String]) throws -> String {
-        let mounts = ["-v", "\(driver.libraries):/usr/lib/gpusim:ro", "-v", "\(driver.socketFolder):/run/gpusim"]
         let network = options.contains("--pod") ? [] : ["--network", "none"]
         let result = try podman(
-            ["run", "-d", "--name", name] + network + mounts + [
-                "-e", "LD_LIBRARY_PATH=/usr/lib/gpusim",
-            ] + options
-                + [image, "/bin/gpusim-hold"] + arguments)
+            ["run", "-d", "--name", name] + network + holding + options + [image, "/bin/gpusim-hold"] + arguments)
         try wait("\(name) holds") { try podman("logs", name).output.contains("holding") }
         return result.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
+
+    /// Options of a container that uses the simulated driver.
+    private var holding: [String] {
+        [
+            "-v", "\(driver.libraries):/usr/lib/gpusim:ro", "-v", "\(driver.socketFolder):/run/gpusim", "-e",
+            "LD_LIBRARY_PATH=/usr/lib/gpusim",
+        ]
+    }
+
+    /// The words of a container that holds, by the client of our service or without the service.
+    package func command(remote: Bool, options: [String] = [], _ arguments: [String]) -> [String] {
+        let client = remote ? ["podman", "--remote", "--url", endpoint] : ["podman"] + self.options
+        return client + ["run", "--network", "none"] + holding + options + [image, "/bin/gpusim-hold"] + arguments
+    }
+
+    /// What a podman of ours, and a plimsoll that starts it, find in their environment.
+    package var environment: [String: String] { driver.environment.merging(settings) { $1 } }
 
     /// Makes a pod with an infra container, which keeps the pod's namespaces and does nothing else.
     package func makePod(_ name: String) throws {

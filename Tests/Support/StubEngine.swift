@@ -5,8 +5,12 @@ package final class StubEngine: Sendable {
     package enum Behaviour: Sendable {
         /// 200, with this body.
         case answer(String)
+        /// 200, with what this file holds when it is asked.
+        case file(String)
         /// 200, with the body of the path that was asked for.
         case answers([String: String])
+        /// What an engine at another socket answers to this request.
+        case passesOn(socket: String, request: String)
         /// These bytes, whatever was asked.
         case bytes(String)
         /// These bytes, each in a packet of its own, and then nothing more until the client closes the connection.
@@ -25,14 +29,7 @@ package final class StubEngine: Sendable {
     package init(_ path: String, _ behaviour: Behaviour, headers: String = "Api-Version: 1.41") throws {
         self.path = path
         let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-        let result = withUnsafePointer(to: address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
+        let result = Self.withAddress(path) { bind(listener, $0, $1) }
         guard result == 0, listen(listener, 64) == 0 else { throw Unexpected("\(path): \(errno)") }
         self.listener = listener
         Thread.detachNewThread {
@@ -50,6 +47,30 @@ package final class StubEngine: Sendable {
 
     deinit {
         shutdown(listener, Int32(SHUT_RDWR))
+    }
+
+    private static func withAddress(_ path: String, _ use: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+        return withUnsafePointer(to: address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                use($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+    }
+
+    /// All that is answered until the other side closes.
+    private static func answer(of path: String, to request: String) -> String {
+        let fd = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(fd) }
+        guard withAddress(path, { connect(fd, $0, $1) }) == 0 else { return "" }
+        let bytes = Array(request.utf8)
+        guard send(fd, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else { return "" }
+        var answer: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 1 << 16)
+        while case let count = recv(fd, &part, part.count, 0), count > 0 { answer += part[..<count] }
+        return String(decoding: answer, as: UTF8.self)
     }
 
     private static func serve(_ fd: Int32, _ behaviour: Behaviour, _ headers: String) {
@@ -71,9 +92,11 @@ package final class StubEngine: Sendable {
         }
         switch behaviour {
         case .answer(let body): answer(body)
+        case .file(let path): answer((try? String(contentsOfFile: path, encoding: .utf8)) ?? "")
         case .answers(let bodies):
             let words = String(decoding: request[..<received], as: UTF8.self).split(separator: " ")
             answer(bodies[String(words[1])] ?? "")
+        case .passesOn(let socket, let request): send(Self.answer(of: socket, to: request))
         case .bytes(let bytes): send(bytes)
         case .staysOpen(let parts):
             for part in parts {

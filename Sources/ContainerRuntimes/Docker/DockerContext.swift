@@ -32,7 +32,7 @@ package struct DockerContext: Sendable, Equatable {
     /// The variables that it is found by.
     package static let variables = ["DOCKER_CONTEXT", "DOCKER_CONFIG", "HOME"]
     /// A context that is in no file.
-    static let defaultName = "default"
+    package static let defaultName = "default"
 
     private struct Settings: Decodable {
         var currentContext: String?

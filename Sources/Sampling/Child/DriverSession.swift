@@ -52,6 +52,8 @@ final class DriverSession {
     private var identities = KnownIdentities()
     /// Of questions that are waited for: those of this sample.
     private var answers: [UInt32: HostAnswer?] = [:]
+    /// Of these, the questions that are waited for beyond this sample.
+    private var standing: Set<UInt32> = []
     private var asked: UInt32 = 0
     /// Since when questions were not answered.
     private var deafSince: Double?
@@ -72,7 +74,7 @@ final class DriverSession {
         sample &+= 1
         round = Round(silence: silence, known: inventory)
         askedAt = monotonicSeconds()
-        answers = [:]
+        forgetQuestions()
         attempt { () throws(DriverProcessError) in
             if let why = try prepareChild() { round.whyNot = why } else { try send(withAccounts) }
         }
@@ -98,10 +100,13 @@ final class DriverSession {
 
     // MARK: Questions
 
+    private func forgetQuestions() { answers = answers.filter { standing.contains($0.key) } }
+
     /// Asks something beside the GPUs, and does not wait. For a child that was asked for a sample.
     ///
+    /// - Parameter stands: the answer is kept beyond this sample, until somebody takes it.
     /// - Returns: the question's number; nil if there is no child to be asked.
-    func send(_ question: HostQuestion, until deadline: Double) -> UInt32? {
+    func send(_ question: HostQuestion, until deadline: Double, stands: Bool = false) -> UInt32? {
         guard let child else { return nil }
         asked &+= 1
         attempt { () throws(DriverProcessError) in
@@ -109,12 +114,27 @@ final class DriverSession {
         }
         guard self.child != nil else { return nil }
         answers[asked] = .some(nil)
+        if stands { standing.insert(asked) }
         return asked
+    }
+
+    /// The answer to a question is there, or will never be. Does not wait.
+    func isSettled(_ question: UInt32?) -> Bool {
+        guard let question else { return true }
+        var isOut = true
+        while isOut, case .some(nil) = answers[question], let child {
+            attempt { () throws(DriverProcessError) in
+                if let message = try child.message(until: 0) { note(message) } else { isOut = false }
+            }
+        }
+        guard case .some(nil) = answers[question] else { return true }
+        return child == nil
     }
 
     /// Waits for the answer to a question.
     func answer(to question: UInt32?, until deadline: Double) -> HostAnswer {
         guard let question else { return lacking }
+        standing.remove(question)
         // The child answers at the deadline at the latest, with what it has.
         let last = deadline + Self.grace
         while case .some(nil) = answers[question], let child {
@@ -141,7 +161,7 @@ final class DriverSession {
     /// Starts the child if there is none, for questions alone.
     func prepare() {
         round = Round(silence: silence, known: inventory)
-        answers = [:]
+        forgetQuestions()
         attempt { () throws(DriverProcessError) in if let why = try prepareChild() { round.whyNot = why } }
     }
 

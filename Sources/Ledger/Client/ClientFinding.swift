@@ -1,0 +1,67 @@
+/// What became of a client's request: which container or service holds its memory, as far as that is known.
+package struct ClientFinding: Sendable, Equatable {
+    package enum Outcome: Sendable, Equatable {
+        /// The parts are what was started for the client, and count.
+        case counted
+        /// Nothing was started for it that could be seen.
+        case nothing
+        /// The parts compete, and none counts.
+        case ambiguous
+        /// Nobody can tell what was started for it, and none of the parts counts.
+        case unknown(Obstacle)
+    }
+
+    /// Why it is unknown what an engine started.
+    package enum Obstacle: Sendable, Equatable {
+        /// The engine was asked and did not tell.
+        case engine(Reason)
+        /// It did not tell in time what it ran before the command began.
+        case late
+        /// No program asks containerd for names.
+        case containerd
+        /// The words of the command name an engine that is not on this machine, or that no socket of it leads to.
+        case elsewhere
+    }
+
+    /// A container, a Compose project or a service.
+    package struct Part: Sendable, Equatable {
+        /// Of a container; the name of a project or a service.
+        package var id: String
+        package var name: String?
+        /// What it held on all devices together at most; nil where that is not known.
+        package var peak: Bytes?
+        /// It goes on after the command's end.
+        package var goesOn = false
+        /// What it holds then; nil where that is not known.
+        package var held: Bytes?
+
+        package init(id: String, name: String? = nil, peak: Bytes? = nil, goesOn: Bool = false, held: Bytes? = nil) {
+            self.id = id
+            self.name = name
+            self.peak = peak
+            self.goesOn = goesOn
+            self.held = held
+        }
+    }
+
+    package var client: CommandClient
+    package var outcome: Outcome
+    package var parts: [Part]
+    /// So many more began than are followed.
+    package var leftOut: Int
+
+    package init(client: CommandClient, outcome: Outcome, parts: [Part], leftOut: Int = 0) {
+        self.client = client
+        self.outcome = outcome
+        self.parts = parts
+        self.leftOut = leftOut
+    }
+
+    /// What was measured is all of the command's memory, as far as is known.
+    package var isWhole: Bool {
+        switch outcome {
+        case .counted, .nothing: true
+        case .ambiguous, .unknown: false
+        }
+    }
+}

@@ -57,6 +57,12 @@ struct ContradictionTests {
         #expect(memory.reserved == 10 << 30)
     }
 
+    @Test("A reserve that is no amount, beside a rest below zero, is marked as any other")
+    func sentinel() {
+        let told = ObservedMemory(total: 100 * gibibyte, used: 60 * gibibyte, free: 50 * gibibyte, reserved: .max)
+        #expect(memory(told).contradiction != nil)
+    }
+
     @Test("What is free on such a device is unknown, so nothing is said to fit there or not")
     func fits() {
         let device = ObservedDevice(

@@ -48,7 +48,7 @@ extension Book {
         let rest = total - free - used
         let expected = told.tellsReserved ? reserved : 0
         let isAbove = used > total || free > total || reserved.map { $0 > total } ?? false
-        let isApart = expected.map { abs(rest.subtracting($0)) > ObservedMemory.rounding } ?? (rest < 0)
+        let isApart = expected.map { rest.subtracting($0).magnitude > ObservedMemory.rounding.magnitude } ?? (rest < 0)
         guard isAbove || isApart else { return nil }
         return Device.Contradiction(total: total, used: used, free: free, reserved: reserved)
     }

@@ -40,7 +40,8 @@ extension Snapshot {
         // Instances come and go.
         if devices.isEmpty || devices.contains(where: \.isDivided) { return nil }
         if rooms.isEmpty { return .noSuchDevice(wanted) }
-        let totals = rooms.compactMap { devices[$0.carrier].memory.total }
+        let memories = rooms.map { devices[$0.carrier].memory }
+        let totals = memories.compactMap { $0.contradiction == nil ? $0.total : nil }
         guard totals.count == rooms.count, let most = totals.max(), most < bytes else { return nil }
         return .tooLarge(largest: most, devices: rooms.count)
     }

@@ -13,6 +13,8 @@ let selfContained: [LinkerSetting] = [
     // lld comes with the toolchain; the default linker warns of a function that Foundation holds and we do not call. Without
     // a fixed address 40,000 places are relocated at every start, which takes as long as reading a host's processes.
     .unsafeFlags(["-static-stdlib", "-use-ld=lld", "-Xclang-linker", "-no-pie"]),
+    // Nothing loads our symbols; exported ones are kept even if unused. Functions with the same code are linked once.
+    .unsafeFlags(["-Xlinker", "--no-export-dynamic", "-Xlinker", "--icf=all"], .when(configuration: .release)),
     // Named by FoundationEssentials' module only where a whole build is static.
     .linkedLibrary("_FoundationCShims"), .linkedLibrary("_FoundationCollections"),
     .linkedLibrary("swiftSynchronization"),

@@ -62,7 +62,7 @@ extension Target {
         where folder.path.utf8.first != UInt8(ascii: "/") {
             return "a folder that does not begin at the root: \(folder.key)"
         }
-        if let innermost = membership.innermost, CgroupMembership.places(of: innermost.id, cgroup: text).isEmpty {
+        if let innermost = membership.innermost, CgroupMembership.places(of: innermost, cgroup: text).isEmpty {
             return "a container that is nowhere: \(innermost.id)"
         }
         return nil

@@ -60,18 +60,22 @@ package struct Owners {
         return owners
     }
 
+    /// A container that holds nothing and that no engine told of.
+    private func idle(_ id: String, at place: ProcessPlace) -> Container {
+        var container = Container(
+            id: id, name: place.container?.name, runtime: place.container?.runtime ?? .unknown, known: false,
+            parents: place.parents, labels: [:], usage: [])
+        container.parentNames = place.parents.map { containers[$0]?.name ?? lookup.claimed.names[$0] ?? shortID($0) }
+        return container
+    }
+
     private func ownership(_ pid: UInt32, _ process: ObservedProcess?) -> Ownership {
         let held = held[pid] ?? []
         let place = lookup.place(of: pid)
         // What a driver lists may be another process than the one that has this PID here.
         let isSame = held.first.map { $0.holder == .container || $0.holder == .host } ?? true
         let id = held.isEmpty ? place.container?.id : held[0].container
-        var container = id.map { id in
-            containers[id]
-                ?? Container(
-                    id: id, runtime: place.container?.runtime ?? .unknown, known: false, parents: place.parents,
-                    labels: [:], usage: [])
-        }
+        var container = id.map { containers[$0] ?? idle($0, at: place) }
         if !place.isVerified { container?.verified = false }
         let pids = process?.namespacePIDs ?? []
         return Ownership(

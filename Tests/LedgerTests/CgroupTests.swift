@@ -154,14 +154,14 @@ struct CgroupTests {
         Form("Apptainer, drivers that do not match", "0::/user.slice:apptainer:4711", ("apptainer-4711", .unknown)),
         Form("Apptainer's OCI mode", "0::/apptainer-oci/sif", ("sif", .unknown)),
         Form("Singularity", "0::/system.slice/singularity-12.scope", ("singularity-12", .unknown)),
-        Form("something in a pod", "0::/kubepods/besteffort/pod\(dashed)/wasm-app", ("wasm-app", .unknown)),
+        Form("something in a pod", "0::/kubepods/besteffort/pod\(dashed)/wasm-app", ("\(dashed)/wasm-app", .unknown)),
         Form(
             "something in a pod, systemd",
             "0::/kubepods.slice/kubepods-pod\(pod).slice/containerd-wasm-app.scope/inner",
-            ("containerd-wasm-app", .unknown)),
+            ("\(dashed)/containerd-wasm-app", .unknown)),
         Form(
             "something in a pod of Podman's", "0::/machine.slice/machine-libpod_pod_\(other).slice/web.scope",
-            ("web", .unknown)),
+            ("\(other)/web", .unknown)),
         Form("containerd, from inside a cgroup namespace", "0::/../../default/ctrbox", ("ctrbox", .containerd)),
         Form("LXC, old, from inside a cgroup namespace", "0::/../../lxc/web", ("web", .lxc)),
         Form(

@@ -345,8 +345,8 @@ struct ClaimedContainersTests {
                 ChargedCgroup(path: "/", current: ["r": 1], capacity: ["r": 1]),
                 ChargedCgroup(path: claim, current: ["r": 1]), ChargedCgroup(path: fixedPlace, current: ["r": 1]),
             ])
-        let cgroups = observation.containerCgroups
-        #expect(cgroups.map(\.container) == [outer, victim, victim])
+        let cgroups = ProcessLookup(observation).containerCgroups(observation)
+        #expect(cgroups.map(\.container.id) == [outer, victim, victim])
         #expect(cgroups.map(\.cgroup) == [texts[1], texts[2], texts[2]])
     }
 

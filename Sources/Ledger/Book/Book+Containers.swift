@@ -12,7 +12,7 @@ extension Book {
             container.verified = entries.allSatisfy(\.place.isVerified) && place?.isVerified ?? true
             container.parents =
                 (entries.map(\.place.parents) + [place?.parents ?? []]).max { $0.count < $1.count } ?? []
-            container.parentNames = container.parents.map { known[$0]?.1.name ?? shortID($0) }
+            container.parentNames = container.parents.map { name(of: $0) ?? shortID($0) }
             let byDevice = Dictionary(grouping: entries, by: \.device)
             container.usage = observation.devices.indices.compactMap { device in
                 let isCharged = charges.bytes[.init(container: id, device: device)] != nil
@@ -63,11 +63,15 @@ extension Book {
             source: sources(of: entries, on: device), pids: pids)
     }
 
+    private func name(of container: String) -> String? {
+        known[container]?.1.name ?? lookup.claimed.names[container]
+    }
+
     private func describe(_ id: String, runtime: Runtime) -> Container {
         let engine = known[id]
         let limit = ramLimits[id]
         return Container(
-            id: id, name: engine?.1.name, image: engine?.1.image, runtime: engine?.0 ?? runtime, known: engine != nil,
+            id: id, name: name(of: id), image: engine?.1.image, runtime: engine?.0 ?? runtime, known: engine != nil,
             parents: [], labels: engine?.1.labels ?? [:], ramLimit: limit?.value?.flatMap { Bytes(exactly: $0) },
             ramLimitUnavailable: limit == nil ? .fact(.cgroupNotRead) : limit?.reason, usage: [])
     }

@@ -47,6 +47,10 @@ struct ClaimedContainers {
     private(set) var rootsContainers: Set<String> = []
     /// Where else each id is claimed.
     private var origins: [Substring: Set<Origin>] = [:]
+    /// Names that several containers have, of different runtimes, users or outer containers.
+    private var sharedNames: Set<String> = []
+    /// By the id of a container: its name, if it is not the id.
+    private(set) var names: [String: String] = [:]
 
     private struct Engine {
         var ids: Set<Substring>
@@ -90,11 +94,17 @@ struct ClaimedContainers {
             all = all.map(withContainersLikePods)
         }
         let areRoots = observation.engines.allSatisfy { [owners] in owners.isRoot($0.owner) }
-        guard !areRoots || all.contains(where: Self.isClaim(in: view)) else { return }
-        engines = observation.engines.map(Engine.init)
-        for membership in all {
+        if !areRoots || all.contains(where: Self.isClaim(in: view)) {
+            engines = observation.engines.map(Engine.init)
+            noteClaims(of: all)
+        }
+        noteNames(of: all)
+    }
+
+    private mutating func noteClaims(of memberships: [CgroupMembership]) {
+        for membership in memberships {
             for (place, container) in membership.containers.enumerated() {
-                let key = Self.key(container.id)
+                let key = Self.key(place, of: membership)
                 let origin = origin(place, of: membership)
                 if origin.isFixed, owners.isRoots(above: container) { roots.insert(key) }
                 if !origin.isFixed {
@@ -109,6 +119,18 @@ struct ClaimedContainers {
         for (key, origins) in origins where origins.contains(where: { isConfirmed(key, $0) }) { confirmed.insert(key) }
     }
 
+    /// A name tells containers apart only within one runtime, user and outer container; the path tells them apart on the host.
+    private mutating func noteNames(of memberships: [CgroupMembership]) {
+        let named = memberships.filter { $0.containers.contains { !Self.isUnique($0.id) } }
+        guard !named.isEmpty else { return }
+        var paths: [String: String] = [:]
+        for container in named.flatMap({ judged($0).containers }) where !Self.isUnique(container.id) {
+            if let path = paths[container.id], path != container.path { sharedNames.insert(container.id) }
+            paths[container.id] = container.path
+        }
+        for container in named.flatMap({ believed($0).containers }) { names[container.id] = container.name }
+    }
+
     /// Whether a container goes by the name that an engine gives it. An engine that does not run as root can list any id, and
     /// runs no container in a folder that only root can make: there it names none.
     ///
@@ -118,7 +140,19 @@ struct ClaimedContainers {
         owners.isRoot(engine.owner) || !roots.contains(Self.key(container))
     }
 
+    /// A container whose name another one has goes by its path instead.
     func believed(_ membership: CgroupMembership) -> BelievedContainers {
+        var result = judged(membership)
+        for (place, container) in result.containers.enumerated() where sharedNames.contains(container.id) {
+            result.containers[place].name = container.name ?? container.id
+            result.containers[place].id = container.path
+            // Its user may have chosen the name because it is another's.
+            if container.isUsers { result.isVerified = false }
+        }
+        return result
+    }
+
+    private func judged(_ membership: CgroupMembership) -> BelievedContainers {
         let membership = withContainersLikePods(membership)
         guard Self.isClaim(in: view)(membership) else { return BelievedContainers(containers: membership.containers) }
         var result = BelievedContainers()
@@ -147,7 +181,7 @@ struct ClaimedContainers {
 
     private func verdict(on place: Int, of membership: CgroupMembership) -> Verdict {
         let container = membership.containers[place]
-        let key = Self.key(container.id)
+        let key = Self.key(place, of: membership)
         let origin = origin(place, of: membership)
         guard !origin.isFixed || origin.isInOwn else { return .believed }
         let knowing = engines.filter { $0.ids.contains(key) }
@@ -192,7 +226,7 @@ struct ClaimedContainers {
         return Origin(
             claimant: container.userManager ?? container.folderOwner,
             isMachines: container.userManager != nil && !isInOwn,
-            around: membership.containers[..<place].map { Self.key($0.id) }, isInOwn: isInOwn)
+            around: (0..<place).map { Self.key($0, of: membership) }, isInOwn: isInOwn)
     }
 
     /// Seen from inside a cgroup namespace, what is below its root is in the container that we are in.
@@ -211,24 +245,18 @@ struct ClaimedContainers {
 
     /// Ids are compared as people see them: 12 hexadecimal digits tell one container from another, and an id that shares
     /// them is a claim to be it.
-    private static func key(_ id: String) -> Substring {
-        isHex(id[...], 12...64) ? id.prefix(12) : id[...]
-    }
-}
+    private static func key(_ id: String) -> Substring { isUnique(id) ? id.prefix(12) : id[...] }
 
-extension Observation {
-    /// The containers that processes and charges are in, each with a text of /proc/PID/cgroup that names its cgroup: what its
-    /// limits are read from. A false claim is none of them, because the limits of its folder are not the container's.
-    package var containerCgroups: [(container: String, cgroup: String)] {
-        let owners = FolderOwners(self)
-        let ofProcesses = processes.compactMap(\.cgroup.value).map { ($0, CgroupMembership(cgroup: $0, owners)) }
-        // As /proc/PID/cgroup has it on the one hierarchy that has this controller.
-        let ofCharges = chargedMemberships.filter { !$0.cgroup.current.isEmpty }.map { cgroup, membership in
-            ("0::\(cgroup.path)\n", membership)
-        }
-        let claimed = ClaimedContainers(self, of: ofProcesses.map(\.1))
-        return (ofProcesses + ofCharges).compactMap { text, membership in
-            claimed.believed(membership).innermost.map { ($0.id, text) }
-        }
+    /// A name is compared with the form that it stands in: `crun-web.scope` is no claim to be `lxc.payload.web`. In a container
+    /// it is no claim at all, because it is shown together with that container's.
+    private static func key(_ place: Int, of membership: CgroupMembership) -> Substring {
+        let container = membership.containers[place]
+        if isUnique(container.id) { return key(container.id) }
+        if place > 0 { return container.path[...] }
+        let slash = container.path.utf8.lastIndex(of: UInt8(ascii: "/")) ?? container.path.startIndex
+        return container.path[slash...]
     }
+
+    /// An id that its engine made up at random.
+    private static func isUnique(_ id: String) -> Bool { isHex(id[...], 12...64) }
 }

@@ -20,7 +20,7 @@ struct ProcessPlace {
 struct ProcessLookup {
     private let view: ProcessView
     private let processes: [UInt32: ObservedProcess]
-    private let memberships: [UInt32: CgroupMembership]
+    let memberships: [UInt32: CgroupMembership]
     let claimed: ClaimedContainers
     /// NVIDIA's driver should list nothing but processes of our own PID namespace, and lists PIDs that nobody has here: its
     /// numbers are those of another namespace, and one that is the same as a process's here is so by chance.

@@ -6,8 +6,9 @@ struct RAMLimits {
     init(_ observation: Observation, _ lookup: ProcessLookup) {
         byContainer = observation.ramLimits ?? [:]
         guard let limits = observation.cgroupLimits else { return }
-        for (container, text) in observation.containerCgroups {
-            note(container, CgroupMembership.places(of: container, cgroup: text).map { CgroupFolder($0) }, in: limits)
+        for (container, text) in lookup.containerCgroups(observation) {
+            let places = CgroupMembership.places(of: container, cgroup: text)
+            note(container.id, places.map { CgroupFolder($0) }, in: limits)
         }
         for process in observation.processes {
             guard let text = process.cgroup.value, let own = lookup.place(of: process.pid).container, own.isOwn
@@ -23,5 +24,23 @@ struct RAMLimits {
         let isOutside = !folders.isEmpty && folders.allSatisfy { $0.path.utf8.starts(with: "/..".utf8) }
         byContainer[container] =
             read.first { $0.value != nil } ?? read.first ?? (isOutside ? .unknown(.fact(.outsideView)) : nil)
+    }
+}
+
+extension ProcessLookup {
+    /// The containers that processes and charges are in, each with a text of /proc/PID/cgroup that names its cgroup: what its
+    /// limits are read from. A false claim is none of them, because the limits of its folder are not the container's.
+    func containerCgroups(_ observation: Observation) -> [(container: CgroupContainer, cgroup: String)] {
+        let ofProcesses = observation.processes.compactMap { process -> (CgroupMembership, String)? in
+            guard let text = process.cgroup.value, let membership = memberships[process.pid] else { return nil }
+            return (membership, text)
+        }
+        // As /proc/PID/cgroup has it on the one hierarchy that has this controller.
+        let ofCharges = observation.chargedMemberships.filter { !$0.cgroup.current.isEmpty }.map { cgroup, membership in
+            (membership, "0::\(cgroup.path)\n")
+        }
+        return (ofProcesses + ofCharges).compactMap { membership, text in
+            claimed.believed(membership).innermost.map { ($0, text) }
+        }
     }
 }

@@ -16,6 +16,8 @@ package struct CgroupMembership: Sendable, Equatable {
 /// A container, and where its cgroup is: what a RAM limit is read from.
 package struct CgroupContainer: Sendable, Equatable {
     package var id: String
+    /// What its runtime calls it, if the id is not only that name because others can have the same.
+    package var name: String?
     package var runtime: Runtime
     /// "" for the unified hierarchy, else the v1 controllers or `name=…` of the line.
     package var hierarchy: String
@@ -81,8 +83,10 @@ extension CgroupMembership {
     }
 
     /// Where each hierarchy has the cgroup of `container`: the outermost, because folders inside it can have any name.
-    package static func places(of container: String, cgroup text: String) -> [CgroupContainer] {
-        KnownTexts[text].lines.compactMap { line in line.containers.first { $0.id == container } }
+    package static func places(of container: CgroupContainer, cgroup text: String) -> [CgroupContainer] {
+        KnownTexts[text].lines.compactMap { line in
+            line.containers.first { $0.id == container.id || $0.path == container.path }
+        }
     }
 
     /// The roots of the hierarchies that can limit RAM.

@@ -16,7 +16,7 @@
 /// | Buildah | `buildah-NAME-NUMBER.scope`, `/buildah-NAME` | NAME |
 /// | Nomad | `/nomad.slice/share.slice/UUID.TASK.scope`, `/nomad/UUID.TASK` | UUID.TASK |
 /// | Apptainer, Singularity | `apptainer-PID.scope`, `/apptainer/PID`, `/apptainer-oci/NAME` | apptainer-PID, NAME |
-/// | anything else in a pod of Kubernetes or Podman | `podUID/NAME` | NAME |
+/// | anything else in a pod of Kubernetes or Podman | `podUID/NAME` | UID/NAME |
 ///
 /// No containers: conmon, lxc.monitor and nspawn's supervisor (they watch one), sessions, services, snap apps, Slurm's
 /// steps, pods (they hold containers), and virtual machines (`machine-qemu…`, `/qemu.slice/100.scope`).
@@ -61,10 +61,11 @@ enum ContainerPath {
                 {
                     meaning.unrecognized = walked
                 }
-            case .container(let id, let runtime):
+            case .container(let id, let runtime, let name):
                 meaning.unrecognized = nil
                 meaning.containers.append(
-                    CgroupContainer(id: id, runtime: runtime, hierarchy: "", path: walked, userManager: userManager))
+                    CgroupContainer(
+                        id: id, name: name, runtime: runtime, hierarchy: "", path: walked, userManager: userManager))
             }
         }
         return meaning
@@ -80,7 +81,7 @@ private struct Place {
     var isNested: Bool
 
     enum Kind {
-        case container(String, Runtime)
+        case container(String, Runtime, name: String? = nil)
         /// What watches over a container from outside; nothing below it is one.
         case monitor
         case other
@@ -156,10 +157,11 @@ private struct Place {
         return .container(String(unit), .unknown)
     }
 
-    /// A pod holds nothing but containers and their monitors.
+    /// A pod holds nothing but containers and their monitors. Each pod can have one of the same name.
     private var inPod: Kind? {
-        guard isPod(parent) || isPodmanPod(parent) else { return nil }
-        return .container(unescaped(unit), .unknown)
+        guard let pod = podID(of: parent) else { return nil }
+        let name = unescaped(unit)
+        return .container("\(pod)/\(name)", .unknown, name: name)
     }
 
     private var isScope: Bool { component.hasSuffix(".scope") }
@@ -214,7 +216,7 @@ private struct Place {
     /// 64 hex digits by themselves are a container under whatever parent: `--cgroup-parent` can name any.
     private var bareID: Kind? {
         guard isHex(component, 64...64), parent != "libpod_parent" else { return nil }
-        if isPod(parent) { return .container(String(component), .containerd) }
+        if kubernetesPod(parent) != nil { return .container(String(component), .containerd) }
         switch parent {
         case "docker", "moby", "actions_job": return .container(String(component), .docker)
         case "k8s.io", "default": return .container(String(component), .containerd)
@@ -268,27 +270,31 @@ private func isBuildKitID(_ text: Substring) -> Bool {
     text.utf8.count == 25 && text.utf8.allSatisfy { (48...57).contains($0) || (97...122).contains($0) }
 }
 
-/// `podUID` with dashes, `kubepods-burstable-podUID.slice` with underscores, or a static pod's 32 digits.
-private func isPod(_ component: Substring) -> Bool {
-    let unit = component.hasSuffix(".slice") ? component.dropLast(".slice".count) : component
-    guard unit == component ? unit.hasPrefix("pod") : unit.hasPrefix("kubepods") || unit.contains("-kubepods") else {
-        return false
+private func podID(of component: Substring) -> String? { kubernetesPod(component) ?? podmanPod(component) }
+
+/// The UID in `podUID` with dashes, `kubepods-burstable-podUID.slice` with underscores, or a static pod's 32 digits.
+private func kubernetesPod(_ component: Substring) -> String? {
+    guard component.hasSuffix(".slice") else {
+        let uid = component.dropFirst(3)
+        guard component.hasPrefix("pod"), isHex(uid, 32...32) || isGroupedHex(uid, [8, 4, 4, 4, 12]) else { return nil }
+        return String(uid)
     }
-    let uid = unit.split(separator: "-", omittingEmptySubsequences: false).last { $0.hasPrefix("pod") }
-    guard let uid else { return false }
-    if unit == component {
-        let id = unit.dropFirst(3)
-        return isHex(id, 32...32) || isGroupedHex(id, [8, 4, 4, 4, 12])
-    }
-    return isHex(Substring(uid.dropFirst(3).filter { $0 != "_" }), 32...32)
+    let unit = component.dropLast(".slice".count)
+    guard unit.hasPrefix("kubepods") || unit.contains("-kubepods"),
+        let pod = unit.split(separator: "-", omittingEmptySubsequences: false).last(where: { $0.hasPrefix("pod") }),
+        isHex(Substring(pod.dropFirst(3).filter { $0 != "_" }), 32...32)
+    else { return nil }
+    return String(pod.dropFirst(3).map { $0 == "_" ? "-" : $0 })
 }
 
-/// The slice of one of Podman's pods, `machine-libpod_pod_ID.slice`.
-private func isPodmanPod(_ component: Substring) -> Bool {
-    guard component.hasSuffix(".slice") else { return false }
+/// The ID in the slice of one of Podman's pods, `machine-libpod_pod_ID.slice`.
+private func podmanPod(_ component: Substring) -> String? {
+    guard component.hasSuffix(".slice") else { return nil }
     let unit = component.dropLast(".slice".count)
-    guard unit.utf8.count > 64, isHex(unit.suffix(64), 64...64) else { return false }
-    return unit.dropLast(64).hasSuffix("libpod_pod_")
+    guard unit.utf8.count > 64, isHex(unit.suffix(64), 64...64), unit.dropLast(64).hasSuffix("libpod_pod_") else {
+        return nil
+    }
+    return String(unit.suffix(64))
 }
 
 private func isNumber(_ text: Substring) -> Bool {

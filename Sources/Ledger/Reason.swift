@@ -51,7 +51,7 @@ package indirect enum Reason: Sendable, Hashable {
         case noSize, noNodeNumber, noComputeUtilization, asleep, ofWholeGPU, sumOfProcesses, needsPerfmon
         case filesSilent, notUnderstood, answerNotUnderstood, otherDevice, notFound, outsideView, cgroupNotRead
         case noCgroups, sharedInstance, implausibleAmounts, contradictoryAmounts, hostMemoryUnreadable
-        case untoldOnWSL, untoldOnMIG, untoldProcess
+        case untoldOnWSL, untoldOnMIG, untoldProcess, ownIDUntold, ownIDShared
     }
 
     package static func several(of reasons: [Reason]) -> Reason? {

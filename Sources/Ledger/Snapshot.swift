@@ -105,6 +105,10 @@ package struct Container: Sendable, Equatable {
     package var isOwn = false
     /// Of that container, if its id is not known: the id that its files have, which may be that of another.
     package var likelyID: String?
+    /// Why its id is not known; nil if it is.
+    package var idUnavailable: Reason? {
+        id == Self.ownWithoutID ? .fact(likelyID == nil ? .ownIDUntold : .ownIDShared) : nil
+    }
     /// False if it is undecided whether what it holds is its own: a cgroup claims to be this container, and nothing confirms it.
     package var verified = true
     /// Ids of the containers around it, outermost first.

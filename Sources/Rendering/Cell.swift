@@ -4,10 +4,13 @@ import Ledger
 package struct Cell: Sendable, Equatable, ExpressibleByStringInterpolation {
     package var text: String
     package var marks: Set<Mark>
+    /// What programs read in JSON instead of a text with a mark; nil if it is the text.
+    package var plain: String?
 
-    package init(_ text: String, _ marks: Set<Mark> = []) {
+    package init(_ text: String, _ marks: Set<Mark> = [], plain: String? = nil) {
         self.text = text
         self.marks = marks
+        self.plain = plain
     }
 
     package init(stringLiteral text: String) { self.init(text) }
@@ -33,7 +36,7 @@ package struct Cell: Sendable, Equatable, ExpressibleByStringInterpolation {
 
     /// A container's name, with the mark if it is undecided whether what it holds is its own.
     package static func name(_ name: String, verified: Bool) -> Cell {
-        verified ? Cell(name) : Cell("\(name) \(Mark.unverified.text)", [.unverified])
+        verified ? Cell(name) : Cell("\(name) \(Mark.unverified.text)", [.unverified], plain: name)
     }
 
     static func + (left: Cell, right: Cell) -> Cell {

@@ -7,7 +7,7 @@ extension Snapshot {
             ("schemaVersion", .integer(1)), ("time", .string(timestamp(time))), ("host", .string(host)),
             ("devices", .array(devices.map(\.json))),
             ("containers", .array(containers.map { $0.json(devices) })),
-            ("processes", .array(processes.map { $0.json(devices) })),
+            ("processes", .array(processes.map { $0.json(self) })),
             ("sources", .array(sources.map(\.json))),
         ])
     }
@@ -65,22 +65,27 @@ extension Container {
                     })
             ),
             ("verified", .bool(verified)), ("likelyId", .string(likelyID)),
+            ("idUnavailable", .string(idUnavailable?.text)),
         ])
     }
 }
 
 extension GPUProcess {
-    fileprivate func json(_ devices: [Device]) -> JSON {
-        .object([
+    fileprivate func json(_ snapshot: Snapshot) -> JSON {
+        let isUnnamed = container == Container.ownWithoutID
+        let whyUnnamed = isUnnamed ? snapshot.containers.first { $0.id == container }?.idUnavailable : nil
+        return .object([
             ("pid", .integer(Int64(pid))), ("startTime", .string(startTime.flatMap(timestamp))),
             ("nsPids", .array(namespacePIDs.map { .integer(Int64($0)) })), ("name", .string(name)),
-            ("user", .string(user)), ("device", .string(devices[device].reference)), ("bytes", .integer(bytes)),
+            ("user", .string(user)), ("device", .string(snapshot.devices[device].reference)),
+            ("bytes", .integer(bytes)),
             ("unavailable", .string(unavailable?.text)), ("types", .array(types.map { .string($0.rawValue) })),
             ("holder", .string(holder.rawValue)),
-            ("container", .string(container == Container.ownWithoutID ? nil : container)),
+            ("container", .string(isUnnamed ? nil : container)),
             ("evictedBytes", .integer(evicted)), ("countedWith", .integer(countedWith.map(Int64.init))),
             ("complete", .bool(complete)), ("unrecognizedCgroup", .string(unrecognizedCgroup)),
             ("namespaceContainer", .string(namespaceContainer)),
+            ("containerUnavailable", .string(whyUnnamed?.text)),
         ])
     }
 }

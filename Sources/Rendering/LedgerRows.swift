@@ -58,7 +58,8 @@ struct LedgerRows {
             container.usage.filter { $0.device == device }.map { usage in
                 Row(
                     bytes: usage.bytes, complete: usage.complete, name: container.nameCell,
-                    image: Cell(container.shownImage), id: container.idCell(truncated: true),
+                    image: Cell(container.shownImage),
+                    id: container.likelyID.map { .likelyID(shortID($0)) } ?? container.idCell(truncated: true),
                     processes: names(usage.pids),
                     order: container.id)
             }

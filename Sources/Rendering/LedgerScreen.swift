@@ -25,18 +25,10 @@ package struct LedgerScreen {
             lines += drawn.lines.map { cut($0, to: page.width ?? .max, on: page) }
             marks.formUnion(drawn.marks)
         }
-        let notes = contradictions + limits + evictions + moved + untold + incomplete + leftOut
+        let notes =
+            snapshot.devices.compactMap(\.contradiction) + limits + evictions + moved + untold + incomplete + leftOut
         return lines + Mark.legend(for: marks, on: page)
             + notes.flatMap { [""] + paragraph(shown($0, on: page), on: page, indent: 2) }
-    }
-
-    /// The driver's own figures, if they contradict each other.
-    private var contradictions: [String] {
-        snapshot.devices.compactMap { device in
-            device.memory.contradiction.map { told in
-                "GPU \(device.label): the driver's figures contradict each other: \(told.text)"
-            }
-        }
     }
 
     private var moved: [String] {
@@ -127,6 +119,13 @@ package struct LedgerScreen {
             }
         }
         return lines
+    }
+}
+
+extension Device {
+    /// The driver's own figures, if they contradict each other.
+    var contradiction: String? {
+        memory.contradiction.map { "GPU \(label): the driver's figures contradict each other: \($0.text)" }
     }
 }
 

@@ -20,8 +20,8 @@ package enum OwnershipRows {
                 ("Name", Cell(owner.process?.name)),
                 ("UnrecognizedCgroup", Cell(owner.unrecognizedCgroup ?? "")),
                 ("NamespaceContainer", Cell(owner.namespaceContainer.map { shortID($0) } ?? "")),
-            ], numbers: [("GPUMemBytes", bytes)], labels: [:],
-            container: owner.container?.named(in: "Container") ?? Row.Named(field: "Container", name: elsewhere.text))
+                ("LikelyID", owner.container?.likelyIDCell(truncated: true) ?? ""),
+            ], numbers: [("GPUMemBytes", bytes)], labels: [:], flags: [("Verified", owner.container?.verified ?? true)])
     }
 
     package static func table(_ rows: [Row]) -> Table {
@@ -33,7 +33,9 @@ package enum OwnershipRows {
             ("Container", .init("CONTAINER", shortest: 6, importance: 9)),
             ("Image", .init("IMAGE", shortest: 8, importance: 1)), ("Name", .init("NAME", shortest: 6, importance: 5)),
         ]
-        return Table(columns.map(\.1), rows: rows.map { row in columns.map { row[$0.0] ?? .unknown } })
+        return Table(
+            columns.map(\.1),
+            rows: rows.map { row in columns.map { $0.0 == "ContainerID" ? row.shownID($0.0) : row[$0.0] ?? .unknown } })
     }
 
     /// What is said beside the table of a process that is the host's by its cgroup, and may not be.

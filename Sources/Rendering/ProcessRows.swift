@@ -21,8 +21,9 @@ package enum ProcessRows {
                             ?? process.container.map { idCell($0, truncated: truncates) } ?? process.elsewhere
                     ),
                     ("Container", container?.nameCell ?? elsewhere), ("Name", Cell(process.name)),
+                    ("LikelyID", container?.likelyIDCell(truncated: truncates) ?? ""),
                 ] + command, numbers: [("GPUMemBytes", process.bytes)], labels: [:],
-                container: container?.named(in: "Container") ?? Row.Named(field: "Container", name: elsewhere.text))
+                flags: [("Verified", container?.verified ?? true)])
         }
     }
 
@@ -36,7 +37,9 @@ package enum ProcessRows {
             ("Name", .init("NAME", shortest: 6, importance: 5)),
         ]
         let all = columns + (commands ? [("Command", .init("COMMAND", shortest: 10, importance: 4))] : [])
-        return Table(all.map(\.1), rows: rows.map { row in all.map { row[$0.0] ?? .unknown } })
+        return Table(
+            all.map(\.1),
+            rows: rows.map { row in all.map { $0.0 == "ContainerID" ? row.shownID($0.0) : row[$0.0] ?? .unknown } })
     }
 }
 

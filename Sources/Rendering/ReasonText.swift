@@ -96,6 +96,8 @@ extension Reason.Fact {
         case .notFound: "not found"
         case .outsideView: "its cgroup lies outside what is seen from here"
         case .cgroupNotRead: "its cgroup was not read"
+        case .ownIDUntold: "nothing in this container names its id"
+        case .ownIDShared: "the id in this container's files may be that of one whose network it shares"
         case .noCgroups: "no cgroup is to be seen"
         case .sharedInstance: "shared with the other compute instances of its GPU instance"
         case .implausibleAmounts: "the driver told amounts that no device has"

@@ -6,27 +6,21 @@ package struct Row {
     /// Beside the texts, in JSON.
     package var numbers: [(name: String, value: Bytes?)]
     package var labels: [String: String]
-    /// The container that the row is about or in; nil if rows of this kind have none.
-    package var container: Named?
+    /// Beside the texts, in JSON and in templates.
+    package var flags: [(name: String, value: Bool)] = []
 
-    /// A container's name without a mark, and whether it is verified that what the row tells is this container's.
-    package struct Named {
-        /// Which field has the name, with the mark.
-        var field: String
-        /// As that field has it.
-        var name: String
-        var verified = true
-
-        static let verified = "Verified"
+    package var json: JSON {
+        .object(
+            fields.map { ($0.name, .string($0.value.plain ?? $0.value.text)) }
+                + numbers.map { ($0.name, .integer($0.value)) } + flags.map { ($0.name, .bool($0.value)) })
     }
 
-    /// Names have no mark: programs that read this compare names, and have `Verified` beside them.
-    package var json: JSON {
-        let texts = fields.map { field in
-            (field.name, JSON.string(field.name == container?.field ? container?.name : field.value.text))
-        }
-        let verified = container.map { [(Named.verified, JSON.bool($0.verified))] } ?? []
-        return .object(texts + numbers.map { ($0.name, .integer($0.value)) } + verified)
+    func flag(_ name: String) -> Bool? { flags.first { $0.name == name }?.value }
+
+    /// What a table shows as an id: the likely one, with its mark, if the id is unknown.
+    func shownID(_ name: String) -> Cell {
+        guard let likely = self["LikelyID"]?.text, !likely.isEmpty else { return self[name] ?? .unknown }
+        return Cell.likelyID(likely)
     }
 
     subscript(name: String) -> Cell? {
@@ -56,14 +50,16 @@ extension Container {
         return Cell.name(name == nil && parentNames.isEmpty ? shortID(id) : fullName, verified: verified).text
     }
 
-    func named(in field: String) -> Row.Named { Row.Named(field: field, name: fullName, verified: verified) }
+    func idCell(truncated: Bool) -> Cell { Rendering.idCell(id, truncated: truncated) }
 
-    /// That it is this container is certain, even if its id is not.
-    func idCell(truncated: Bool) -> Cell {
-        guard let likelyID else { return Rendering.idCell(id, truncated: truncated) }
-        let likely = Rendering.idCell(likelyID, truncated: truncated)
-        return Cell("\(likely.text) \(Mark.unverifiedShort.text)", [.unverifiedShort])
+    /// Empty if the id is known. That it is this container is certain all the same.
+    func likelyIDCell(truncated: Bool) -> Cell {
+        Cell(likelyID.map { truncated ? shortID($0) : $0 } ?? "")
     }
+}
+
+extension Cell {
+    static func likelyID(_ id: String) -> Cell { Cell("\(id) \(Mark.unverifiedShort.text)", [.unverifiedShort]) }
 }
 
 func idCell(_ id: String, truncated: Bool) -> Cell {
@@ -79,14 +75,14 @@ package struct RowKind: Sendable {
         titles: [
             ("ID", "CONTAINER ID"), ("Name", "NAME"), ("Image", "IMAGE"), ("Runtime", "RUNTIME"), ("GPU", "GPU"),
             ("UUID", "UUID"), ("GPUMem", "GPU MEM"), ("GPUTotal", "TOTAL"), ("GPUPerc", "GPU MEM %"), ("PIDs", "PIDS"),
-            ("RAMLimit", "RAM LIMIT"), (Row.Named.verified, "VERIFIED"),
+            ("RAMLimit", "RAM LIMIT"), ("LikelyID", "LIKELY ID"), ("Verified", "VERIFIED"), ("Lost", "LOST"),
         ], hasLabels: true)
 
     package static let ps = RowKind(
         titles: [
             ("PID", "PID"), ("User", "USER"), ("Type", "TYPE"), ("GPU", "GPU"), ("UUID", "UUID"), ("GPUMem", "GPU MEM"),
             ("ContainerID", "CONTAINER ID"), ("Container", "CONTAINER"), ("Name", "NAME"),
-            (Row.Named.verified, "VERIFIED"),
+            ("LikelyID", "LIKELY ID"), ("Verified", "VERIFIED"),
         ], hasLabels: false)
 
     package static let fit = RowKind(
@@ -98,6 +94,6 @@ package struct RowKind: Sendable {
             ("Asked", "ASKED"), ("PID", "HOST PID"), ("InsidePID", "PID INSIDE"), ("User", "USER"), ("GPU", "GPU"),
             ("GPUMem", "GPU MEM"), ("ContainerID", "CONTAINER ID"), ("Container", "CONTAINER"), ("Image", "IMAGE"),
             ("Name", "NAME"), ("UnrecognizedCgroup", "UNRECOGNIZED CGROUP"), ("NamespaceContainer", "NAMESPACE OF"),
-            (Row.Named.verified, "VERIFIED"),
+            ("LikelyID", "LIKELY ID"), ("Verified", "VERIFIED"),
         ], hasLabels: false)
 }

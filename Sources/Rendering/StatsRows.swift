@@ -14,6 +14,8 @@ package struct StatsRows {
         idleBytes = isKnown && !snapshot.processes.contains { $0.holder == .hidden } ? 0 : nil
     }
 
+    /// The last rows are those of GPUs that do not answer: what containers hold there is unknown, also of those that are named.
+    ///
     /// - Parameters:
     ///   - names: names or id prefixes to keep; all where there are none.
     ///   - idle: whether containers that hold nothing have a row too. One that is asked for by name always has.
@@ -21,40 +23,17 @@ package struct StatsRows {
         let holding = snapshot.containers.filter { $0.matches(names) }
         let waiting = snapshot.idleContainers.filter { idle && names.isEmpty || !names.isEmpty && $0.matches(names) }
         return holding.flatMap { container in container.usage.map { row(container, $0) } }
-            + waiting.map { row($0, nil) }
-    }
-
-    /// Rows for GPUs that do not answer: what containers hold there is unknown.
-    package var lost: [Row] { snapshot.devices.filter { !$0.answers }.map(lost) }
-
-    /// What the rows leave out, device by device: holders that are no container's, of which some may be.
-    ///
-    /// - Parameter names: as for `rows`.
-    package func leftOut(named names: [String]) -> [String] {
-        let others = names.isEmpty ? [.host, .gone, .hidden] : [Holder.hidden]
-        return snapshot.devices.enumerated().compactMap { place, device in
-            let held = others.compactMap { holder -> String? in
-                let processes = snapshot.processes.filter { $0.device == place && $0.holder == holder }
-                guard !processes.isEmpty else { return nil }
-                let known = processes.compactMap(\.bytes)
-                let isWhole = known.count == processes.count && processes.allSatisfy(\.complete)
-                if isWhole, Bytes.sum(known) == 0 { return nil }
-                let amount = known.isEmpty ? "an unknown amount" : sum(Bytes.sum(known), complete: isWhole)
-                return "\(amount) \(holder.cell.text)"
-            }
-            return held.isEmpty ? nil : "GPU \(device.label): not in this table: \(held.joined(separator: ", "))"
-        }
+            + waiting.map { row($0, nil) } + snapshot.devices.filter { !$0.answers }.map(lost)
     }
 
     private func lost(_ device: Device) -> Row {
-        let name = Cell(Mark.lost.text, [.lost])
-        return Row(
+        Row(
             fields: [
-                ("ID", .unknown), ("Name", name), ("Image", .unknown), ("Runtime", .unknown),
+                ("ID", .unknown), ("Name", Cell(Mark.lost.text, [.lost], plain: unknown)), ("Image", .unknown),
+                ("Runtime", .unknown),
                 ("GPU", Cell(device.label)), ("UUID", Cell(device.uuid)), ("GPUMem", .unknown), ("GPUTotal", .unknown),
-                ("GPUPerc", .unknown), ("PIDs", .unknown), ("RAMLimit", .unknown),
-            ], numbers: [("GPUMemBytes", nil), ("GPUTotalBytes", nil)], labels: [:],
-            container: Row.Named(field: "Name", name: name.text))
+                ("GPUPerc", .unknown), ("PIDs", .unknown), ("RAMLimit", .unknown), ("LikelyID", ""),
+            ], numbers: [("GPUMemBytes", nil), ("GPUTotalBytes", nil)], labels: [:], flags: [("Lost", true)])
     }
 
     /// Those of `names` that no running container has.
@@ -76,9 +55,9 @@ package struct StatsRows {
                 ("GPU", Cell(device?.label)), ("UUID", Cell(device?.uuid)),
                 ("GPUMem", .size(bytes, complete: usage?.complete ?? true)), ("GPUTotal", .size(total)),
                 ("GPUPerc", .percent(bytes, of: total)), ("PIDs", Cell(String(usage?.pids.count ?? 0))),
-                ("RAMLimit", ramLimit(container)),
+                ("RAMLimit", ramLimit(container)), ("LikelyID", container.likelyIDCell(truncated: truncates)),
             ], numbers: [("GPUMemBytes", bytes), ("GPUTotalBytes", total)], labels: container.labels,
-            container: container.named(in: "Name"))
+            flags: [("Verified", container.verified), ("Lost", false)])
     }
 
     private func ramLimit(_ container: Container) -> Cell {
@@ -101,19 +80,19 @@ extension StatsRows {
             rows: rows.map { row in
                 func field(_ name: String) -> Cell { row[name] ?? .unknown }
                 let memory = isNarrow ? field("GPUMem") : field("GPUMem") + " / " + field("GPUTotal")
-                return [field("ID"), field("Name"), field("GPU"), memory, field("GPUPerc"), field("PIDs")]
+                return [row.shownID("ID"), field("Name"), field("GPU"), memory, field("GPUPerc"), field("PIDs")]
             })
     }
 }
 
 extension Container {
-    /// Whether one of `names` is its name or the beginning of its id, or that of a container around it; every container if there
+    /// Whether one of `names` is its name or the beginning of its id or likely id, or that of a container around it; every container if there
     /// are none.
     func matches(_ names: [String]) -> Bool {
         names.isEmpty
             || names.contains { wanted in
                 wanted == name || wanted == fullName || parentNames.contains(wanted)
-                    || (!wanted.isEmpty && (id.hasPrefix(wanted) || parents.contains { $0.hasPrefix(wanted) }))
+                    || !wanted.isEmpty && ([id, likelyID ?? ""] + parents).contains { $0.hasPrefix(wanted) }
             }
     }
 }

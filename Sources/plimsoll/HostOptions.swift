@@ -185,17 +185,16 @@ enum RowFormat {
     }
 
     /// - Parameters:
-    ///   - more: rows that are no container's or process's, which templates have no place for.
-    ///   - notes: sentences below the table, which JSON has no place for either.
+    ///   - notes: sentences below the table, which JSON and templates have no place for.
     ///   - table: the rows as they are shown unasked.
     func lines(
-        _ rows: [Row], on page: Page, below more: [Row] = [], notes: [String] = [], table: ([Row], Page) -> Table
+        _ rows: [Row], on page: Page, notes: [String] = [], table: ([Row], Page) -> Table
     ) throws -> [String] {
         switch self {
         case .table:
             let notes = notes.flatMap { paragraph(shown($0, on: page), on: page, indent: 2) }
-            return table(rows + more, page).linesWithLegend(on: page) + (notes.isEmpty ? [] : [""] + notes)
-        case .json: return (rows + more).map { $0.json.text() }
+            return table(rows, page).linesWithLegend(on: page) + (notes.isEmpty ? [] : [""] + notes)
+        case .json: return rows.map { $0.json.text() }
         case .template(let template):
             do throws(TemplateError) {
                 let lines = try template.lines(rows)

@@ -7,7 +7,7 @@ struct PsCommand: ParsableCommand {
         commandName: "ps",
         abstract: "The processes that hold GPU memory, each with its container.",
         discussion: """
-            Fields for --format: .PID .User .Type .GPU .UUID .GPUMem .ContainerID .Container .Name .Verified; with --command also \
+            Fields for --format: .PID .User .Type .GPU .UUID .GPUMem .ContainerID .Container .Name .LikelyID .Verified; with --command also \
             .Command. Types are C compute, G graphics, M a client of MPS.
             """)
 

@@ -8,8 +8,8 @@ struct StatsCommand: ParsableCommand {
         commandName: "stats",
         abstract: "Like docker stats, for GPU memory: a row per container and device, each second.",
         discussion: """
-            Fields for --format: .ID .Name .Image .Runtime .GPU .UUID .GPUMem .GPUTotal .GPUPerc .PIDs .RAMLimit .Verified and \
-            .Label "key", as in --format 'table {{.Name}}\\t{{.GPUMem}}'.
+            Fields for --format: .ID .Name .Image .Runtime .GPU .UUID .GPUMem .GPUTotal .GPUPerc .PIDs .RAMLimit .LikelyID .Verified .Lost \
+            and .Label "key", as in --format 'table {{.Name}}\\t{{.GPUMem}}'.
             """)
 
     @OptionGroup var host: HostOptions
@@ -61,7 +61,8 @@ struct StatsCommand: ParsableCommand {
             let rows = view.rows(named: container, idle: all)
             let page = host.page
             let lines = try format.lines(
-                rows, on: page, below: view.lost, notes: view.leftOut(named: container), table: StatsRows.table(_:on:))
+                rows, on: page, notes: StatsFooter(snapshot, named: container).lines,
+                table: StatsRows.table(_:on:))
             stream.show(lines, on: page, snapshot)
             // A recording is of one moment.
             if noStream || host.replay != nil { Outcome.done.exit() }

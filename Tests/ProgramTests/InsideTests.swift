@@ -60,12 +60,26 @@ struct InsideTests {
         let document = try ledger(host)
         #expect(document["containers"][0]["id"].isNull)
         #expect(document["containers"][0]["likelyId"].string == own)
+        #expect(document["containers"][0]["idUnavailable"].string?.contains("whose network it shares") == true)
+        #expect(document["processes"][0]["container"].isNull)
+        #expect(
+            document["processes"][0]["containerUnavailable"].string == document["containers"][0]["idUnavailable"].string
+        )
         #expect(document["containers"][0]["usage"][0]["bytes"].integer == 3000 * mebibyte)
         let shown = try host.plimsoll("ledger").output
         #expect(shown.contains("(this container)"))
         #expect(shown.contains("\(own.prefix(12)) (?)"))
         let checked = try host.plimsoll("check")
         #expect(checked.output.contains("\(own.prefix(12)), or one that shares its network"))
+        for (command, field) in [(["stats", "--no-stream"], "ID"), (["ps"], "ContainerID")] {
+            #expect(try host.plimsoll(command).output.contains("\(own.prefix(12)) (?)"))
+            let row = try host.plimsoll(command + ["--format", "json"]).document()
+            #expect(row[field].string == "--")
+            #expect(row["LikelyID"].string == String(own.prefix(12)))
+            let told = try host.plimsoll(command + ["--format", "{{.\(field)}} {{.LikelyID}} {{.Verified}}"])
+            #expect(told.output == "-- \(own.prefix(12)) true\n")
+        }
+        #expect(try host.plimsoll("stats", "--no-stream", String(own.prefix(12))).output.contains("(this container)"))
     }
 
     @Test("Processes of a container that nothing names are its own, and no command says otherwise")

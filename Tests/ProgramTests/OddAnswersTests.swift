@@ -25,7 +25,9 @@ struct OddAnswersTests {
         #expect(screen.code == 0)
         #expect(!screen.output.contains("(reserved)"))
         #expect(screen.output.contains(try Regex("\(rest) +-?[0-9.]+% +\\(contradictory\\)")))
-        #expect(screen.output.contains("GPU 0: the driver's figures contradict each other: \(figures)\n"))
+        let told = "GPU 0: the driver's figures contradict each other: \(figures)\n"
+        #expect(screen.output.contains(told))
+        #expect(try host.plimsoll("stats", "--no-stream").output.contains(told))
         let memory = try host.plimsoll("--format", "json").document()["devices"][0]["memory"]
         #expect(memory["contradiction"].string == figures)
         let amounts = ["usedBytes", "reservedBytes", "freeBytes"].map { memory[$0].integer ?? 0 }
@@ -46,6 +48,8 @@ struct OddAnswersTests {
         let stats = try host.plimsoll("stats", "-a", "--no-stream", "--format", "{{.Name}} {{.GPUMem}}")
         #expect(stats.code == 0)
         #expect(stats.output == "trainer --\n")
+        let table = try host.plimsoll("stats", "--no-stream").output
+        #expect(table.contains(/GPU 0: not in this table: [0-9.]+[MG]iB, whose holders are unknown\n/))
         #expect(stats.errors.contains("GPU 0: this driver's library has no process lists"))
     }
 
@@ -165,8 +169,11 @@ struct LostCardTests {
         let lines = Reader(output.fileHandleForReading.fileDescriptor)
         #expect(lines.read { $0.contains("job1") }.contains("GPU-1"))
         try tree.scratch.write("", to: "lost")
-        let rows = lines.read { $0.split(separator: "\n").dropLast().contains { $0.contains("(lost)") } }
-        let row = try JSONDocument(String(rows.split(separator: "\n").first { $0.contains("(lost)") } ?? ""))
+        let isLost = #""Lost":true"#
+        let rows = lines.read { $0.split(separator: "\n").dropLast().contains { $0.contains(isLost) } }
+        let row = try JSONDocument(String(rows.split(separator: "\n").first { $0.contains(isLost) } ?? ""))
+        #expect(row["Name"].string == "--")
+        #expect(row["Verified"].isMissing)
         #expect(row["UUID"].string == "GPU-1")
         #expect(row["GPUMemBytes"].isNull)
     }

@@ -100,6 +100,24 @@ struct PlaceTests {
 
     // MARK: Footers
 
+    @Test("stats says what no process accounts for, also of a container that was asked for: some of it may be its own")
+    func unattributed() throws {
+        let host = try HostTree()
+        host.container(outer, "trainer", "lab/trainer")
+        try host.process(4242, "python3", cgroup: "0::/system.slice/docker-\(outer).scope").process(
+            1212, "Xorg", cgroup: "0::/")
+        let listed = [HostTree.listed(4242, 500), HostTree.listed(1212, 100, ["graphics"])]
+        let running = try host.card(
+            "NVIDIA L4", uuid: "GPU-1", total: 23034, processes: listed, ["unattributedMiB": 300]
+        ).start()
+        #expect(
+            try running.plimsoll("stats", "--no-stream").output.hasSuffix(
+                "\nGPU 0: not in this table: 100MiB (host), 300MiB (unattributed)\n"))
+        #expect(
+            try running.plimsoll("stats", "--no-stream", "trainer").output.hasSuffix(
+                "\nGPU 0: not in this table: 300MiB (unattributed)\n"))
+    }
+
     @Test("stats says what its table leaves out, per device: a hidden holder is not nobody")
     func hidden() throws {
         let host = try HostTree()

@@ -25,6 +25,8 @@ package struct JSONDocument {
     package var number: Double? { (value as? NSNumber)?.doubleValue }
     package var bool: Bool? { value as? Bool }
     package var isNull: Bool { value is NSNull }
+    /// There is no such key.
+    package var isMissing: Bool { value == nil }
 }
 
 extension ProgramResult {

@@ -143,8 +143,8 @@ struct TemplateExpression {
         case .constant(let value): return value
         case .field(let name):
             switch dot {
-            case .row(let row) where name == Row.Named.verified: return .truth(row.container?.verified ?? true)
-            case .row(let row), .titles(let row): return .foreign(row[name]?.text ?? "")
+            case .row(let row), .titles(let row):
+                return row.flag(name).map { .truth($0) } ?? .foreign(row[name]?.text ?? "")
             default: throw TemplateError(position: position, reason: "an element of a list has no fields")
             }
         case .label(let key):

@@ -8,7 +8,7 @@ struct Loss {
     private let until: UInt64?
     /// While this file exists.
     private let file: String?
-    private var calls: UInt64 = 0
+    private(set) var calls: UInt64 = 0
 
     init(_ faults: HostDescription.Faults?) {
         from = faults?.lostFromCall

@@ -146,6 +146,7 @@ struct Book {
         if !driver.translatesPIDs || isOfHost(fd) {
             let type = ["compute", "graphics", "mps"][list]
             for process in device.recorded where (process.types ?? ["compute"]).contains(type) {
+                if let end = process.endsAtCall, device.loss.calls >= end { continue }
                 found.append(
                     sim_process(
                         pid: process.pid, gpu_instance: process.gpuInstance ?? SIM_NONE,

@@ -65,6 +65,8 @@ struct HostDescription: Decodable {
         var types: [String]?
         var gpuInstance: UInt32?
         var computeInstance: UInt32?
+        /// It has ended at this call on the card, counted as in `lostFromCall`; absent: it goes on.
+        var endsAtCall: UInt64?
     }
 
     /// The nvmlReturn_t that a call on this device answers with, where it fails.

@@ -60,9 +60,11 @@ package struct KFDFS: Sendable {
         for name in names {
             guard let pid = UInt32(name), let contexts = contexts(in: "\(folder)/\(name)") else { continue }
             for (gpu, amounts) in amounts(in: contexts, on: gpus) {
-                // Of one that does not tell, all that is known is that the process is there.
-                let bytes = amounts.contains(nil) ? nil : amounts.compactMap(\.self).reduce(0, Self.sum)
-                byGPU[gpu, default: []].append(ListedProcess(pid: pid, bytes: bytes))
+                let known = amounts.compactMap(\.self)
+                byGPU[gpu, default: []].append(
+                    ListedProcess(
+                        pid: pid, bytes: known.isEmpty ? nil : known.reduce(0, Self.sum),
+                        isPartial: known.isEmpty || known.count == amounts.count ? nil : true))
             }
         }
         return byGPU.mapValues { .read($0.sorted { $0.pid < $1.pid }) }
@@ -70,24 +72,33 @@ package struct KFDFS: Sendable {
 
     private struct Context {
         var folder: String
-        var files: [String]
+        /// nil if the folder could not be read.
+        var files: [String]?
     }
 
     /// The folder of a process and those of its further contexts; nil if it has ended.
     private func contexts(in folder: String) -> [Context]? {
         guard let files = try? FileReading.names(in: folder) else { return nil }
-        let further = files.filter { $0.hasPrefix("context_") }.compactMap { name -> Context? in
+        var contexts = [Context(folder: folder, files: files)]
+        for name in files where name.hasPrefix("context_") {
             let path = "\(folder)/\(name)"
-            return (try? FileReading.names(in: path)).map { Context(folder: path, files: $0) }
+            do throws(FileError) {
+                contexts.append(Context(folder: path, files: try FileReading.names(in: path)))
+            } catch  where error.isAbsent {
+                // This context has ended meanwhile.
+            } catch {
+                contexts.append(Context(folder: path))
+            }
         }
-        return [Context(folder: folder, files: files)] + further
+        return contexts
     }
 
-    /// What each context has, by gpu_id; an amount of nil is one that is not told.
+    /// What each context has, by gpu_id; an amount of nil is one that is not told. A context whose files are not known may have
+    /// memory of every GPU that the process has.
     private func amounts(in contexts: [Context], on gpus: Set<UInt32>) -> [UInt32: [UInt64?]] {
         var amounts: [UInt32: [UInt64?]] = [:]
         for context in contexts {
-            for file in context.files where file.hasPrefix("vram_") {
+            for file in context.files ?? [] where file.hasPrefix("vram_") {
                 guard let gpu = UInt32(file.dropFirst("vram_".count)), gpus.contains(gpu) else { continue }
                 do throws(FileError) {
                     let bytes = firstNumber(try FileReading.text("\(context.folder)/\(file)"))
@@ -99,7 +110,7 @@ package struct KFDFS: Sendable {
                 }
             }
         }
-        return amounts
+        return contexts.contains { $0.files == nil } ? amounts.mapValues { $0 + [nil] } : amounts
     }
 
     private static func sum(_ left: UInt64, _ right: UInt64) -> UInt64 {

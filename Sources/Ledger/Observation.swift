@@ -275,12 +275,17 @@ package struct ListedProcess: Codable, Sendable, Equatable {
     package var bytes: UInt64?
     package var gpuInstance: UInt32?
     package var computeInstance: UInt32?
+    /// True if it is at least `bytes`, because some of its contexts do not tell; else nil.
+    package var isPartial: Bool?
 
-    package init(pid: UInt32, bytes: UInt64?, gpuInstance: UInt32? = nil, computeInstance: UInt32? = nil) {
+    package init(
+        pid: UInt32, bytes: UInt64?, gpuInstance: UInt32? = nil, computeInstance: UInt32? = nil, isPartial: Bool? = nil
+    ) {
         self.pid = pid
         self.bytes = bytes
         self.gpuInstance = gpuInstance
         self.computeInstance = computeInstance
+        self.isPartial = isPartial
     }
 }
 

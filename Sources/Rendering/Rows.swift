@@ -17,6 +17,9 @@ package struct Row {
 
     func flag(_ name: String) -> Bool? { flags.first { $0.name == name }?.value }
 
+    /// It is of a GPU that does not answer.
+    package var isLost: Bool { flag("Lost") == true }
+
     /// What a table shows as an id: the likely one, with its mark, if the id is unknown.
     func shownID(_ name: String) -> Cell {
         guard let likely = self["LikelyID"]?.text, !likely.isEmpty else { return self[name] ?? .unknown }
@@ -75,7 +78,7 @@ package struct RowKind: Sendable {
         titles: [
             ("ID", "CONTAINER ID"), ("Name", "NAME"), ("Image", "IMAGE"), ("Runtime", "RUNTIME"), ("GPU", "GPU"),
             ("UUID", "UUID"), ("GPUMem", "GPU MEM"), ("GPUTotal", "TOTAL"), ("GPUPerc", "GPU MEM %"), ("PIDs", "PIDS"),
-            ("RAMLimit", "RAM LIMIT"), ("LikelyID", "LIKELY ID"), ("Verified", "VERIFIED"), ("Lost", "LOST"),
+            ("RAMLimit", "RAM LIMIT"), ("LikelyID", "LIKELY ID"), ("Verified", "VERIFIED"),
         ], hasLabels: true)
 
     package static let ps = RowKind(

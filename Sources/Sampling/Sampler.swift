@@ -33,6 +33,8 @@ package final class Sampler {
     private var keptEngines: [String: ObservedEngine] = [:]
     /// An answer was missed, so that something of processes is not known here that the child takes for told.
     private var hasMissed = false
+    /// NVIDIA's lists of the last sample had processes that are not here.
+    private var hasStrangers = false
     /// The questions of the sample that was begun and not observed yet.
     var round: Questions?
 
@@ -46,7 +48,7 @@ package final class Sampler {
         var surroundings: UInt32?
         var asksDeviceMemory = false
         var deviceMemory: UInt32?
-        var processes: [UInt32?] = []
+        var processes: [(question: UInt32?, pids: [UInt32])] = []
         var engines: EngineRound?
     }
 
@@ -76,8 +78,8 @@ package final class Sampler {
         questions.asksNVIDIA =
             noKernelGPUs != nil || !(absence.map { now - $0.since < 6 * ProcessWatch.freshness } ?? false)
         questions.asksKernel = !isFresh(noKernelGPUs)
-        if questions.asksNVIDIA { nvidia.ask(withAccounts: withAccounts) }
-        if questions.asksKernel { host.ask() } else { host.prepare() }
+        if questions.asksNVIDIA { nvidia.ask(withAccounts: withAccounts, until: questions.deadline) }
+        if questions.asksKernel { host.ask(until: questions.deadline) } else { host.prepare() }
         questions.asksSurroundings = sharesHostMemory || !isFresh(view?.readAt)
         if questions.asksSurroundings {
             questions.surroundings = host.send(.surroundings, until: questions.deadline)
@@ -100,6 +102,7 @@ package final class Sampler {
         var observation = Observation(time: wallClock(), host: hostName(), view: ProcessView())
         let drivers = collectDrivers(&questions, into: &observation)
         readHost(questions, drivers, into: &observation)
+        settleStrangers(&questions, withAccounts: withAccounts, into: &observation)
         if let answered = questions.engines?.wait(host, &keptEngines, now: observation.time) {
             observation.engines = answered.engines
             observation.sources += answered.reports
@@ -162,9 +165,8 @@ package final class Sampler {
     /// to another.
     private func lookUp(_ pids: Set<UInt32>, _ questions: inout Questions) {
         for pids in Self.parts(of: pids.sorted()) {
-            questions.processes.append(
-                host.send(
-                    .processes(pids, sample: sample, forgets: wasComplete, whole: hasMissed), until: nextDeadline))
+            let question = HostQuestion.processes(pids, sample: sample, forgets: wasComplete, whole: hasMissed)
+            questions.processes.append((host.send(question, until: nextDeadline), pids))
         }
     }
 
@@ -190,6 +192,22 @@ package final class Sampler {
         observation.view.cudaVersion = drivers.versions.cuda
         observation.sources.append(
             SourceReport(name: "proc", seconds: clock.lap(), error: .several(of: troubles)))
+    }
+
+    /// A process that ended after the driver listed it looks like one of another PID namespace. If the driver is asked again, it
+    /// lists only the other.
+    private func settleStrangers(_ questions: inout Questions, withAccounts: Bool, into observation: inout Observation)
+    {
+        guard observation.listsStrangers else { return hasStrangers = false }
+        guard !hasStrangers, questions.asksNVIDIA else { return }
+        questions.processes = []
+        nvidia.ask(withAccounts: withAccounts, until: questions.deadline)
+        let answer = nvidia.collect { lookUp(Self.pids(listedBy: $0), &questions) }
+        guard answer.error == nil else { return }
+        observation.devices = answer.devices + observation.devices.filter { $0.driver != nil }
+        var troubles: [Reason] = []
+        noteProcesses(questions, &observation, &troubles)
+        hasStrangers = observation.listsStrangers
     }
 
     /// It changes if somebody mounts /proc anew, and hardly ever.
@@ -228,7 +246,7 @@ package final class Sampler {
     }
 
     private func noteProcesses(_ questions: Questions, _ observation: inout Observation, _ troubles: inout [Reason]) {
-        var found: [UInt32: ObservedProcess] = [:]
+        var found = Dictionary(observation.processes.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
         var missing: Set<UInt32> = []
         func note(_ told: ToldProcess) {
             switch told {
@@ -246,17 +264,18 @@ package final class Sampler {
                 found[pid] = process
             }
         }
-        for asked in questions.processes {
-            switch host.answer(to: asked, until: nextDeadline) {
+        for (question, pids) in questions.processes {
+            switch host.answer(to: question, until: nextDeadline) {
             case .processes(let told, let facts):
                 for process in told { note(process) }
                 cgroups.note(facts)
-            case let answer: if !troubles.contains(answer.trouble) { troubles.append(answer.trouble) }
+            case let answer:
+                // A process that could not be looked up is hidden, and not gone.
+                for pid in pids where found[pid] == nil { found[pid] = .unreadable(pid, why: answer.trouble) }
+                if !troubles.contains(answer.trouble) { troubles.append(answer.trouble) }
             }
         }
         for process in missing.isEmpty ? [] : processes(missing.sorted()) { found[process.pid] = process }
-        // A process that could not be looked up is hidden, and not gone.
-        if !troubles.isEmpty { observation.view.hidesProcesses = true }
         hasMissed = !troubles.isEmpty
         processes = found
         observation.processes = found.values.sorted { $0.pid < $1.pid }

@@ -197,7 +197,8 @@ enum RowFormat {
         case .json: return rows.map { $0.json.text() }
         case .template(let template):
             do throws(TemplateError) {
-                let lines = try template.lines(rows)
+                // A template is written for containers: what it prints of a GPU that is lost would look like one.
+                let lines = try template.lines(rows.filter { !$0.isLost })
                 return Screen.isTerminal ? lines.map { fitted($0, page, isTable: template.isTable) } : lines
             } catch {
                 throw Failure.usage(error)

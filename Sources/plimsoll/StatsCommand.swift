@@ -8,8 +8,8 @@ struct StatsCommand: ParsableCommand {
         commandName: "stats",
         abstract: "Like docker stats, for GPU memory: a row per container and device, each second.",
         discussion: """
-            Fields for --format: .ID .Name .Image .Runtime .GPU .UUID .GPUMem .GPUTotal .GPUPerc .PIDs .RAMLimit .LikelyID .Verified .Lost \
-            and .Label "key", as in --format 'table {{.Name}}\\t{{.GPUMem}}'.
+            Fields for --format: .ID .Name .Image .Runtime .GPU .UUID .GPUMem .GPUTotal .GPUPerc .PIDs .RAMLimit .LikelyID .Verified and \
+            .Label "key", as in --format 'table {{.Name}}\\t{{.GPUMem}}'.
             """)
 
     @OptionGroup var host: HostOptions

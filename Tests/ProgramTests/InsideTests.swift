@@ -111,6 +111,21 @@ struct InsideTests {
         #expect(ids == ["web", "ctrbox"])
     }
 
+    @Test(
+        "A process that ends after the driver listed it does not make the others strangers", arguments: [1, 10, 12, 14])
+    func ended(_ lastCall: Int) throws {
+        let host = try host(
+            [("/overlay-containers/\(own)/userdata/.containerenv", "/run/.containerenv")],
+            listed: [
+                HostTree.listed(8, 3000), HostTree.listed(48213, 500).merging(["endsAtCall": lastCall]) { $1 },
+            ]
+        ).start()
+        let document = try ledger(host)
+        #expect(document["processes"].elements.map { $0["pid"].integer } == [8])
+        #expect(document["containers"][0]["id"].string == own)
+        #expect(document["devices"][0]["ledger"]["hiddenBytes"].integer == 0)
+    }
+
     @Test("Host PIDs of a driver that should translate them are told by their contradiction, and are nobody's here")
     func untranslated() throws {
         let host = try host(

@@ -39,8 +39,8 @@ struct Claim {
         if let others = other.bytes, others > bytes ?? -1 {
             bytes = others
             source = other.source
+            isPartial = other.isPartial
         }
-        isPartial = isPartial || other.isPartial
         types.formUnion(other.types)
         startTick = startTick ?? other.startTick
         evicted = evicted ?? other.evicted
@@ -101,9 +101,10 @@ struct Claims {
 
     private mutating func claim(_ process: ListedProcess, _ type: ProcessType, on place: Int?) {
         guard let place else { return }
-        let claim = Claim(
+        var claim = Claim(
             bytes: process.bytes.flatMap { Bytes(told: $0) }, types: [type],
             source: vendors[place] == .nvidia ? .nvml : .kfd)
+        claim.isPartial = process.isPartial == true
         byDevice[place][process.pid] = byDevice[place][process.pid].map { $0.merged(claim) } ?? claim
     }
 

@@ -22,8 +22,6 @@ struct ProcessLookup {
     private let processes: [UInt32: ObservedProcess]
     let memberships: [UInt32: CgroupMembership]
     let claimed: ClaimedContainers
-    /// NVIDIA's driver should list nothing but processes of our own PID namespace, and lists PIDs that nobody has here: its
-    /// numbers are those of another namespace, and one that is the same as a process's here is so by chance.
     private let listsStrangers: Bool
 
     init(_ observation: Observation) {
@@ -32,16 +30,7 @@ struct ProcessLookup {
         let owners = FolderOwners(observation)
         memberships = processes.compactMapValues { $0.cgroup.value.map { CgroupMembership(cgroup: $0, owners) } }
         claimed = ClaimedContainers(observation, of: memberships.values)
-        let shouldTranslate = !view.seesEveryProcess && !view.hidesProcesses && view.meansOurProcesses(.nvidia)
-        let processes = processes
-        listsStrangers =
-            shouldTranslate
-            && observation.devices.contains { device in
-                device.vendor == .nvidia
-                    && [device.compute, device.graphics, device.mps].contains { list in
-                        list.processes.contains { processes[$0.pid] == nil }
-                    }
-            }
+        listsStrangers = observation.listsStrangers
     }
 
     /// What a kernel's driver tells stands in the files of the processes themselves.
@@ -93,6 +82,21 @@ struct ProcessLookup {
         let origin = process.namespaceCgroup.map { CgroupMembership(cgroup: $0) }.map(claimed.believed)
         return ProcessPlace(
             holder: .host, process: process, unrecognized: membership.unrecognized, movedFrom: origin?.innermost?.id)
+    }
+}
+
+extension Observation {
+    /// NVIDIA's driver should list nothing but processes of our own PID namespace, and lists PIDs that nobody has here: its
+    /// numbers are those of another namespace, and one that is the same as a process's here is so by chance.
+    package var listsStrangers: Bool {
+        guard !view.seesEveryProcess, !view.hidesProcesses, view.meansOurProcesses(.nvidia) else { return false }
+        let known = Set(processes.map(\.pid))
+        return devices.contains { device in
+            device.vendor == .nvidia
+                && [device.compute, device.graphics, device.mps].contains { list in
+                    list.processes.contains { !known.contains($0.pid) }
+                }
+        }
     }
 }
 

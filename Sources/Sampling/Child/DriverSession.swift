@@ -46,6 +46,8 @@ final class DriverSession {
     /// Of the sample that was asked for and not collected yet.
     private var round = Round(silence: .fact(.notAsked), known: nil)
     private var askedAt = 0.0
+    /// In seconds of the monotonic clock, as `askedAt`.
+    private var deadline = 0.0
     /// Which GPUs there were when the driver last said so.
     private var inventory: Inventory?
     /// Who these GPUs were when they last answered.
@@ -69,11 +71,14 @@ final class DriverSession {
 
     /// Asks, and does not wait.
     ///
-    /// - Parameter withAccounts: the driver's accounts of processes are asked for too.
-    func ask(withAccounts: Bool = false) {
+    /// - Parameters:
+    ///   - withAccounts: the driver's accounts of processes are asked for too.
+    ///   - deadline: in seconds of the monotonic clock.
+    func ask(withAccounts: Bool = false, until deadline: Double) {
         sample &+= 1
         round = Round(silence: silence, known: inventory)
         askedAt = monotonicSeconds()
+        self.deadline = deadline
         forgetQuestions()
         attempt { () throws(DriverProcessError) in
             if let why = try prepareChild() { round.whyNot = why } else { try send(withAccounts) }
@@ -226,7 +231,6 @@ final class DriverSession {
 
     private func send(_ withAccounts: Bool) throws(DriverProcessError) {
         // If the last request is still outstanding, only drain replies.
-        let deadline = askedAt + plan.deviceTimeout
         while let child, owesOpening, monotonicSeconds() < deadline, let late = try child.message(until: askedAt) {
             note(late)
         }
@@ -239,7 +243,7 @@ final class DriverSession {
     private func wait(_ look: ([ObservedDevice]) -> Void) throws(DriverProcessError) {
         guard round.isAsked else { return }
         // Where another driver took all the time, what this one has said meanwhile is still to be taken.
-        let deadline = max(askedAt + plan.deviceTimeout, monotonicSeconds() + Self.grace)
+        let deadline = max(deadline, monotonicSeconds() + Self.grace)
         while let child, !round.isSettled {
             // What is there already is handed over together.
             let pause = round.answeredNow.isEmpty ? hasToldSlowness ? deadline : min(deadline, askedAt + 1) : askedAt

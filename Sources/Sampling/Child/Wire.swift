@@ -136,6 +136,7 @@ extension WireWriter {
                 writer.optional(process.bytes) { $0.number($1) }
                 writer.optional(process.gpuInstance) { $0.number($1) }
                 writer.optional(process.computeInstance) { $0.number($1) }
+                writer.flag(process.isPartial == true)
             }
         }
     }
@@ -193,7 +194,8 @@ extension WireReader {
                     ListedProcess(
                         pid: try reader.number(), bytes: try reader.optional { r throws(WireError) in try r.number() },
                         gpuInstance: try reader.optional { r throws(WireError) in try r.number() },
-                        computeInstance: try reader.optional { r throws(WireError) in try r.number() })
+                        computeInstance: try reader.optional { r throws(WireError) in try r.number() },
+                        isPartial: try reader.flag() ? true : nil)
                 })
         default: throw WireError()
         }

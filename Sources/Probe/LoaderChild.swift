@@ -131,10 +131,9 @@ package struct Loading {
             }
             return .unknown(.cuda(call: words[1], name: words[2], code: code))
         } catch {
-            let why =
+            return .unknown(
                 error == .silent
-                ? "cuInit gave no answer within \(seconds.plain) s" : "libcuda.so.1 crashes while it is initialized"
-            return .unknown(.other(why))
+                    ? .noAnswer(seconds: seconds) : .other("libcuda.so.1 crashes while it is initialized"))
         }
     }
 }

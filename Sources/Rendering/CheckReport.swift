@@ -30,8 +30,10 @@ package struct CheckReport {
         switch verdict {
         case .usable: nil
         case .unusable(let why): text(why)
-        case .unknown(let why, let lacking):
+        case .unknown(.noManagement(let why, let lacking)):
             ("CUDA's library is here, and which GPUs it has cannot be told: \(why.text)" + text(lacking)).cleaned
+        case .unknown(.cudaSilent(let seconds)):
+            "CUDA did not initialize within \(seconds.plain) s (cuInit); wait longer with --timeout"
         }
     }
 

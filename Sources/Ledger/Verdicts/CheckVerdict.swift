@@ -2,8 +2,14 @@
 package enum CheckVerdict: Sendable, Equatable {
     case usable
     case unusable(NoGPU)
-    /// CUDA's library is here, and not the one that tells of devices.
-    case unknown(Reason, lacking: LackingCapability?)
+    case unknown(Unknown)
+
+    package enum Unknown: Sendable, Equatable {
+        /// CUDA's library is here, and not the one that tells of devices.
+        case noManagement(Reason, lacking: LackingCapability?)
+        /// CUDA had not initialized after so many seconds. Without persistence mode a GPU takes seconds to wake.
+        case cudaSilent(seconds: Double)
+    }
 
     /// Why none can be used, or not enough.
     package enum NoGPU: Sendable, Equatable {
@@ -55,13 +61,14 @@ package struct Usability: Sendable {
     ///   - required: how many GPUs there must be at least.
     ///   - bytes: the total memory that each of these must have; nil for any.
     package func verdict(requiring required: Int, of bytes: Bytes?) -> CheckVerdict {
-        if let (why, lacking) = whyUnknown { return .unknown(why, lacking: lacking) }
-        if let whyNone { return .unusable(whyNone) }
+        if let why = whyNoManagement { return .unknown(why) }
         let enough = visible.filter { room in
             guard let bytes else { return true }
             return snapshot.devices[room.carrier].memory.total.map { $0 >= bytes } ?? false
         }
-        return enough.count < required ? .unusable(.tooFew(required: required, found: enough.count)) : .usable
+        if !visible.isEmpty, enough.count >= required { return .usable }
+        if case .cudaFails(.noAnswer(let seconds)) = whyNoCUDA { return .unknown(.cudaSilent(seconds: seconds)) }
+        return .unusable(whyNone ?? .tooFew(required: required, found: enough.count))
     }
 
     /// The devices that a program can be put on: NVIDIA's that answer, and others whose device file can be opened.
@@ -141,15 +148,14 @@ package struct Usability: Sendable {
 
     // MARK: Why not
 
-    /// Why it cannot be told: CUDA is there, and not the library that tells of devices.
-    package var whyUnknown: (Reason, CheckVerdict.LackingCapability?)? {
+    private var whyNoManagement: CheckVerdict.Unknown? {
         guard usable.isEmpty, library("libcuda")?.file.value != nil, let why = library("libnvidia-ml")?.file.reason
         else { return nil }
-        return (why, lacking("utility"))
+        return .noManagement(why, lacking: lacking("utility"))
     }
 
     /// Why no program can use one.
-    package var whyNone: CheckVerdict.NoGPU? {
+    private var whyNone: CheckVerdict.NoGPU? {
         guard visible.isEmpty else { return nil }
         return usable.isEmpty ? whyNotOpened ?? whyNoDevice : whyNoCUDA ?? whyNotShown
     }

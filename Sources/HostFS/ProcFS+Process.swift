@@ -58,16 +58,19 @@ extension ProcFS {
         return process
     }
 
-    /// The cgroup text of the first process of a PID namespace, which hardly anybody moves; nil if it cannot be found.
-    package func cgroup(ofFirstIn namespace: UInt64) -> String? {
+    /// The cgroup text of the first process of each PID namespace that can be seen, by its inode. Hardly anybody moves that one.
+    package func cgroupsOfFirstProcesses() -> [UInt64: String] {
+        var cgroups: [UInt64: String] = [:]
         for pid in (try? pids()) ?? [] {
-            guard FileReading.link("\(root)/\(pid)/ns/pid").flatMap(namespaceInode) == namespace,
-                let status = (try? FileReading.text("\(root)/\(pid)/status")).map(ProcessStatus.init),
-                status.namespacePIDs.last == 1
+            let folder = "\(root)/\(pid)"
+            guard let status = (try? FileReading.text("\(folder)/status")).map(ProcessStatus.init),
+                status.namespacePIDs.last == 1,
+                let namespace = FileReading.link("\(folder)/ns/pid").flatMap(namespaceInode),
+                let text = try? FileReading.text("\(folder)/cgroup")
             else { continue }
-            return (try? FileReading.text("\(root)/\(pid)/cgroup"))?.capped(at: TextLimit.cgroup)
+            cgroups[namespace] = text.capped(at: TextLimit.cgroup)
         }
-        return nil
+        return cgroups
     }
 
     /// The same process a moment later: its name can have changed, and little else, while it lives. nil where it is another

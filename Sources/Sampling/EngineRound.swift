@@ -42,8 +42,8 @@ struct EngineRound {
                 observed.toldAt = now
                 kept[engine.socket] = observed
             case .noEngine(let trouble, let seconds):
-                let hasGone = trouble.isAbsence && kept[engine.socket] == nil
-                if !selection.isNamed && hasGone { continue }
+                let wasNeverThere = trouble.isAbsence && kept[engine.socket] == nil
+                if !selection.isNamed && wasNeverThere { continue }
                 answers.note(
                     report(on: engine, .other(trouble.message), seconds, among: answers.reports),
                     trouble.isForbidden ? nil : kept[engine.socket], isForbidden: trouble.isForbidden)

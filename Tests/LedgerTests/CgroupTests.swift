@@ -148,6 +148,7 @@ struct CgroupTests {
         Form(
             "Nomad", "0::/nomad.slice/share.slice/\(uuid).trainer.scope", ("\(uuid).trainer", .unknown)),
         Form("Nomad, before 1.7", "0::/nomad.slice/\(uuid).web.app.scope", ("\(uuid).web.app", .unknown)),
+        Form("Nomad, another parent", "0::/jobs.slice/share.slice/\(uuid).web.scope", ("\(uuid).web", .unknown)),
         Form("Nomad, v1", "4:memory:/nomad/\(uuid).web", ("\(uuid).web", .unknown)),
         Form("Apptainer", "0::\(user)/user.slice/apptainer-4711.scope", ("apptainer-4711", .unknown)),
         Form("Apptainer, cgroupfs", "0::/apptainer/4711", ("apptainer-4711", .unknown)),

@@ -63,6 +63,13 @@ struct ContradictionTests {
         #expect(memory(told).contradiction != nil)
     }
 
+    @Test("A reserve of all ones is none that the driver tells")
+    func noReserve() {
+        let told = ObservedMemory(total: 100 * gibibyte, used: 60 * gibibyte, free: 30 * gibibyte, reserved: .max)
+        #expect(memory(told).contradiction == nil)
+        #expect(memory(told).reserved == 10 << 30)
+    }
+
     @Test("What is free on such a device is unknown, so nothing is said to fit there or not")
     func fits() {
         let device = ObservedDevice(

@@ -37,6 +37,10 @@ struct OddAnswersTests {
         #expect(fit.code == 2)
         #expect(fit.errors.contains("the driver's amounts contradict each other"))
         #expect(try host.plimsoll("--fail-above", "50%").code == 2)
+        // Nor is a total believed that rules everything out.
+        let wait = try host.plimsoll("wait", "80GiB", "--for", "1")
+        #expect(!wait.errors.contains("is more than there is"))
+        #expect(wait.code == 2)
     }
 
     @Test("A library without process lists still shows the cards and their memory; who holds it is unknown")

@@ -167,7 +167,8 @@ package struct NVMLDriver: Sendable {
         if code2 == .success {
             if second.total == 0 { return (.unknown(.fact(.noTotal)), true) }
             let memory = ObservedMemory(
-                total: second.total, used: second.used, free: second.free, reserved: second.reserved)
+                total: second.total, used: second.used, free: second.free,
+                reserved: second.reserved == .max ? nil : second.reserved)
             return (.known(memory), false)
         }
         // Drivers before R510 have the first call alone, whose `used` includes what is reserved.
@@ -233,8 +234,9 @@ extension ObservedDevice {
 }
 
 extension cnvml_memory_v2 {
-    /// The parts add up to the total.
+    /// The parts add up to the total, as far as they are told.
     fileprivate var isRound: Bool {
+        if reserved == .max { return true }
         let parts = [used, free, reserved].map { Bytes(told: $0) ?? .max }
         return abs(Bytes.sum(parts).subtracting(Bytes(told: total) ?? .max)) <= ObservedMemory.rounding
     }

@@ -24,7 +24,7 @@ extension Book {
             if let free = told.free {
                 guard let free = Bytes(told: free) else { return Self.implausible }
                 memory.free = free
-                memory.contradiction = Self.contradiction(total: total, used: used, free: free, told)
+                memory.contradiction = contradiction(of: place, total: total, used: used, free: free, told)
                 memory.reserved = told.tellsReserved ? total - free - used : nil
             }
             return memory
@@ -38,15 +38,15 @@ extension Book {
 
     private static let implausible = Device.Memory(unavailable: .fact(.implausibleAmounts))
 
-    /// The parts are read in one call and add up to the total, but for what the call rounds. Before R510 `used` has what is
-    /// reserved in it (nvml.h, nvmlMemory_t).
-    private static func contradiction(
-        total: Bytes, used: Bytes, free: Bytes, _ told: ObservedMemory
+    /// `used`, `free` and `reserved` come from one call and add up to `total`, apart from rounding. Before R510 `used` includes
+    /// what is reserved (nvml.h, nvmlMemory_t). For a MIG instance no source says that they add up.
+    private func contradiction(
+        of place: Int, total: Bytes, used: Bytes, free: Bytes, _ told: ObservedMemory
     ) -> Device.Contradiction? {
         guard told.source == nil else { return nil }
-        let reserved = told.reserved.map { Bytes(told: $0) ?? .max }
+        let reserved = told.reserved.flatMap { $0 == .max ? nil : Bytes(told: $0) ?? .max }
         let rest = total - free - used
-        let expected = told.tellsReserved ? reserved : 0
+        let expected = parentOf[place] != nil ? nil : told.tellsReserved ? reserved : 0
         let isAbove = used > total || free > total || reserved.map { $0 > total } ?? false
         let isApart = expected.map { rest.subtracting($0).magnitude > ObservedMemory.rounding.magnitude } ?? (rest < 0)
         guard isAbove || isApart else { return nil }

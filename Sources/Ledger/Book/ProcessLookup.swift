@@ -21,6 +21,7 @@ struct ProcessLookup {
     private let view: ProcessView
     private let processes: [UInt32: ObservedProcess]
     let memberships: [UInt32: CgroupMembership]
+    private let owners: FolderOwners
     let claimed: ClaimedContainers
     private let listsStrangers: Bool
 
@@ -28,6 +29,7 @@ struct ProcessLookup {
         view = observation.view
         processes = Dictionary(observation.processes.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
         let owners = FolderOwners(observation)
+        self.owners = owners
         memberships = processes.compactMapValues { $0.cgroup.value.map { CgroupMembership(cgroup: $0, owners) } }
         claimed = ClaimedContainers(observation, of: memberships.values)
         listsStrangers = observation.listsStrangers
@@ -79,7 +81,7 @@ struct ProcessLookup {
                 id: own ?? Container.ownWithoutID, runtime: view.ownRuntime, hierarchy: "", path: "/")
             return ProcessPlace(holder: .container, container: container, process: process)
         }
-        let origin = process.namespaceCgroup.map { CgroupMembership(cgroup: $0) }.map(claimed.believed)
+        let origin = process.namespaceCgroup.map { claimed.believed(CgroupMembership(cgroup: $0, owners)) }
         return ProcessPlace(
             holder: .host, process: process, unrecognized: membership.unrecognized, movedFrom: origin?.innermost?.id)
     }

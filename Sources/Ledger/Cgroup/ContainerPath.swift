@@ -150,8 +150,11 @@ private struct Place {
         return nil
     }
 
+    /// The parent can be chosen (`cgroup_parent`); on cgroup v2 a task is a scope under any of them.
     private var nomad: Kind? {
-        guard first == "nomad.slice" || first == "nomad", !isService, !component.hasSuffix(".slice") else { return nil }
+        guard isScope || first == "nomad.slice" || first == "nomad", !isService, !component.hasSuffix(".slice") else {
+            return nil
+        }
         let parts = unit.utf8.split(separator: UInt8(ascii: "."), maxSplits: 1).map { Substring($0) }
         guard parts.count == 2, isGroupedHex(parts[0], [8, 4, 4, 4, 12]) else { return nil }
         return .container(String(unit), .unknown)

@@ -9,6 +9,7 @@ struct KnownIdentities {
     }
 
     private var known: [String: Identity] = [:]
+    private var count: Int?
 
     /// Notes what GPUs tell of themselves, and fills in what one of them did not tell this time.
     ///
@@ -21,7 +22,10 @@ struct KnownIdentities {
         return [completed(gpu, of: key)] + devices.dropFirst()
     }
 
-    func completed(_ inventory: Inventory) -> Inventory {
+    /// A driver that has another number of GPUs than before may have given their numbers to others.
+    mutating func completed(_ inventory: Inventory) -> Inventory {
+        if count != inventory.gpus.count { known = [:] }
+        count = inventory.gpus.count
         var inventory = inventory
         for place in inventory.gpus.indices {
             inventory.gpus[place].unread = completed(inventory.gpus[place].unread, of: inventory.gpus[place].key)

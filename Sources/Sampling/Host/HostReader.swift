@@ -156,7 +156,8 @@ final class HostReader: Sendable {
         guard !whole.isEmpty else { return task.reply(.processes(told, CgroupFacts())) }
         let same = told.filter { if case .same = $0 { true } else { false } }
         // Who can make a cgroup decides whose the memory is; a user's name can wait.
-        facts(for: whole.compactMap(\.cgroup.value), task) { [self] facts, isWhole in
+        facts(for: whole.flatMap { [$0.cgroup.value, $0.namespaceCgroup].compactMap(\.self) }, task) {
+            [self] facts, isWhole in
             // What was missed is told with the next sample.
             if !isWhole { watch.retell(whole.map(\.pid)) }
             names(of: whole, task) { named in task.reply(.processes(named.map { .whole($0) } + same, facts)) }

@@ -16,7 +16,7 @@ final class ProcessWatch: Sendable {
         var sample: UInt32 = 0
         var processes: [UInt32: Known] = [:]
         var owners: [CgroupFolder: (owner: UInt32?, readAt: Double)] = [:]
-        var namespaces: [UInt64: (cgroup: String?, readAt: Double)] = [:]
+        var firsts: (cgroups: [UInt64: String], readAt: Double, sample: UInt32)?
     }
 
     private struct Known {
@@ -70,18 +70,16 @@ final class ProcessWatch: Sendable {
 
     private func keep(_ known: Known) { memory.withLock { $0.processes[known.process.pid] = known } }
 
-    /// Finding it takes a look at every process.
+    /// Finding it takes a look at every process: once in a sample at most, for all namespaces.
     private func cgroup(ofFirstIn namespace: UInt64) -> String? {
         let now = monotonicSeconds()
-        if let kept = memory.withLock({ $0.namespaces[namespace] }), now - kept.readAt < Self.freshness {
-            return kept.cgroup
+        let (kept, sample) = memory.withLock { ($0.firsts, $0.sample) }
+        if let kept, now - kept.readAt < Self.freshness, kept.sample == sample || kept.cgroups[namespace] != nil {
+            return kept.cgroups[namespace]
         }
-        let cgroup = proc.cgroup(ofFirstIn: namespace)
-        memory.withLock { memory in
-            if memory.namespaces.count >= Self.mostKept { memory.namespaces = [:] }
-            memory.namespaces[namespace] = (cgroup, now)
-        }
-        return cgroup
+        let cgroups = proc.cgroupsOfFirstProcesses()
+        memory.withLock { $0.firsts = (cgroups, now, sample) }
+        return cgroups[namespace]
     }
 
     // MARK: Cgroups

@@ -41,7 +41,7 @@ package indirect enum Reason: Sendable, Hashable {
     /// Worded by somebody else: an error of a module of ours, or a recording of an earlier version.
     case other(String)
 
-    /// Stands for "not a regular file" in the place of an error number. No errno is this large.
+    /// Used as the error number of something that is not a regular file. No errno is this large.
     package static let notRegular: Int32 = 4096
 
     package enum Fact: String, Sendable, Hashable, Codable, CaseIterable {

@@ -79,6 +79,8 @@ package enum Mark: String, Sendable, CaseIterable {
         }
     }
 
+    private var meaning: String { String(line.dropFirst(text.count + 2)) }
+
     private var line: String {
         switch self {
         case .unknown: "--  unknown"
@@ -90,7 +92,7 @@ package enum Mark: String, Sendable, CaseIterable {
         case .setAside:
             "(set aside)  the part of the rows above that lies in memory the firmware reserved from host RAM"
         case .mpsServer:
-            "(MPS server)  on the host, runs CUDA programs of others; their memory stands with them"
+            "(MPS server)  runs other processes' CUDA work; their memory is listed under those processes"
         case .overlap: "(overlap or change)  processes share memory, or it moved while it was read"
         case .contradictory:
             "(contradictory)  total less free and used; the driver's own figures, below, contradict each other"
@@ -102,7 +104,23 @@ package enum Mark: String, Sendable, CaseIterable {
 
     /// The lines below a table, after an empty one; none if there is nothing to explain.
     package static func legend(for marks: Set<Mark>, on page: Page) -> [String] {
-        let lines = allCases.filter(marks.contains).map(\.line)
-        return lines.isEmpty ? [] : [""] + lines.map { cut($0, to: page.width ?? .max, on: page) }
+        var marks = marks
+        // Both forms of a mark are explained together.
+        let hasBoth = marks.isSuperset(of: [.unverified, .unverifiedShort])
+        if hasBoth { marks.remove(.unverifiedShort) }
+        let lines = allCases.filter(marks.contains).map { mark in
+            (hasBoth && mark == .unverified ? "\(mark.text), \(Mark.unverifiedShort.text)" : mark.text, mark.meaning)
+        }
+        return lines.isEmpty ? [] : [""] + lines.flatMap { explained($0, as: $1, on: page) }
+    }
+
+    private static func explained(_ text: String, as meaning: String, on page: Page) -> [String] {
+        let line = "\(text)  \(meaning)"
+        guard let width = page.width, columns(line) > width else { return [line] }
+        let indent = columns(text) + 2
+        // A mark that leaves no room for words beside it has a line of its own.
+        guard width - indent >= 16 else { return [cut(text, to: width, on: page)] + paragraph(meaning, on: page) }
+        let rest = paragraph(meaning, on: page.narrowed(by: indent))
+        return rest.enumerated().map { ($0 == 0 ? "\(text)  " : String(repeating: " ", count: indent)) + $1 }
     }
 }

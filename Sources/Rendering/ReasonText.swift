@@ -37,9 +37,9 @@ extension Reason {
         case .ofClients(let reason): "the open files of processes: \(reason.text)"
         case .askedAgain(let reason, let seconds): "\(reason.text); it is asked again in \(seconds.plain) s"
         case .recordsLeftOut(1):
-            "the driver lists a process with an impossible PID; it is left out, and its memory is in (unattributed)"
+            "the driver lists a process with an impossible PID; Plimsoll leaves it out, and who holds its memory is unknown"
         case .recordsLeftOut(let count):
-            "the driver lists \(count) processes with impossible PIDs; they are left out, and their memory is in (unattributed)"
+            "the driver lists \(count) processes with impossible PIDs; Plimsoll leaves them out, and who holds their memory is unknown"
         case .unreadProcesses(let count):
             "\(count == 1 ? "1 process" : "\(count) processes") could not be read; run as root or with CAP_SYS_PTRACE"
         case .unreadCgroups(let count):
@@ -101,7 +101,7 @@ extension Reason.Fact {
         case .noCgroups: "no cgroup is to be seen"
         case .sharedInstance: "shared with the other compute instances of its GPU instance"
         case .implausibleAmounts: "the driver told amounts that no device has"
-        case .contradictoryAmounts: "the driver's amounts contradict each other"
+        case .contradictoryAmounts: "the driver's figures contradict each other"
         case .hostMemoryUnreadable: "it shares the host's memory, which could not be read"
         case .untoldOnWSL:
             "on WSL2 Windows manages the GPU's memory (WDDM), and the driver does not tell what a process has of it"

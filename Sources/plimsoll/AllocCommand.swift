@@ -11,8 +11,8 @@ struct AllocCommand: ParsableCommand {
         abstract: "Allocate on a GPU, tell what the driver charged for it, and free it.",
         discussion: """
             SIZE is an amount (8GiB, 12GB, a number of bytes) or the shape of a tensor, as in plimsoll alloc 1000x1000 \
-            --dtype float16. A context comes on top, once for a process and device. The memory is written to. Exit code 1 \
-            where it is not to be had.
+            --dtype float16. A context comes on top, once per process and device. The memory is written to. Exit code 1 if \
+            it cannot be allocated.
             """)
 
     @OptionGroup var host: HostOptions
@@ -26,20 +26,23 @@ struct AllocCommand: ParsableCommand {
         transform: elementType)
     var dtype: TensorSize.ElementType?
 
-    @Flag(name: .customLong("max"), help: "The largest block that is to be had, in the place of SIZE.")
+    @Flag(name: .customLong("max"), help: "Allocate the largest available block instead of SIZE.")
     var largest = false
 
-    @Option(help: ArgumentHelp("So many blocks of that size.", valueName: "number"))
+    @Option(help: ArgumentHelp("Number of blocks of that size.", valueName: "number"))
     var count = 1
 
-    @Option(help: ArgumentHelp("Its index, or the beginning of its UUID; the roomiest by default.", valueName: "gpu"))
+    @Option(
+        help: ArgumentHelp(
+            "Its index, or the beginning of its UUID. Default: the GPU with the most free memory.", valueName: "gpu"))
     var device: String?
 
     @Option(
-        help: ArgumentHelp("Keep it so long, 60s or 5m, or until Ctrl-C.", valueName: "time"), transform: TimeSpan.init)
+        help: ArgumentHelp("Hold the memory for this time, such as 60s or 5m, or until Ctrl-C.", valueName: "time"),
+        transform: TimeSpan.init)
     var hold: TimeSpan?
 
-    @Flag(help: "Also where others on the device would be left with less than 5% of it.")
+    @Flag(help: "Allocate even if it leaves less than 5% of the device free for others.")
     var force = false
 
     @Option(help: ArgumentHelp("table or json.", valueName: "format"))

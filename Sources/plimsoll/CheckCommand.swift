@@ -19,12 +19,12 @@ struct CheckCommand: ParsableCommand {
     @Option(help: ArgumentHelp("table or json.", valueName: "format"))
     var format = LedgerCommand.Format.table
 
-    @Option(help: ArgumentHelp("Exit with 1 where there are fewer GPUs than this.", valueName: "count"))
+    @Option(help: ArgumentHelp("Exit with 1 if there are fewer GPUs than this.", valueName: "count"))
     var require = 1
 
     @Option(
         help: ArgumentHelp(
-            "Of these each must have this much memory in all; what is free is for `plimsoll fit`.", valueName: "size"),
+            "Minimum total memory per required GPU. To check free memory, use `plimsoll fit`.", valueName: "size"),
         transform: MemorySize.init)
     var requireMemory: MemorySize?
 

@@ -35,7 +35,7 @@ struct OddAnswersTests {
         // Nothing is said of what is free.
         let fit = try host.plimsoll("fit", "1GiB")
         #expect(fit.code == 2)
-        #expect(fit.errors.contains("the driver's amounts contradict each other"))
+        #expect(fit.errors.contains("the driver's figures contradict each other"))
         #expect(try host.plimsoll("--fail-above", "50%").code == 2)
         // Nor is a total believed that rules everything out.
         let wait = try host.plimsoll("wait", "80GiB", "--for", "1")
@@ -84,7 +84,8 @@ struct OddAnswersTests {
         let running = try host.start()
         let stats = try running.plimsoll("stats", "-a", "--no-stream", "--format", "{{.Name}} {{.GPUMem}}")
         #expect(stats.code == 0)
-        #expect(stats.errors.contains("GPU 0: the driver lists 2 processes with impossible PIDs; they are left out"))
+        #expect(
+            stats.errors.contains("GPU 0: the driver lists 2 processes with impossible PIDs; Plimsoll leaves them out"))
         // Whose the two are is unknown, so that nobody is known to hold nothing, or no more.
         #expect(stats.output == "trainer 1GiB\nidle --\n")
         let ledger = try running.plimsoll("--format", "json").document()["devices"][0]["ledger"]

@@ -74,7 +74,8 @@ struct TableTests {
             let line = table.lines(on: Page(width: width))[1]
             #expect(Array(line.utf8.suffix(3)) == Array((width < 32 ? "(?)" : "ed)").utf8), "\(width): \(line)")
             let below = table.linesWithLegend(on: Page(width: width)).dropFirst(2)
-            #expect(below.count == 2, "\(width): \(line)")
+            let mark = width < 32 ? Mark.unverifiedShort : .unverified
+            #expect(Array(below) == Mark.legend(for: [mark], on: Page(width: width)), "\(width): \(line)")
         }
     }
 
@@ -120,6 +121,23 @@ struct JSONTests {
     func looksLikeMark(_ name: String) {
         let table = Table([.init("NAME", importance: 1)], rows: [[Cell(name)]])
         #expect(table.linesWithLegend(on: Page()) == ["NAME", name])
+    }
+
+    @Test("No word of a legend is lost on a narrow page", arguments: [20, 40, 79])
+    func narrowLegend(_ width: Int) {
+        for mark in Mark.allCases {
+            let lines = Mark.legend(for: [mark], on: Page(width: width))
+            #expect(lines.allSatisfy { $0.count <= width }, "\(lines)")
+            let words = Mark.legend(for: [mark], on: Page()).joined(separator: " ").split(separator: " ")
+            #expect(lines.joined(separator: " ").split(separator: " ") == words)
+        }
+    }
+
+    @Test("Two forms of a mark are explained on one line")
+    func twoForms() {
+        #expect(
+            Mark.legend(for: [.unverified, .unverifiedShort], on: Page())
+                == ["", "(unverified), (?)  it may be another container: nothing confirms that it is this one"])
     }
 
     @Test("A mark in a column that a narrow page leaves out has no line below the table")

@@ -139,16 +139,8 @@ struct LostCardTests {
     func underStats() throws {
         let tree = try host(1).card("NVIDIA A100", uuid: "GPU-2", total: 40960, processes: [])
         let host = try tree.start()
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["stats", "--interval", "0.1"]
-        process.environment = host.environment
-        process.standardOutput = output
-        process.standardError = Pipe()
-        try process.run()
-        defer { process.terminate() }
-        let lines = Reader(output.fileHandleForReading.fileDescriptor)
+        let stream = try RunningStream(environment: host.environment)
+        let lines = stream.lines
         #expect(lines.read { $0.contains("job1") }.contains("1GiB / 40GiB"))
         try tree.scratch.write("", to: "lost")
         let lost = lines.read { $0.contains("(lost)  the driver does not answer") }
@@ -156,22 +148,15 @@ struct LostCardTests {
         try FileManager.default.removeItem(atPath: tree.scratch.path("lost"))
         _ = lines.rest()
         #expect(lines.read { $0.contains("job1") }.contains("1GiB / 40GiB"))
+        withExtendedLifetime(stream) {}
     }
 
     @Test("The rows of a stream know a lost card by what it was when it answered")
     func identity() throws {
         let tree = try host(1).card("NVIDIA A100", uuid: "GPU-2", total: 40960, processes: [])
         let host = try tree.start()
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["stats", "--interval", "0.1", "--format", "json"]
-        process.environment = host.environment
-        process.standardOutput = output
-        process.standardError = Pipe()
-        try process.run()
-        defer { process.terminate() }
-        let lines = Reader(output.fileHandleForReading.fileDescriptor)
+        let stream = try RunningStream(["--format", "json"], environment: host.environment)
+        let lines = stream.lines
         #expect(lines.read { $0.contains("job1") }.contains("GPU-1"))
         try tree.scratch.write("", to: "lost")
         let isLost = #""Lost":true"#
@@ -181,6 +166,7 @@ struct LostCardTests {
         #expect(row["Verified"].isMissing)
         #expect(row["UUID"].string == "GPU-1")
         #expect(row["GPUMemBytes"].isNull)
+        withExtendedLifetime(stream) {}
     }
 
     @Test(

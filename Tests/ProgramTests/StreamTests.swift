@@ -106,17 +106,10 @@ struct StreamTests {
         let answer = #"[{"Id":"\#(HostTree.id(1))","Names":["/trainer"],"Image":"lab/trainer:1"}]"#
         let socket = tree.scratch.path("own.sock")
         var engine: StubEngine? = try StubEngine(socket, .answer(answer))
-        let process = Process()
-        let (output, errors) = (Pipe(), Pipe())
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["stats", "--interval", "0.1", "--timeout", "0.3", "--format", "{{.Name}} {{.GPUMem}}"]
-        process.environment = host.environment.merging(["DOCKER_HOST": "unix://\(socket)"]) { $1 }
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
-        defer { process.terminate() }
-        let lines = Reader(output.fileHandleForReading.fileDescriptor)
-        let messages = Reader(errors.fileHandleForReading.fileDescriptor)
+        let stream = try RunningStream(
+            ["--timeout", "0.3", "--format", "{{.Name}} {{.GPUMem}}"],
+            environment: host.environment.merging(["DOCKER_HOST": "unix://\(socket)"]) { $1 })
+        let (lines, messages) = (stream.lines, stream.messages)
         #expect(lines.read { $0.contains("trainer 10MiB\n") }.contains("trainer"))
         var moments: Set<Substring> = []
         for behaviour in [StubEngine.Behaviour.hangs, .closes] {
@@ -130,6 +123,7 @@ struct StreamTests {
             let later = lines.read { $0.components(separatedBy: "\n").count > 3 }
             #expect(later.split(separator: "\n").allSatisfy { $0 == "trainer 10MiB" }, "\(later)")
         }
+        withExtendedLifetime(stream) {}
         #expect(moments.count == 1, "\(moments)")
     }
 
@@ -153,24 +147,17 @@ struct StreamTests {
     @Test("A stream goes on when its driver has hung and come back")
     func driverComesBack() throws {
         let host = try host()
-        let process = Process()
-        let output = Pipe()
-        let errors = Pipe()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["stats", "--interval", "0.1", "--timeout", "0.3", "--format", "{{.Name}} {{.GPUMem}}"]
-        process.environment = host.environment
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
-        defer { process.terminate() }
-        let lines = Reader(output.fileHandleForReading.fileDescriptor)
+        let stream = try RunningStream(
+            ["--timeout", "0.3", "--format", "{{.Name}} {{.GPUMem}}"], environment: host.environment)
+        let lines = stream.lines
         #expect(lines.read { $0.contains("trainer 10MiB\n") }.contains("trainer"))
         host.driver.sleep()
-        let told = Reader(errors.fileHandleForReading.fileDescriptor).read { $0.contains("no answer within 0.3 s") }
+        let told = stream.messages.read { $0.contains("no answer within 0.3 s") }
         #expect(told.contains("no answer within 0.3 s"))
         _ = lines.rest()
         host.driver.wake()
         #expect(lines.read { $0.contains("trainer 10MiB\n") }.contains("trainer"))
+        withExtendedLifetime(stream) {}
     }
 }
 
@@ -205,6 +192,26 @@ final class PseudoTerminal {
     }
 
     var reader: Reader { Reader(master) }
+}
+
+/// `plimsoll stats`, a reading each tenth of a second, for as long as this object lives.
+final class RunningStream {
+    private let process = Process()
+    private let (output, errors) = (Pipe(), Pipe())
+
+    init(_ arguments: [String] = [], environment: [String: String]) throws {
+        process.executableURL = URL(filePath: Build.plimsoll)
+        process.arguments = ["stats", "--interval", "0.1"] + arguments
+        process.environment = environment
+        process.standardOutput = output
+        process.standardError = errors
+        try process.run()
+    }
+
+    deinit { process.terminate() }
+
+    var lines: Reader { Reader(output.fileHandleForReading.fileDescriptor) }
+    var messages: Reader { Reader(errors.fileHandleForReading.fileDescriptor) }
 }
 
 /// Reads what comes, and no longer than 20 seconds.

@@ -76,7 +76,7 @@ extension CommandUsage.ProcessKey {
     init(_ process: ObservedProcess) { self.init(pid: process.pid, startTick: process.startTick) }
 }
 
-/// What counts beside a command's descendants, or alone where there is no command.
+/// Processes that count in addition to a command's descendants; without a command, the only ones that count.
 package enum CommandTarget: Sendable, Equatable {
     /// The processes in these containers, and in those inside them. With `since`, those that began at this tick or later.
     case containers(Set<String>, since: Int64?)
@@ -116,7 +116,7 @@ package enum CommandTarget: Sendable, Equatable {
     /// Whether a device can tell what its processes hold from where we are.
     func isSeen(on device: Device, from view: ProcessView) -> Bool {
         guard device.processesSeen == .own else { return true }
-        // From inside a container, the driver tells of its own processes alone.
+        // In a container, the driver lists only that container's processes.
         guard case .containers(let ids, _) = self else { return false }
         return view.own.map { ids.contains($0.id) } ?? false
     }

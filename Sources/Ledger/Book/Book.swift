@@ -149,7 +149,6 @@ struct Book {
             if case .failed = device.mps { return true }
             return false
         }
-        // From inside a container a driver leaves out what is not to be seen there.
         let isNVIDIAs = observation.devices[place].vendor == .nvidia
         let areCut =
             isNVIDIAs && lists.contains { [$0.compute, $0.graphics, $0.mps].contains(where: \.isFull) }

@@ -138,7 +138,7 @@ private struct Place {
         return nil
     }
 
-    /// Without limits on resources a container of theirs stays in the cgroup of whoever started it.
+    /// They make a cgroup only for a container with resource limits. Others stay in the cgroup of the process that started them.
     private var apptainer: Kind? {
         for name in ["apptainer", "singularity"] {
             if isScope, unit.hasPrefix("\(name)-"), isNumber(unit.dropFirst(name.count + 1)) {

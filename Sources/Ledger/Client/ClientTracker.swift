@@ -165,13 +165,13 @@ struct ClientTracker: Sendable {
         }
     }
 
-    /// The container that the client's engine runs is the outermost one of a chain, but for those that we are in.
+    /// Nested containers come as a chain, outermost first. The client's engine runs the first one that we are not in ourselves.
     private mutating func noteNew(in chain: [String], _ running: RunningContainers, _ base: CommandUsage) {
         guard let id = chain.first(where: { !own.contains($0) }), !before.contains(id),
             let member = running.all[id], isOfClient(member.runtime)
         else { return }
         guard case .compose(let project) = client.action, member.isListed else { return note(member, as: id, base) }
-        // Until its label is told, it has an entry of its own.
+        // Before the engine told its label, it was noted under its id.
         candidates.removeAll { $0.key == id }
         if let name = member.project, project.map({ $0.lowercased() == name }) ?? true { note(member, as: name, base) }
     }

@@ -28,7 +28,8 @@ struct ClientWords {
         return Option(name: word, value: table.takesValue(word) ? rest.popFirst() : nil)
     }
 
-    /// Several letters can share a word; the first that takes a value has the rest of it. That option is the one that is told.
+    /// Reads a word of one-letter options, such as `-itp8080:80`. The first one that takes a value gets the rest of the word, and is
+    /// the one returned.
     private mutating func short(_ word: String, _ table: OptionTable) -> Option {
         var letters = word.dropFirst()
         var last = "-"

@@ -34,7 +34,7 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
         case .broken(let path, let code): "\(path): \(String(cString: strerror(code)))"
         case .refused(let path, let status, let message): "\(path) answered \(status): \(message)"
         case .notUnderstood(let path, let why): "\(path) answered what no container engine would: \(why)"
-        case .unusable(let engine): engine.reason.words
+        case .unusable(let engine): engine.reason.words + engine.reason.advice
         case .none(let lookedFor):
             "no container engine answered, so containers have no names here; looked for \(lookedFor.joined(separator: ", "))"
         }
@@ -76,10 +76,15 @@ extension EngineOrigin {
 }
 
 extension UnusableEngine.Reason {
+    /// What to do about an engine that was asked for.
+    fileprivate var advice: String {
+        if case .elsewhere = self { ": run it there" } else { "" }
+    }
+
     fileprivate var words: String {
         let reads = "Plimsoll reads the GPUs of the machine it runs on"
         return switch self {
-        case .elsewhere(let url): "\(url) is an engine on another machine, and \(reads): run it there"
+        case .elsewhere(let url): "\(url) is an engine on another machine, and \(reads)"
         case .desktop(let name):
             "\(name) is an engine on another machine (Docker Desktop's virtual machine), and \(reads)"
         case .noUnixSocket(let url):

@@ -60,7 +60,7 @@ enum DockerPlugin {
             let value = option.dropFirst(2)
             return [short, String(value.hasPrefix("=") ? value.dropFirst() : value)]
         }
-        return option.split(separator: "=", maxSplits: 1).map(String.init)
+        return option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     }
 
     private static let takesValue: Set = [

@@ -61,6 +61,13 @@ struct DockerEngineTests {
         }
     }
 
+    @Test("An entry without an id is no container's", arguments: [#"{"Id":""}"#, #"{"Names":["/a"]}"#])
+    func noID(_ entry: String) {
+        #expect(throws: EngineError.self) {
+            try DockerEngine.containers(answer: Array("HTTP/1.0 200 OK\r\n\r\n[\(entry)]".utf8), socket: "s")
+        }
+    }
+
     @Test("A message of an engine, of a variable or of a path stays on one line")
     func messages() {
         let attack = "a\nplimsoll: forged\u{9b}1m\u{202e}"

@@ -106,6 +106,12 @@ struct EngineNamingTests {
             #expect(!result.errors.contains("ssh://env"))
             #expect(!result.errors.contains("asked instead"))
         }
+        // An empty value is none, and does not take the next word.
+        for options in [["--host="], ["--context="]] {
+            let result = try run(program: host.plugin, options + ["gpu"] + Self.stats, environment: environment)
+            #expect(result.code == 0, "\(options): \(result.errors)")
+            #expect(result.output == "trainer 2.93GiB\n", "\(options)")
+        }
         for options in [["-H", socket], ["--context", "here"], ["--config", "/nowhere"], []] {
             let result = try run(program: host.plugin, options + ["gpu"] + Self.stats, environment: environment)
             #expect(result.code == 0, "\(options): \(result.errors)")

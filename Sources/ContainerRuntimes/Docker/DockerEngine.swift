@@ -46,6 +46,9 @@ package struct DockerEngine: Sendable, Equatable {
         } catch {
             throw .notUnderstood(path: socket, why: "no list of containers")
         }
+        guard listed.allSatisfy({ !$0.Id.isEmpty }) else {
+            throw .notUnderstood(path: socket, why: "a container without an id")
+        }
         // Part of a list would leave containers without names that have one.
         guard listed.count <= CountLimit.containers else {
             throw .notUnderstood(path: socket, why: "a list of \(listed.count) containers")

@@ -3,7 +3,7 @@ import Glibc
 /// GET over a unix socket. HTTP/1.0 is asked, but servers and proxies answer in HTTP/1.1 as well.
 struct UnixHTTP {
     let path: String
-    /// From its making, for all that it is asked together.
+    /// Total budget for all requests, measured from init.
     let seconds: Double
     private let deadline: Double
 

@@ -16,7 +16,8 @@ struct PIDTable {
             column = title
             return []
         }
-        if let pid = Self.nvidiaRow(line) ?? Self.fuserRow(line) ?? Self.lsofRow(line) { return pid }
+        let row = Self.nvidiaRow(line) ?? Self.queryRow(line) ?? Self.fuserRow(line) ?? Self.lsofRow(line)
+        if let pids = row ?? Self.killerRow(line) { return pids }
         guard let column else { return nil }
         if let pid = Self.pid(in: column, line) { return [pid] }
         self.column = nil
@@ -30,7 +31,8 @@ struct PIDTable {
             return number < cells.count ? line.pid(cells[number]) : nil
         case .titled(let place, let number):
             let fields = line.fields()
-            let below = fields.first { Self.columns(of: $0, line).overlaps(place) }.flatMap { line.pid($0) }
+            let columns = columns(of: fields, line)
+            let below = columns.firstIndex { $0.overlaps(place) }.flatMap { line.pid(fields[$0]) }
             return below ?? (number < fields.count ? line.pid(fields[number]) : nil)
         }
     }
@@ -47,7 +49,7 @@ struct PIDTable {
         // "PID not found" is a sentence.
         let small = fields.count { line.bytes[$0].contains { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 } }
         guard small <= (fields.count < 3 ? 0 : 1) else { return nil }
-        return .titled(place: columns(of: fields[number], line), number: number)
+        return .titled(place: columns(of: fields, line)[number], number: number)
     }
 
     private static func cells(_ line: TextLine) -> [Range<Int>] {
@@ -57,12 +59,17 @@ struct PIDTable {
         }
     }
 
-    /// Where a field is on a screen, with tabs of eight columns.
-    private static func columns(of field: Range<Int>, _ line: TextLine) -> Range<Int> {
-        let start = line.bytes[..<field.lowerBound].reduce(0) { column, byte in
-            byte == UInt8(ascii: "\t") ? (column / 8 + 1) * 8 : column + 1
+    /// Where fields are on a screen, with tabs of eight columns.
+    private static func columns(of fields: [Range<Int>], _ line: TextLine) -> [Range<Int>] {
+        var (column, place) = (0, 0)
+        return fields.map { field in
+            for byte in line.bytes[place..<field.lowerBound] {
+                column = byte == UInt8(ascii: "\t") ? (column / 8 + 1) * 8 : column + 1
+            }
+            let start = column
+            (column, place) = (start + field.count, field.upperBound)
+            return start..<column
         }
-        return start..<start + field.count
     }
 
     // MARK: Rows without titles
@@ -80,6 +87,40 @@ struct PIDTable {
         if isType(2) { return line.pid(fields[1]).map { [$0] } }
         guard isType(4), isInstance(fields[1]), isInstance(fields[2]) else { return nil }
         return line.pid(fields[3]).map { [$0] }
+    }
+
+    /// `4242, python3, 10500 MiB`, as `nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv,noheader` writes it, with
+    /// other fields before. A row of `--query-gpu` has the name of a card behind its number.
+    private static func queryRow(_ line: TextLine) -> [UInt32]? {
+        guard line.bytes.contains(UInt8(ascii: ",")) else { return nil }
+        let cells = cells(line)
+        guard let size = cells.last, line.bytes[size].suffix(4).elementsEqual(" MiB".utf8),
+            line.bytes[size].dropLast(4).allSatisfy(\.isDigit)
+        else { return nil }
+        for (cell, name) in zip(cells, cells.dropFirst()) where name != size {
+            guard let pid = line.pid(cell) else { continue }
+            let isCard = ["NVIDIA", "Tesla", "Quadro", "GeForce", "GRID", "TITAN"].contains {
+                line.bytes[name].starts(with: $0.utf8)
+            }
+            return isCard || name.isEmpty || line.bytes[name].allSatisfy(\.isDigit) ? nil : [pid]
+        }
+        return nil
+    }
+
+    /// `[   4242]  1000  4242  123456 …`: in the table of the kernel's out-of-memory killer the third number is the first again
+    /// (kernel, mm/oom_kill.c, dump_task).
+    private static func killerRow(_ line: TextLine) -> [UInt32]? {
+        for open in line.bytes.indices where line.bytes[open] == UInt8(ascii: "[") {
+            let start = line.skipBlanks(from: open + 1)
+            let end = line.skip(\.isDigit, from: start)
+            guard line.byte(end) == UInt8(ascii: "]"), let pid = line.pid(start..<end) else { continue }
+            let rest = TextLine(line.bytes[(end + 1)...].prefix(64))
+            let fields = rest.fields()
+            if fields.count > 3, rest.pid(fields[1]) == pid, rest.bytes[fields[0]].allSatisfy(\.isDigit) {
+                return [pid]
+            }
+        }
+        return nil
     }
 
     /// `FILE:  4242 4243m`, where the letters tell how the file is used; with -v `FILE:  root  4242 F...m python3`, and rows after

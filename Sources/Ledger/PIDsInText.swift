@@ -3,6 +3,7 @@
 /// - PyTorch: "Process 4242 has 10.50 GiB memory in use", "DataLoader worker (pid(s) 18894, 18897) exited".
 /// - The kernel: "Killed process 4242 (python3)", "Xid (PCI:0000:01:00): 31, pid=4242, name=python", "python3[4242]: segfault",
 ///   "for process viewer pid 5044 thread viewer:cs0 pid 5072", of which the second is a thread of the first.
+/// - Its watchdogs: "task python3:4242 blocked for more than 120 seconds", "soft lockup … [python3:4242]".
 /// - Ray, vLLM and others: "(EngineCore_0 pid=4242)", "PID 4242", "\"pid\": 4242", "PIDs: 1, 2 and 3".
 /// - Tables (`PIDTable`), and lines that are nothing but numbers.
 ///
@@ -86,7 +87,7 @@ extension TextLine {
     /// Of a line that is no row of a table.
     fileprivate var pids: [UInt32] {
         if let numbers = onlyNumbers { return numbers }
-        return keyedPIDs + bracketedPIDs + ncclPIDs
+        return keyedPIDs + bracketedPIDs + watchedPIDs + ncclPIDs
     }
 
     /// `4242`, `[4242]`, `4242 4243`: what `pgrep` and `fuser` write, or somebody typed.
@@ -108,7 +109,7 @@ extension TextLine {
 
     private enum Subject { case process, thread }
 
-    /// Numbers behind "pid", "pids", "pid(s)", "process" and "process id".
+    /// Numbers behind "pid", "pids", "pid(s)", "process", "processes" and "process id".
     private var keyedPIDs: [UInt32] {
         var found: [UInt32] = []
         var subject: Subject?
@@ -124,10 +125,17 @@ extension TextLine {
             var numbers: [UInt32] = []
             switch word {
             case "thread": subject = .thread
+            case "pid" where isFileName(start..<end) || isCount(start): break
+            case "pids" where isCount(start): break
+            case "processes" where isCount(start): break
             case "pid", "processid":
                 let isList = bytes[end...].starts(with: "(s)".utf8)
-                numbers = self.numbers(after: isList ? end + 3 : end, isList: isList)
-            case "pids": numbers = self.numbers(after: end, isList: true)
+                numbers = self.numbers(after: isList ? end + 3 : end, as: isList ? .list : .one)
+            case "pids": numbers = self.numbers(after: end, as: .list)
+            case "processes":
+                // A single number is how many there are.
+                let all = self.numbers(after: end, as: .list)
+                numbers = all.count > 1 ? all : []
             case "process" where byte(start - 1) != UInt8(ascii: "_"):
                 subject = .process
                 if lastWord != "per" { numbers = processNumber(after: end) }
@@ -140,12 +148,42 @@ extension TextLine {
         return found
     }
 
+    /// `/run/x.pid 42`; `process.pid=4242` is a key.
+    private func isFileName(_ word: Range<Int>) -> Bool {
+        byte(word.lowerBound - 1) == UInt8(ascii: ".") && byte(word.upperBound).map(\.isBlank) ?? true
+    }
+
+    /// "max pid 32768", "nr_pids 100", "number of processes 4, 8": numbers that count, or bound.
+    private func isCount(_ start: Int) -> Bool {
+        var start = start
+        for _ in 0..<3 {
+            let (word, begin) = word(before: start)
+            if ["max", "maximum", "nr", "num", "number", "total", "count", "limit"].contains(word) { return true }
+            guard ["of", "the"].contains(word) else { return false }
+            start = begin
+        }
+        return false
+    }
+
+    /// The run of letters and digits that ends before this place, in lower case, without what parts words.
+    private func word(before place: Int) -> (text: String, start: Int) {
+        var end = place
+        while end > 0, bytes[end - 1].isOne(of: " \t_-.") { end -= 1 }
+        var start = end
+        while start > 0, end - start < 16, bytes[start - 1].isOfWord { start -= 1 }
+        return (text(start..<end).lowercased(), start)
+    }
+
     /// "Process 4242 has", "process id 4242"; not the ranks of "process 3 of 8" and of PyTorch's "Process 3 terminated with
-    /// the following error" (torch/multiprocessing/spawn.py).
+    /// the following error" (torch/multiprocessing/spawn.py), and not "process 512 samples".
     private func processNumber(after end: Int) -> [UInt32] {
-        let next = skipBlanks(from: end)
+        let next = skip({ $0.isBlank || $0.isOne(of: "_-") }, from: end)
         let (word, wordEnd) = word(at: next)
-        if next > end, word == "id" { return numbers(after: wordEnd, isList: false) }
+        if next > end, word == "id" {
+            // To JAX and others it is a rank.
+            let isRank = ["num_processes", "process_count", "world_size"].contains { contains($0) }
+            return isRank ? [] : numbers(after: wordEnd, as: .one)
+        }
         guard let (pid, after) = number(after: end), let pid else { return [] }
         let (follower, followerEnd) = self.word(at: skipBlanks(from: after))
         let rest = skipBlanks(from: followerEnd)
@@ -153,31 +191,62 @@ extension TextLine {
             return []
         }
         if follower == "terminated", self.word(at: rest).text == "with" { return [] }
-        return [pid]
+        return isPlural(follower) ? [] : [pid]
     }
 
-    private func numbers(after end: Int, isList: Bool) -> [UInt32] {
+    /// A noun of which there are several, and no verb: "samples", and not "has".
+    private func isPlural(_ word: String) -> Bool {
+        word.utf8.count > 3 && word.hasSuffix("s") && !word.hasSuffix("ss") && !Self.verbs.contains(word)
+    }
+
+    private static let verbs: Set = [
+        "allocates", "consumes", "crashes", "does", "dies", "ends", "exceeds", "exits", "fails", "gets", "hangs",
+        "holds",
+        "keeps", "leaks", "lists", "needs", "occupies", "owns", "reports", "requests", "requires", "reserves", "runs",
+        "says",
+        "still", "takes", "terminates", "uses", "wants",
+    ]
+
+    private enum Numbers { case one, list }
+
+    private func numbers(after end: Int, as kind: Numbers) -> [UInt32] {
         var numbers: [UInt32] = []
         var end = end
-        while let (pid, after) = number(after: end), let pid {
+        while let (pid, after) = number(after: end, inList: kind == .list), let pid {
+            // "PID: 4242, 4243" is a list as well, and "pid 4242, 12 errors" is none.
+            if kind == .one, !numbers.isEmpty, !isEndOfItem(after) { break }
             numbers.append(pid)
-            guard isList else { break }
-            // "1, 2 and 3"
-            end = skip({ $0.isBlank || $0.isOne(of: ",;&") }, from: after)
+            // "1, 2 and 3", "4242/4243"
+            end = skip({ $0.isBlank || $0.isOne(of: ",;&/") }, from: after)
+            if kind == .one, byte(after) != UInt8(ascii: ",") { break }
             let (word, wordEnd) = word(at: end)
             if word == "and" { end = wordEnd }
         }
         return numbers
     }
 
+    private func isEndOfItem(_ place: Int) -> Bool {
+        let next = skipBlanks(from: place)
+        guard let byte = byte(next) else { return true }
+        return byte.isOne(of: ",;.)]}") || word(at: next).text == "and"
+    }
+
     /// - Returns: the number behind a key and what parts them, nil for one that is no PID, with its end; nil without a number.
-    private func number(after end: Int) -> (pid: UInt32?, end: Int)? {
+    private func number(after end: Int, inList: Bool = false) -> (pid: UInt32?, end: Int)? {
         var start = skip({ $0.isBlank || $0.isOne(of: "=:'\"`\\#([<") }, from: end)
         let (word, wordEnd) = word(at: start)
         if start > end, word == "is" { start = skipBlanks(from: wordEnd) }
         let after = skip(\.isDigit, from: start)
         guard after > start else { return nil }
-        return (isAlone(after) ? pid(start..<after) : nil, after)
+        let isItem = isAlone(after) || inList && byte(after) == UInt8(ascii: "/") && !isDate(after)
+        return (isItem ? pid(start..<after) : nil, after)
+    }
+
+    /// `2024/05/01`: two numbers of two digits after the one that ends here.
+    private func isDate(_ end: Int) -> Bool {
+        let month = skip(\.isDigit, from: end + 1)
+        let day = byte(month) == UInt8(ascii: "/") ? skip(\.isDigit, from: month + 1) : month
+        return month == end + 3 && day == month + 3
     }
 
     /// Whether the number that ends here is a number of its own, and no part of a name, a size, a time, a date or an address.
@@ -214,6 +283,20 @@ extension TextLine {
             guard byte(end) == UInt8(ascii: "]") else { return nil }
             guard before.isBlank ? isBehindName && byte(end + 1) == nil : isGlued else { return nil }
             return pid(place + 1..<end)
+        }
+    }
+
+    /// `task python3:4242 blocked for more than 120 seconds.` (kernel, hung_task.c), `soft lockup - CPU#3 stuck for 22s!
+    /// [python3:4242]` (watchdog.c).
+    private var watchedPIDs: [UInt32] {
+        let isHung = contains(" blocked for more than ")
+        guard isHung || contains(" lockup") else { return [] }
+        let end = isHung ? UInt8(ascii: " ") : UInt8(ascii: "]")
+        return bytes.indices.compactMap { place in
+            guard bytes[place] == UInt8(ascii: ":") else { return nil }
+            let after = skip(\.isDigit, from: place + 1)
+            guard byte(after) == end, !isHung || word(at: after + 1).text == "blocked" else { return nil }
+            return pid(place + 1..<after)
         }
     }
 

@@ -12,8 +12,9 @@ struct WhoseCommand: ParsableCommand {
             Without PIDs it reads text from standard input, such as a pasted out-of-memory message, and finds them there. \
             Exit code 1 if a PID is not found.
 
-            Fields for --format: .Asked .PID .InsidePID .User .GPU .GPUMem .ContainerID .Container .Image .Name \
-            .Verified.
+            Fields for --format: .Asked .PID .InsidePID .User .GPU .GPUMem .ContainerID .Container .Image .Name .LikelyID \
+            .Verified; .UnrecognizedCgroup (the scope of a process of the host, if its kind is not known); .NamespaceContainer \
+            (the container whose PID namespace a process of the host is in).
             """)
 
     @OptionGroup var host: HostOptions

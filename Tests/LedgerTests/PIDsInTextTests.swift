@@ -71,6 +71,20 @@ struct PIDsInTextTests {
         ("2 GiB per process 4", []), ("each process 512 MiB", []), ("process 4242MiB", []), ("process 10.5 GiB", []),
         ("process 50%", []), ("process 12:30:01", []), ("pid 2024-05-01", []), ("pid: 10.0.0.1", []), ("pid 0x10", []),
         ("process 30 seconds", []), ("GPU 0 port 8080 rank 3", []), ("50%", []), ("10.5", []), ("", []), ("-7", []),
+        // What counts, or bounds
+        ("process 512 samples", []), ("Process 5 iterations", []), ("process 4242 has 3 samples", [4242]),
+        ("max pid 32768", []), ("nr_pids 100", []), ("number of processes 4, 8", []), ("Processes: 312 total", []),
+        ("pid file /run/x.pid 42", []), ("process.pid=4242", [4242]), ("process 4242 uses 3 GiB", [4242]),
+        // Other keys and lists
+        ("process_id=4242", [4242]), ("process-id: 4242", [4242]), ("process_id=3 world_size=8", []),
+        ("Processes 4242, 4243", [4242, 4243]), ("processes 4242 and 4243 hold it", [4242, 4243]),
+        ("PIDs 4242/4243", [4242, 4243]), ("pids 2024/05/01", []), ("PID: 4242, 4243", [4242, 4243]),
+        ("pid 4242, 12 errors", [4242]), ("(pid=4242, 4243) died", [4242, 4243]),
+        // The kernel's watchdogs, and its out-of-memory killer
+        ("[123.4] INFO: task python3:4242 blocked for more than 120 seconds.", [4242]),
+        ("INFO: task kworker/u8:2:77 blocked for more than 120 seconds.", [77]),
+        ("watchdog: BUG: soft lockup - CPU#3 stuck for 22s! [python3:4242]", [4242]),
+        ("CPU: 3 PID: 4242 Comm: python3 Tainted: P", [4242]),
         // Numbers alone
         ("4242", [4242]), ("  [4242]", [4242]), ("> 4242\n> 4243", [4242, 4243]), (" 4242  4243 4242", [4242, 4243]),
         ("4242, 4243.", [4242, 4243]), ("- 4242\r\n- 4243\r\n", [4242, 4243]), ("4242 python3", []),
@@ -129,8 +143,26 @@ struct PIDsInTextTests {
         ("pid, process_name, used_gpu_memory [MiB]\n4242, python3, 10500 MiB\n4243, x, 1 MiB", [4242, 4243]),
         ("gpu_uuid, pid\nGPU-1, 4242\nlast, line", [4242]),
         ("PID\tPROCESS NAME\tGPU(s)\tVRAM USED\n4242\tpython3\t1\t10500", [4242]),
+        ("4242, python3, 10500 MiB\n4243, /usr/bin/x, 3 MiB", [4242, 4243]),
+        ("GPU-1, 4242, python3, 10500 MiB", [4242]),
+        ("1, NVIDIA L4, 23034 MiB", []), ("1, 23034 MiB", []), ("4242, 7, 23034 MiB", []),
+        (
+            """
+            [12345.678901] [  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name
+            [12345.678902] [    812]     0   812    18000     3000   139264        0          -250 systemd-journal
+            Nov 26 10:00:00 gpu-box kernel: [   4242]  1000  4242 12345678  2000000 16777216        0             0 python3
+            """, [812, 4242]
+        ),
         ("PID not found\n7 tries", []), ("PID USER\nroot was here\n4242 is not a row", []),
     ]
+
+    @Test("A table's row of a megabyte is read in a moment")
+    func longRow() {
+        let row = String(repeating: "a ", count: 500_000)
+        let start = ContinuousClock.now
+        #expect(pids(inMessage: "\(String(repeating: " ", count: 1_000_000))USER PID\n\(row)").isEmpty)
+        #expect(ContinuousClock.now - start < .seconds(10))
+    }
 
     @Test("A pasted table names the processes of its rows", arguments: tables)
     func table(_ text: String, _ expected: [UInt32]) {

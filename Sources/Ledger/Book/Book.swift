@@ -92,7 +92,9 @@ struct Book {
         let rootsFirst = observation.engines.filter { $0.owner == 0 } + observation.engines.filter { $0.owner != 0 }
         known = rootsFirst.reduce(into: [:]) { known, engine in
             for container in engine.containers
-            where !container.id.isEmpty && known[container.id] == nil && lookup.claimed.isNamed(container.id, by: engine) {
+            where !container.id.isEmpty && known[container.id] == nil
+                && lookup.claimed.isNamed(container.id, by: engine)
+            {
                 known[container.id] = (engine.runtime, container)
             }
         }

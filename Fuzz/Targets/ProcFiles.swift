@@ -39,8 +39,12 @@ extension Target {
         for container in membership.containers {
             if container.id.isEmpty { return "a container without an id" }
             // A folder's name may hold any other byte; cgroup_mkdir refuses the line's end (kernel/cgroup/cgroup.c).
-            if container.id.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\n") }) {
-                return "an id that is no name of a folder: \(container.id.debugDescription)"
+            let name = container.name ?? container.id
+            if name.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\n") }) {
+                return "a name that is no name of a folder: \(name.debugDescription)"
+            }
+            if container.name != nil, !container.id.utf8.reversed().starts(with: "/\(name)".utf8.reversed()) {
+                return "an id that does not end with its name: \(container.id.debugDescription)"
             }
             if container.path.utf8.first != UInt8(ascii: "/") {
                 return "a path that does not begin at the root: \(container.path)"

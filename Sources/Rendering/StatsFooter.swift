@@ -12,12 +12,23 @@ package struct StatsFooter {
         holders = names.isEmpty ? [.host, .gone, .hidden] : [.hidden]
     }
 
+    /// GPUs of which the same is left out share a line.
     package var lines: [String] {
-        snapshot.devices.enumerated().flatMap { place, device in
+        var groups: [(labels: [String], missing: String)] = []
+        for (place, device) in snapshot.devices.enumerated() {
             let missing = parts(of: device, at: place).joined(separator: ", ")
-            let line = "GPU \(device.label): not in this table: \(missing)"
-            return (missing.isEmpty ? [] : [line]) + (device.contradiction.map { [$0] } ?? [])
+            if missing.isEmpty { continue }
+            if let group = groups.firstIndex(where: { $0.missing == missing }) {
+                groups[group].labels.append(device.label)
+            } else {
+                groups.append(([device.label], missing))
+            }
         }
+        return groups.map { labels, missing in
+            let gpus = labels.joined(separator: ", ")
+            return labels.count == 1
+                ? "GPU \(gpus): not in this table: \(missing)" : "GPUs \(gpus): not in this table: \(missing) on each"
+        } + snapshot.devices.compactMap(\.contradiction)
     }
 
     /// None of a device that has a row of its own because it does not answer.

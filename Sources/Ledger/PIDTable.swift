@@ -110,6 +110,7 @@ struct PIDTable {
     /// `[   4242]  1000  4242  123456 …`: in the table of the kernel's out-of-memory killer the third number is the first again
     /// (kernel, mm/oom_kill.c, dump_task).
     private static func killerRow(_ line: TextLine) -> [UInt32]? {
+        guard line.bytes.contains(UInt8(ascii: "[")) else { return nil }
         for open in line.bytes.indices where line.bytes[open] == UInt8(ascii: "[") {
             let start = line.skipBlanks(from: open + 1)
             let end = line.skip(\.isDigit, from: start)

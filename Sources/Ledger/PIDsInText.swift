@@ -69,7 +69,7 @@ struct TextLine {
 
     /// Fields between blanks; `also` parts them too.
     func fields(_ also: (UInt8) -> Bool = { _ in false }) -> [Range<Int>] {
-        bytes.indices.split { bytes[$0].isBlank || also(bytes[$0]) }.map { $0.startIndex..<$0.endIndex }
+        bytes[...].split { $0.isBlank || also($0) }.map { $0.startIndex..<$0.endIndex }
     }
 }
 
@@ -289,6 +289,7 @@ extension TextLine {
     /// `task python3:4242 blocked for more than 120 seconds.` (kernel, hung_task.c), `soft lockup - CPU#3 stuck for 22s!
     /// [python3:4242]` (watchdog.c).
     private var watchedPIDs: [UInt32] {
+        guard bytes.contains(UInt8(ascii: ":")) else { return [] }
         let isHung = contains(" blocked for more than ")
         guard isHung || contains(" lockup") else { return [] }
         let end = isHung ? UInt8(ascii: " ") : UInt8(ascii: "]")

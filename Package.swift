@@ -65,7 +65,8 @@ let package = Package(
             name: "Sampling", dependencies: ["CProcess", "GPUDrivers", "ContainerRuntimes", "HostFS", "Ledger"],
             swiftSettings: strict),
         .target(
-            name: "Probe", dependencies: ["CCUDA", "CProcess", "Sampling", "HostFS", "Ledger"], swiftSettings: strict),
+            name: "Probe", dependencies: ["CCUDA", "CProcess", "GPUDrivers", "Sampling", "HostFS", "Ledger"],
+            swiftSettings: strict),
         .target(name: "Rendering", dependencies: ["Ledger"], swiftSettings: strict),
         .executableTarget(
             name: "plimsoll",

@@ -62,6 +62,17 @@ extension CgroupFS {
         return DeviceMemoryCharges(cgroups: found, trouble: .cgroupsAfter(count))
     }
 
+    /// The folder of the process with this /proc/PID/cgroup in the unified hierarchy, and the one around it; nil if there is none.
+    package func unifiedFolder(cgroup: String, isParent: Bool) -> String? {
+        guard (try? FileReading.text("\(root)/cgroup.controllers")) != nil else { return nil }
+        let folders = folders(cgroup, controller: "dmem")
+        let place = folders.count - (isParent ? 2 : 1)
+        return folders.indices.contains(place) ? folders[place] : nil
+    }
+
+    /// `dmem.current` of such a folder, by region.
+    package func deviceMemory(in folder: String) -> [String: UInt64] { table("\(folder)/dmem.current") }
+
     private struct Folder {
         var path: String
         /// The least ones on the way down.

@@ -43,7 +43,7 @@ package struct CgroupFS: Sendable {
     }
 
     /// Its cgroup in the hierarchy that has the controller, and the ones around it up to the root that is shown here.
-    private func folders(_ cgroup: String, controller: String) -> [String] {
+    func folders(_ cgroup: String, controller: String) -> [String] {
         // By bytes: to Swift a slash that a combining mark follows is another character, and so is a newline behind a
         // carriage return. Names of cgroups can hold both.
         let lines = cgroup.utf8.split(separator: UInt8(ascii: "\n")).map {

@@ -36,6 +36,11 @@ package struct ProcFS: Sendable {
         return ownStart.map { $0 <= uptime } ?? true ? uptime : nil
     }
 
+    /// Text of our own cgroup file; nil if it cannot be read.
+    package var ownCgroup: String? {
+        (try? FileReading.text("\(root)/self/cgroup"))?.capped(at: TextLimit.cgroup)
+    }
+
     /// Inodes of the initial namespaces, fixed in the kernel since 3.8 (include/linux/proc_ns.h).
     private static let initialPIDNamespace: UInt64 = 0xEFFF_FFFC
     private static let initialCgroupNamespace: UInt64 = 0xEFFF_FFFB

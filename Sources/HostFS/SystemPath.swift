@@ -9,6 +9,10 @@ package enum SystemPath {
         if exists(own) { return own }
         return cprocess_started_path().map { String(cString: $0) } ?? own
     }()
+    /// The same as a path for other programs; nil if its file has been removed or replaced.
+    package static var ownProgramFile: String? {
+        FileReading.link("/proc/self/exe").flatMap { exists($0) ? $0 : nil }
+    }
     package static let nothing = "/dev/null"
 
     /// Closes the files of this process with higher descriptors.

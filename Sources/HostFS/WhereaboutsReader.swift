@@ -62,9 +62,7 @@ package struct WhereaboutsReader: Sendable {
             computeNode: .unknown(.fact(why)), ramLimit: .unknown(.fact(why)), cpuLimit: .unknown(.fact(why)))
     }
 
-    private var ownCgroup: String? {
-        (try? FileReading.text("\(proc.root)/self/cgroup"))?.capped(at: TextLimit.cgroup)
-    }
+    private var ownCgroup: String? { proc.ownCgroup }
 
     private struct Identity {
         var kind: Whereabouts.Kind

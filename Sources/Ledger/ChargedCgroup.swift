@@ -38,7 +38,7 @@ extension [String: UInt64] {
     ///
     /// DRM drivers name a region `drm/ADDRESS/NAME` with the names vram and vram0, NVIDIA's since R615
     /// `nvidia/ADDRESS/vidmem` with a domain of eight digits (open-gpu-kernel-modules, os.c). Xe's `stolen` is no VRAM.
-    func ofDevice(at pci: String) -> Bytes? {
+    package func ofDevice(at pci: String) -> Bytes? {
         let regions = regions(at: pci)
         guard !regions.isEmpty else { return nil }
         return Bytes(told: regions.values.reduce(0, &+))

@@ -1,10 +1,7 @@
 import CCUDA
-import Dispatch
 import Glibc
-import HostFS
 import Ledger
 import Sampling
-import Synchronization
 
 /// This program as a child that allocates on a GPU: words on a line in, words on a line out. It ends with its channel, and
 /// all that it held goes with it.
@@ -16,30 +13,7 @@ package enum AllocationChild {
         guard ProgramArguments.all.first == name, ProgramArguments.all.count == 2 else { return }
         OwnChild.settle(as: name)
         let worker = Worker(library: ProgramArguments.all[1])
-        // A call may take long. The main thread only listens, so that the end of the parent ends the child all the same.
-        let code = startThread { worker.serve() }
-        if code != 0 {
-            tell("error 0 \(noThread(code))")
-            _exit(0)
-        }
-        var pending: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        while true {
-            let count = read(OwnChild.channel, &buffer, buffer.count)
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { _exit(0) }
-            pending += buffer[..<count]
-            while let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
-                let line = String(decoding: pending[..<end], as: UTF8.self)
-                pending.removeFirst(end + 1)
-                worker.take(line)
-            }
-        }
-    }
-
-    fileprivate static func tell(_ line: String) {
-        let told = line + "\n"
-        _ = write(OwnChild.channel, told, told.utf8.count)
+        LineServer(input: OwnChild.channel, output: OwnChild.channel).serve { worker.answer($0) }
     }
 }
 
@@ -52,36 +26,18 @@ private final class Worker: @unchecked Sendable {
     private var devices: [String: Int32] = [:]
     private var held: [UInt64] = []
 
-    private let lines = Mutex<[String]>([])
-    private let arrived = DispatchSemaphore(value: 0)
-
     init(library: String) {
         self.library = library
     }
 
-    func take(_ line: String) {
-        lines.withLock { $0.append(line) }
-        arrived.signal()
-    }
-
-    /// All calls are made on this one thread: a context is current on a thread.
-    func serve() {
-        while true {
-            arrived.wait()
-            if let line = lines.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { answer(line) }
-        }
-    }
-
-    private func answer(_ line: String) {
+    func answer(_ line: String) -> String {
         let words = line.split(separator: " ").map(String.init)
-        let told: String
         do throws(CUDAError) {
-            told = try serve(words)
+            return try serve(words)
         } catch {
             // On one line, whatever is in the text of a library: one line is one answer.
-            told = "error \(error.code) \(error.description.capped(at: TextLimit.message).cleaned)"
+            return "error \(error.code) \(error.description.capped(at: TextLimit.message).cleaned)"
         }
-        AllocationChild.tell(told)
     }
 
     private func serve(_ words: [String]) throws(CUDAError) -> String {

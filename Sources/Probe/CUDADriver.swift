@@ -9,6 +9,10 @@ struct CUDAError: Error, CustomStringConvertible {
 
     /// CUDA_ERROR_OUT_OF_MEMORY.
     static let outOfMemory: Int32 = 2
+    /// Of ours, no CUresult: the library has no such function.
+    static let noFunction: Int32 = -1
+    /// Of ours, no CUresult: the library cannot be loaded, or lacks what every version has.
+    static let noLibrary: Int32 = 0
     /// CUDA_ERROR_NO_DEVICE.
     static let noDevice: Int32 = 100
 
@@ -39,7 +43,9 @@ struct CUDADriver {
             set_current: try required("cuCtxSetCurrent"), allocate: try required("cuMemAlloc_v2"),
             release: try required("cuMemFree_v2"), memory: try required("cuMemGetInfo_v2"),
             uuid: optional("cuDeviceGetUuid_v2") ?? optional("cuDeviceGetUuid"), fill: optional("cuMemsetD8_v2"),
-            synchronize: optional("cuCtxSynchronize"), error_name: optional("cuGetErrorName"))
+            synchronize: optional("cuCtxSynchronize"), allocate_managed: optional("cuMemAllocManaged"),
+            ipc_handle: optional("cuIpcGetMemHandle"), open_ipc_handle: optional("cuIpcOpenMemHandle_v2"),
+            error_name: optional("cuGetErrorName"))
         try check(functions.initialize(0), "cuInit")
     }
 
@@ -85,6 +91,40 @@ struct CUDADriver {
         var address: UInt64 = 0
         try check(functions.allocate(&address, Int(clamping: bytes)), "cuMemAlloc_v2")
         return address
+    }
+
+    /// Memory that the device and the host share, moved to whoever touches it (CUDA C++ Programming Guide, "Unified Memory").
+    func allocateManaged(_ bytes: UInt64) throws(CUDAError) -> UInt64 {
+        var address: UInt64 = 0
+        try check(optional(functions.allocate_managed, "cuMemAllocManaged")(&address, Int(clamping: bytes), 1), "cuMemAllocManaged")
+        return address
+    }
+
+    /// What another process opens to use the same memory, in hexadecimal digits.
+    func handle(of address: UInt64) throws(CUDAError) -> String {
+        var handle = ccuda_ipc_handle()
+        try check(optional(functions.ipc_handle, "cuIpcGetMemHandle")(&handle, address), "cuIpcGetMemHandle")
+        return withUnsafeBytes(of: handle) { bytes in bytes.map { Self.hexadecimal($0) }.joined() }
+    }
+
+    func open(handle digits: some StringProtocol) throws(CUDAError) -> UInt64 {
+        var handle = ccuda_ipc_handle()
+        withUnsafeMutableBytes(of: &handle) { bytes in
+            var rest = Substring(digits)
+            for index in bytes.indices where rest.count >= 2 {
+                bytes[index] = UInt8(rest.prefix(2), radix: 16) ?? 0
+                rest = rest.dropFirst(2)
+            }
+        }
+        var address: UInt64 = 0
+        try check(
+            optional(functions.open_ipc_handle, "cuIpcOpenMemHandle_v2")(&address, handle, 1), "cuIpcOpenMemHandle_v2")
+        return address
+    }
+
+    private func optional<Function>(_ function: Function?, _ symbol: String) throws(CUDAError) -> Function {
+        guard let function else { throw CUDAError(call: symbol, code: CUDAError.noFunction, name: "this driver lacks it") }
+        return function
     }
 
     /// Writes to it, so that it is really there: some devices give pages only then.

@@ -34,10 +34,17 @@ typedef struct {
     uint32_t is_running, reserved[5];
 } cnvml_accounting_stats;
 
+// nvmlGetMemoryLimits_v1_t (R615). `cgroup` is an input: the full path of a folder below /sys/fs/cgroup.
+typedef struct {
+    const char *_Nullable cgroup;
+    uint64_t soft, hard, used;
+} cnvml_memory_limits;
+
 _Static_assert(sizeof(cnvml_memory) == 24, "nvmlMemory_t");
 _Static_assert(sizeof(cnvml_memory_v2) == 40, "nvmlMemory_v2_t");
 _Static_assert(sizeof(cnvml_pci_info) == 68, "nvmlPciInfo_t");
 _Static_assert(sizeof(cnvml_accounting_stats) == 56, "nvmlAccountingStats_t");
+_Static_assert(sizeof(cnvml_memory_limits) == 32, "nvmlGetMemoryLimits_v1_t");
 
 // Every function returns an nvmlReturn_t. Without the functions marked _Nonnull there is nothing to be told; each of the
 // others may be missing from a driver of another age.
@@ -52,6 +59,7 @@ typedef struct {
     int32_t (*_Nonnull device_by_index)(uint32_t, cnvml_device _Nullable *_Nonnull);
     int32_t (*_Nonnull memory)(cnvml_device _Nonnull, cnvml_memory *_Nonnull);
 
+    int32_t (*_Nullable shut_down)(void);
     int32_t (*_Nullable driver_version)(char *_Nonnull, uint32_t);
     int32_t (*_Nullable cuda_version)(int32_t *_Nonnull);
     int32_t (*_Nullable memory_v2)(cnvml_device _Nonnull, cnvml_memory_v2 *_Nonnull);
@@ -59,6 +67,10 @@ typedef struct {
     int32_t (*_Nullable uuid)(cnvml_device _Nonnull, char *_Nonnull, uint32_t);
     int32_t (*_Nullable pci_info)(cnvml_device _Nonnull, cnvml_pci_info *_Nonnull);
     int32_t (*_Nullable persistence)(cnvml_device _Nonnull, uint32_t *_Nonnull);
+    int32_t (*_Nullable set_persistence)(cnvml_device _Nonnull, uint32_t);
+    int32_t (*_Nullable accounting_mode)(cnvml_device _Nonnull, uint32_t *_Nonnull);
+    int32_t (*_Nullable set_accounting_mode)(cnvml_device _Nonnull, uint32_t);
+    int32_t (*_Nullable memory_limits)(cnvml_device _Nonnull, cnvml_memory_limits *_Nonnull);
     int32_t (*_Nullable utilization)(cnvml_device _Nonnull, cnvml_utilization *_Nonnull);
     int32_t (*_Nullable accounting_pids)(cnvml_device _Nonnull, uint32_t *_Nonnull count, uint32_t *_Nonnull pids);
     int32_t (*_Nullable accounting_stats)(cnvml_device _Nonnull, uint32_t, cnvml_accounting_stats *_Nonnull);

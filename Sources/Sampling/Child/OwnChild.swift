@@ -122,10 +122,11 @@ package struct OwnChild: Sendable {
 
     /// - Parameters:
     ///   - words: the name that the child is told apart by, and its arguments.
+    ///   - program: another program, looked for in PATH, whose standard input and output are the channel; nil for this one.
     ///   - holds: what it holds must be free when this program has ended.
     ///   - ending: the signal that ends it. SIGTERM: it has to tidy up.
     package static func start(
-        _ words: [String], holds: Bool = false, ending: Int32 = SIGKILL
+        _ words: [String], program: String? = nil, holds: Bool = false, ending: Int32 = SIGKILL
     ) throws(ChildStartError) -> OwnChild {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
@@ -133,7 +134,7 @@ package struct OwnChild: Sendable {
         }
         defer { close(ends[1]) }
         var pid: pid_t = 0
-        let code = spawn(words, channel: ends[1], &pid)
+        let code = spawn(words, program, channel: ends[1], &pid)
         guard code == 0 else {
             close(ends[0])
             throw ChildStartError(code: code)
@@ -163,25 +164,29 @@ package struct OwnChild: Sendable {
         return OwnChild(pid: pid, channel: ends[0])
     }
 
-    private static func spawn(_ words: [String], channel: Int32, _ pid: inout pid_t) -> Int32 {
+    private static func spawn(_ words: [String], _ program: String?, channel: Int32, _ pid: inout pid_t) -> Int32 {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, channel, Self.channel)
         // Who waits for the end of our output must not wait for a child that hangs, and what a library prints is no answer.
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, SystemPath.nothing, O_RDWR, 0)
-        posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO)
-        posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO)
+        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, SystemPath.nothing, O_RDWR, 0)
+        let standard = program == nil ? STDERR_FILENO : channel
+        if program == nil { posix_spawn_file_actions_adddup2(&actions, channel, Self.channel) }
+        posix_spawn_file_actions_adddup2(&actions, standard, STDIN_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, standard, STDOUT_FILENO)
         var arguments = words.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
+        if let program { return posix_spawnp(&pid, program, &actions, nil, &arguments, environ) }
         return posix_spawn(&pid, SystemPath.ownProgram, &actions, nil, &arguments, environ)
     }
 
     /// What a child does before anything else.
-    package static func settle(as name: String) {
+    ///
+    /// - Parameter last: the highest descriptor that it keeps.
+    package static func settle(as name: String, keepingUpTo last: Int32 = channel) {
         SystemPath.nameOwnProcess(name)
         // What we were started with and know nothing of, such as a pipe of a shell's, must not stay open in a child that hangs.
-        SystemPath.closeFiles(above: channel)
+        SystemPath.closeFiles(above: last)
         // The parent handles these, and its end ends the channel.
         for number in [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM] {
             signal(number, SIG_IGN)

@@ -1,0 +1,182 @@
+/// A question that only a machine with a GPU can answer: a step of `measure`, and a row of docs/measured.md. In the order in which
+/// they are tried: what a first call to the driver changes comes first.
+package enum MeasuredStep: String, CaseIterable, Sendable {
+    case waking
+    case firstCall = "first-call"
+    case recordSize = "record-size"
+    case memoryCalls = "memory-calls"
+    case reserved
+    case ledger
+    case nvidiaSMI = "nvidia-smi"
+    case check
+    case context
+    case rounding
+    case killedHolder = "killed-holder"
+    case ipc
+    case managed
+    case pidNamespace = "pid-namespace"
+    case container
+    case containerHostPIDs = "container-host-pids"
+    case containerDevices = "container-devices"
+    case accounting
+    case mig
+    case mps
+    case pytorch
+    case runCost = "run-cost"
+    case amdProcesses = "amd-processes"
+    case partitions
+    case intelProcesses = "intel-processes"
+    case dmemCharge = "dmem-charge"
+    case limits
+    case hangingDriver = "hanging-driver"
+}
+
+/// A setting of a GPU that `measure` changes only if the user asks for it, and restores.
+package enum MeasuredSetting: String, CaseIterable, Sendable {
+    case accounting, persistence
+}
+
+/// What a step found: an amount, a time, or a word of ours. No text of the machine's own, so that a report is safe to send.
+package struct Seen: Sendable, Equatable {
+    package enum Value: Sendable, Equatable {
+        case bytes(Bytes)
+        case seconds(Double)
+        case count(Int)
+        case ratio(Double)
+        case flag(Bool)
+        case word(String)
+        /// Bytes that were asked for, and those that were charged for them.
+        case charges([Charge])
+    }
+
+    package struct Charge: Sendable, Equatable {
+        package var asked: Bytes
+        package var charged: Bytes
+
+        package init(asked: Bytes, charged: Bytes) {
+            self.asked = asked
+            self.charged = charged
+        }
+    }
+
+    /// In words, as the report shows it.
+    package var name: String
+    package var value: Value
+
+    package init(_ name: String, _ value: Value) {
+        self.name = name
+        self.value = value
+    }
+
+    package static func bytes(_ name: String, _ value: Bytes) -> Seen { Seen(name, .bytes(value)) }
+    package static func seconds(_ name: String, _ value: Double) -> Seen { Seen(name, .seconds(value)) }
+    package static func count(_ name: String, _ value: Int) -> Seen { Seen(name, .count(value)) }
+    package static func flag(_ name: String, _ value: Bool) -> Seen { Seen(name, .flag(value)) }
+}
+
+/// What a step saw, and whether it is what the documentation and the code assume.
+package struct Finding: Sendable, Equatable {
+    package var agrees: Bool
+    package var seen: [Seen]
+
+    package init(agrees: Bool, _ seen: [Seen]) {
+        self.agrees = agrees
+        self.seen = seen
+    }
+}
+
+/// Why a step could not be tried.
+package enum NotTried: Error, Sendable, Equatable {
+    package enum Missing: String, Sendable, CaseIterable {
+        case nvidiaDriver, cuda, cudaDevice, suspendedGPU, persistenceOff, listedProcess, migGPU, mpsServer, amdGPU, intelGPU
+        case partition, amdTool, intelTool, listedByTool, dmem, ownCharge, cgroup2, torch, secondGPU, hang, powerState
+        case memoryTotals, perProcessMemory
+    }
+
+    package enum Right: String, Sendable, CaseIterable {
+        case root, namespaces, engine, device
+    }
+
+    case missing(Missing)
+    /// A function of the driver's library that this driver lacks.
+    case noFunction(String)
+    /// An nvmlReturn_t.
+    case nvml(call: String, code: Int32)
+    /// A CUresult.
+    case cuda(call: String, code: Int32)
+    case noTool(String)
+    case toolFailed(String, code: Int32)
+    case toolNotUnderstood(String)
+    case forbidden(Right)
+    /// It changes this setting, and the user did not ask for it.
+    case needsSetting(MeasuredSetting)
+    case noAnswer(seconds: Double)
+    /// The process that uses the GPU ended; by this signal if one is known.
+    case ended(signal: Int32?)
+    case notStarted(errno: Int32)
+    case noRoom(needed: Bytes, free: Bytes)
+    /// Others' memory on this GPU changed meanwhile.
+    case notQuiet
+    case outOfTime
+}
+
+/// A step, and how it went.
+package struct MeasuredResult: Sendable, Equatable {
+    package enum Outcome: Sendable, Equatable {
+        case tried(Finding)
+        case notTried(NotTried)
+    }
+
+    package var step: MeasuredStep
+    package var outcome: Outcome
+    package var seconds: Double
+
+    package init(_ step: MeasuredStep, _ outcome: Outcome, seconds: Double) {
+        self.step = step
+        self.outcome = outcome
+        self.seconds = seconds
+    }
+}
+
+/// The report of `measure`: what the machine is, and what each step found. It names no host, user or container.
+package struct MeasureReport: Sendable, Equatable {
+    package struct GPU: Sendable, Equatable {
+        package var name: String?
+        /// The first eight digits: enough to tell GPUs of one machine apart.
+        package var shortUUID: String?
+        package var total: Bytes?
+        package var vendor: Vendor
+
+        package init(_ device: Device) {
+            name = device.name
+            shortUUID = device.uuid.map { String($0.prefix(12)) }
+            total = device.memory.total
+            vendor = device.vendor
+        }
+    }
+
+    package var plimsoll: String
+    /// Milliseconds since 1970, UTC.
+    package var time: Int64
+    package var kernel: String?
+    package var nvidiaDriver: String?
+    package var cudaVersion: UInt32?
+    package var gpus: [GPU] = []
+    package var settings: [MeasuredSetting] = []
+    package var results: [MeasuredResult] = []
+    /// Every step that was asked for has a result.
+    package var isComplete = false
+
+    package init(plimsoll: String, time: Int64) {
+        self.plimsoll = plimsoll
+        self.time = time
+    }
+
+    package enum Verdict: Sendable { case agrees, differs, nothingTried }
+
+    package var verdict: Verdict {
+        let findings = results.compactMap { if case .tried(let finding) = $0.outcome { finding } else { nil } }
+        if findings.isEmpty { return .nothingTried }
+        return findings.allSatisfy(\.agrees) ? .agrees : .differs
+    }
+}

@@ -1,0 +1,253 @@
+import CCUDA
+import FoundationEssentials
+import GPUDrivers
+import Glibc
+import HostFS
+import Ledger
+import Sampling
+import Synchronization
+
+/// This program as a child of `measure` that asks the driver and holds GPU memory: on this host, in a PID namespace, or in a container.
+/// It ends with its channel, and all that it held goes with it.
+package enum MeasureWorker {
+    static let command = "measure-worker"
+    private static let output: Int32 = 4
+
+    /// Serves if this program was started as the worker, and does not return then. Whoever starts it through another program
+    /// chooses no name for it, so the second argument tells.
+    package static func serveIfAsked() {
+        let arguments = ProgramArguments.all
+        guard arguments.count == 6, arguments[1] == command else { return }
+        dup2(STDIN_FILENO, OwnChild.channel)
+        dup2(STDOUT_FILENO, output)
+        // What a library prints is no answer.
+        let nothing = open(SystemPath.nothing, O_RDWR)
+        for fd in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] { dup2(nothing, fd) }
+        OwnChild.settle(as: "plimsoll-probe", keepingUpTo: output)
+        let questions = WorkerQuestions(arguments)
+        LineServer(input: OwnChild.channel, output: output).serve(atEnd: questions.restore) { questions.answer($0) }
+    }
+}
+
+/// Why the worker has no answer.
+private enum WorkerError: Error {
+    case nvml(NVMLError)
+    case cuda(CUDAError)
+    case unknownQuestion
+
+    /// Words of ours and numbers: nothing of a library's text.
+    var line: String {
+        switch self {
+        case .nvml(.notFound): "missing \(NotTried.Missing.nvidiaDriver.rawValue)"
+        case .nvml(.symbolMissing(_, let symbol)): "function \(symbol)"
+        case .nvml(.failed(let call, let code)): "nvml \(code.value) \(call)"
+        case .nvml(.versionMismatch): "nvml 18 nvmlInit_v2"
+        case .cuda(let error) where error.code == CUDAError.noLibrary: "missing \(NotTried.Missing.cuda.rawValue)"
+        case .cuda(let error) where error.code == CUDAError.noFunction: "function \(error.call)"
+        case .cuda(let error) where error.code == CUDAError.noDevice:
+            "missing \(NotTried.Missing.cudaDevice.rawValue)"
+        case .cuda(let error): "cuda \(error.code) \(error.call)"
+        case .unknownQuestion: "question"
+        }
+    }
+}
+
+private final class WorkerQuestions: @unchecked Sendable {
+    private let nvmlLibrary: String?
+    private let cudaLibrary: String
+    private let procfs: String
+    private let sysfs: String
+
+    private var nvml: NVMLDriver?
+    private var cuda: CUDADriver?
+    private var context: ccuda_context?
+    private var held: [UInt64] = []
+    /// What the settings that were changed were before.
+    private let changed = Mutex<[Changed]>([])
+
+    private struct Changed {
+        var setting: MeasuredSetting
+        var gpu: Int
+        var wasOn: Bool
+    }
+
+    init(_ arguments: [String]) {
+        nvmlLibrary = arguments[2].isEmpty ? nil : arguments[2]
+        cudaLibrary = arguments[3].isEmpty ? LoaderChild.libraries[1] : arguments[3]
+        (procfs, sysfs) = (arguments[4], arguments[5])
+    }
+
+    func answer(_ line: String) -> String {
+        let words = line.split(separator: " ").map(String.init)
+        do throws(WorkerError) {
+            let told = try serve(words)
+            return told.isEmpty ? "ok" : "ok \(told)"
+        } catch {
+            return "error \(error.line)"
+        }
+    }
+
+    private func serve(_ words: [String]) throws(WorkerError) -> String {
+        func number(_ place: Int) -> UInt64 { words.indices.contains(place) ? UInt64(words[place]) ?? 0 : 0 }
+        let gpu = Int(clamping: number(1))
+        switch words.first {
+        case "hello": return "pid=\(getpid())"
+        case "power":
+            return PCIFS(sysfs: sysfs).gpus().map {
+                "\($0.address)=\($0.vendor.rawValue),\($0.runtimeStatus ?? "unknown")"
+            }.joined(separator: " ")
+        case "charge": return try charge(pci: words.count > 1 ? words[1] : "")
+        case "open", "attach", "mode", "memory", "lists", "observe", "set", "close", "account", "limits":
+            do throws(NVMLError) {
+                return try ask(words, gpu: gpu, number(2))
+            } catch {
+                throw .nvml(error)
+            }
+        default:
+            let told: String?
+            do throws(CUDAError) {
+                told = try use(words, number(1), number(2))
+            } catch {
+                throw .cuda(error)
+            }
+            guard let told else { throw .unknownQuestion }
+            return told
+        }
+    }
+
+    // MARK: NVIDIA's management library
+
+    private func ask(_ words: [String], gpu: Int, _ second: UInt64) throws(NVMLError) -> String {
+        if words[0] == "close" {
+            nvml?.close()
+            nvml = nil
+            return ""
+        }
+        let start = monotonicSeconds()
+        let driver: NVMLDriver
+        if let nvml {
+            driver = nvml
+        } else {
+            driver = try NVMLDriver(library: nvmlLibrary, module: nil)
+            nvml = driver
+        }
+        switch words[0] {
+        case "open":
+            return "count=\(try driver.deviceCount()) driver=\(driver.driverVersion ?? "") "
+                + "seconds=\(monotonicSeconds() - start)"
+        case "attach":
+            for index in 0..<(try driver.deviceCount()) { _ = try driver.memoryCalls(gpu: index) }
+            return "seconds=\(monotonicSeconds() - start)"
+        case "mode":
+            return try MeasuredSetting.allCases.map { (setting) throws(NVMLError) in
+                "\(setting.rawValue)=\(try driver.mode(setting, gpu: gpu).map { $0 ? "on" : "off" } ?? "unknown")"
+            }.joined(separator: " ")
+        case "memory":
+            let calls = try driver.memoryCalls(gpu: gpu)
+            let (first, second) = (calls.first, calls.second)
+            return "code1=\(calls.firstCode) total1=\(first.total) free1=\(first.free) used1=\(first.used) "
+                + "code2=\(calls.secondCode.map { String($0) } ?? "none") total2=\(second.total) "
+                + "reserved2=\(second.reserved) free2=\(second.free) used2=\(second.used)"
+        case "lists":
+            return try driver.listFacts(gpu: gpu).map {
+                "\($0.function)=\($0.code):\($0.count):\($0.touched):\($0.assumed)"
+            }.joined(separator: " ")
+        case "observe":
+            let devices = driver.observe(gpu: gpu, withAccounts: false, clock: { nil }).devices
+            let data = try? JSONEncoder().encode(devices)
+            return data.map { String(decoding: $0, as: UTF8.self) } ?? ""
+        case "set":
+            guard words.count == 4, let setting = MeasuredSetting(rawValue: words[2]) else { return "" }
+            let wasOn = try driver.mode(setting, gpu: gpu)
+            let isOn = words[3] == "on"
+            guard let wasOn, wasOn != isOn else { return "changed=no" }
+            // Noted first: whoever is ended in the middle of the call restores it too.
+            changed.withLock { $0.append(Changed(setting: setting, gpu: gpu, wasOn: wasOn)) }
+            try driver.set(setting, isOn, gpu: gpu)
+            return "changed=yes"
+        case "account":
+            let peak = try driver.accountedPeak(of: UInt32(clamping: second), gpu: gpu)
+            return peak.map { "bytes=\($0)" } ?? "bytes=none"
+        default:
+            guard words.count == 3, let folder = folder(isParent: words[2] == "parent") else { return "code=none" }
+            let (code, hard, used) = try driver.limits(of: folder, gpu: gpu)
+            return "code=\(code) hard=\(hard) used=\(used)"
+        }
+    }
+
+    /// Puts the settings back, also if the parent was killed. On the main thread: the other one may hang in the driver.
+    func restore() {
+        let changed = changed.withLock { changed in
+            defer { changed = [] }
+            return changed
+        }
+        if changed.isEmpty { return }
+        guard let driver = try? NVMLDriver(library: nvmlLibrary, module: nil) else { return }
+        for change in changed.reversed() { try? driver.set(change.setting, change.wasOn, gpu: change.gpu) }
+    }
+
+    // MARK: CUDA
+
+    /// - Returns: nil if there is no such question.
+    private func use(_ words: [String], _ first: UInt64, _ second: UInt64) throws(CUDAError) -> String? {
+        let driver: CUDADriver
+        if let cuda {
+            driver = cuda
+        } else {
+            driver = try CUDADriver(library: cudaLibrary)
+            cuda = driver
+        }
+        switch words.first {
+        case "devices": return try driver.devices().keys.map { "\($0)=1" }.joined(separator: " ")
+        case "context":
+            guard words.count == 2, let device = try driver.devices()[words[1]] else {
+                throw CUDAError(call: "cuDeviceGet", code: CUDAError.noDevice)
+            }
+            context = try driver.makeContext(on: device)
+            try driver.enter(context)
+            return ""
+        case "allocate":
+            let address = try driver.allocate(first)
+            held.append(address)
+            try driver.fill(address, first)
+            return ""
+        case "managed":
+            let address = try driver.allocateManaged(first)
+            held.append(address)
+            try driver.fill(address, first)
+            return ""
+        case "free":
+            for address in held { try driver.free(address) }
+            held = []
+            return ""
+        case "export":
+            guard let address = held.last else { return nil }
+            return "handle=\(try driver.handle(of: address))"
+        case "import":
+            guard words.count == 2 else { return nil }
+            _ = try driver.open(handle: words[1])
+            return ""
+        case "loop":
+            let start = monotonicSeconds()
+            for _ in 0..<first { try driver.free(try driver.allocate(second)) }
+            return "seconds=\(monotonicSeconds() - start)"
+        default: return nil
+        }
+    }
+
+    // MARK: The kernel
+
+    private func folder(isParent: Bool) -> String? {
+        ProcFS(root: procfs).ownCgroup.flatMap {
+            CgroupFS(sysfs: sysfs).unifiedFolder(cgroup: $0, isParent: isParent)
+        }
+    }
+
+    /// What the dmem controller charges to our own cgroup, of the GPU at this address.
+    private func charge(pci: String) throws(WorkerError) -> String {
+        let bytes = folder(isParent: false).flatMap {
+            CgroupFS(sysfs: sysfs).deviceMemory(in: $0).ofDevice(at: pci)
+        }
+        return "bytes=\(bytes.map { String($0) } ?? "none")"
+    }
+}

@@ -47,7 +47,7 @@ package final class Allocation {
         return shown?.contains(Self.digits(of: uuid)) == true
     }
 
-    private static func digits(of uuid: String) -> String {
+    static func digits(of uuid: String) -> String {
         uuid.drop { $0 != "-" }.filter { $0 != "-" }.lowercased()
     }
 

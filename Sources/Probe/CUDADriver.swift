@@ -96,7 +96,9 @@ struct CUDADriver {
     /// Memory that the device and the host share, moved to whoever touches it (CUDA C++ Programming Guide, "Unified Memory").
     func allocateManaged(_ bytes: UInt64) throws(CUDAError) -> UInt64 {
         var address: UInt64 = 0
-        try check(optional(functions.allocate_managed, "cuMemAllocManaged")(&address, Int(clamping: bytes), 1), "cuMemAllocManaged")
+        try check(
+            optional(functions.allocate_managed, "cuMemAllocManaged")(&address, Int(clamping: bytes), 1),
+            "cuMemAllocManaged")
         return address
     }
 
@@ -123,7 +125,9 @@ struct CUDADriver {
     }
 
     private func optional<Function>(_ function: Function?, _ symbol: String) throws(CUDAError) -> Function {
-        guard let function else { throw CUDAError(call: symbol, code: CUDAError.noFunction, name: "this driver lacks it") }
+        guard let function else {
+            throw CUDAError(call: symbol, code: CUDAError.noFunction, name: "this driver lacks it")
+        }
         return function
     }
 

@@ -122,7 +122,7 @@ extension Reason.Fact {
 }
 
 /// An nvmlReturn_t, named as NVIDIA's documentation names it (nvml.h).
-private func nvmlReturn(_ code: Int32) -> String {
+func nvmlReturn(_ code: Int32) -> String {
     let (name, meaning) = nvmlReturns[code] ?? ("error \(code)", nil)
     return meaning.map { "\(name) (\($0))" } ?? name
 }

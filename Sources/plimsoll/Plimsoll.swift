@@ -21,6 +21,7 @@ struct Plimsoll: ParsableCommand {
         subcommands: [
             LedgerCommand.self, StatsCommand.self, PsCommand.self, WhoseCommand.self, FitCommand.self,
             WaitCommand.self, CheckCommand.self, AllocCommand.self, RunCommand.self, CaptureCommand.self,
+            MeasureCommand.self,
         ],
         defaultSubcommand: LedgerCommand.self)
 }
@@ -35,6 +36,7 @@ enum Main {
         LoaderChild.serveIfAsked()
         AllocationChild.serveIfAsked()
         FileChild.serveIfAsked()
+        MeasureWorker.serveIfAsked()
         Signals.prepare()
         Signals.ignoreClosedPipes()
         let arguments = ProgramArguments.all
@@ -53,6 +55,8 @@ enum Main {
             "--replay", "--help", "-h", "help", "--version", "--generate-completion-script", "__complete",
             "__completeNoDesc", DockerPlugin.metadataCommand,
         ]
+        // It has to look at a GPU's power state before anybody asks the driver.
+        if arguments.dropFirst().first == MeasureCommand.configuration.commandName { return false }
         return !arguments.dropFirst().contains { others.contains($0) || $0.hasPrefix("--replay=") }
     }
 

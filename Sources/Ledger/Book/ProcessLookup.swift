@@ -110,10 +110,7 @@ extension ProcessView {
         if inInitialNamespace != false { return procIsOwn }
         // Another /proc than our own namespace's is the host's, brought into the container.
         guard vendor == .nvidia else { return !procIsOwn }
-        guard let driver = nvidiaDriver else { return false }
-        let numbers = driver.split(separator: ".").compactMap { Int($0) }
-        guard numbers.count >= 2 else { return false }
-        let translates = (numbers[0], numbers[1]) >= (535, 113)
+        guard let translates = nvidiaDriver.flatMap(translatesPIDs) else { return false }
         return translates == procIsOwn
     }
 }

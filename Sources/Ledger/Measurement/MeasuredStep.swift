@@ -44,7 +44,6 @@ package struct Seen: Sendable, Equatable {
         case count(Int)
         case ratio(Double)
         case flag(Bool)
-        case word(String)
         /// Bytes that were asked for, and those that were charged for them.
         case charges([Charge])
     }
@@ -88,13 +87,12 @@ package struct Finding: Sendable, Equatable {
 /// Why a step could not be tried.
 package enum NotTried: Error, Sendable, Equatable {
     package enum Missing: String, Sendable, CaseIterable {
-        case nvidiaDriver, cuda, cudaDevice, suspendedGPU, persistenceOff, listedProcess, migGPU, mpsServer, amdGPU, intelGPU
-        case partition, amdTool, intelTool, listedByTool, dmem, ownCharge, cgroup2, torch, secondGPU, hang, powerState
-        case memoryTotals, perProcessMemory
+        case nvidiaDriver, cuda, cudaDevice, suspendedGPU, listedProcess, migGPU, mpsServer, amdGPU, intelGPU
+        case partition, listedByTool, dmem, ownCharge, cgroup2, torch, secondGPU, hang, memoryTotals, perProcessMemory
     }
 
     package enum Right: String, Sendable, CaseIterable {
-        case root, namespaces, engine, device
+        case root, namespaces, engine
     }
 
     case missing(Missing)

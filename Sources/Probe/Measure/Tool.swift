@@ -45,3 +45,34 @@ enum Tool {
         return String(decoding: output, as: UTF8.self)
     }
 }
+
+/// A program of the machine's that writes a line and goes on until its standard input ends.
+final class LineProgram {
+    private let name: String
+    private let child: OwnChild
+    private var lines: ChildLines
+
+    var pid: UInt32 { UInt32(child.pid) }
+
+    init(_ words: [String]) throws(NotTried) {
+        name = words[0]
+        do throws(ChildStartError) {
+            child = try OwnChild.start(words, program: words[0], holds: true)
+        } catch {
+            throw error.code == ENOENT ? .noTool(words[0]) : .notStarted(errno: error.code)
+        }
+        lines = ChildLines(child)
+    }
+
+    func line(within seconds: Double) throws(NotTried) -> String {
+        do throws(ChildLines.End) {
+            return try lines.next(within: seconds)
+        } catch {
+            throw error == .silent ? .noAnswer(seconds: seconds) : .ended(signal: child.end(within: 0.1)?.signal)
+        }
+    }
+
+    func end() { child.kill(waiting: 2) }
+
+    deinit { close(child.channel) }
+}

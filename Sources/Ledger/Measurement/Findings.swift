@@ -1,0 +1,289 @@
+// What each step's readings mean: whether they are what the documentation and the code assume. Values in, a finding out.
+
+private let mebibyte: Bytes = 1 << 20
+
+/// What one of NVIDIA's two memory calls answered, in bytes.
+package struct MemoryCall: Sendable, Equatable {
+    package var total: Bytes
+    package var used: Bytes
+    package var free: Bytes
+    /// nil for the first call, which has none.
+    package var reserved: Bytes?
+
+    package init(total: Bytes, used: Bytes, free: Bytes, reserved: Bytes? = nil) {
+        self.total = total
+        self.used = used
+        self.free = free
+        self.reserved = reserved
+    }
+}
+
+/// What a list function wrote.
+package struct ListRecords: Sendable, Equatable {
+    package var function: String
+    package var count: Int
+    package var touched: Int
+    package var assumed: Int
+
+    package init(function: String, count: Int, touched: Int, assumed: Int) {
+        self.function = function
+        self.count = count
+        self.touched = touched
+        self.assumed = assumed
+    }
+}
+
+/// Which PIDs the driver tells in a PID namespace.
+package struct PIDsTold: Sendable, Equatable {
+    /// The process inside, by its own number there.
+    package var listsOwn: Bool
+    /// A process outside, by the number that it has there.
+    package var listsOutside: Bool
+
+    package init(listsOwn: Bool, listsOutside: Bool) {
+        self.listsOwn = listsOwn
+        self.listsOutside = listsOutside
+    }
+}
+
+extension Finding {
+    /// Every length that can be told is the one that is assumed. nil if no list has a record.
+    package static func recordSize(_ lists: [ListRecords]) -> Finding? {
+        let told = lists.filter { $0.count > 0 }
+        if told.isEmpty { return nil }
+        let agrees = told.allSatisfy { $0.touched == $0.count * $0.assumed }
+        return Finding(
+            agrees: agrees,
+            told.map { list in
+                // What does not fit any length is shown as it is.
+                let length = list.touched % list.count == 0 ? list.touched / list.count : list.touched
+                return .count("bytes per record of \(list.function)", length)
+            })
+    }
+
+    /// The parts of each call add up to the byte, and the first call counts the reserve as used.
+    ///
+    /// - Parameters:
+    ///   - rest: with nothing of ours; nil without the second call.
+    package static func memoryCalls(_ readings: [(first: MemoryCall, second: MemoryCall?)]) -> Finding {
+        let agrees = readings.allSatisfy { first, second in
+            guard first.total == first.used.adding(first.free) else { return false }
+            guard let second, let reserved = second.reserved else { return true }
+            return second.total == second.used.adding(second.free).adding(reserved) && first.total == second.total
+                && first.used == second.used.adding(reserved)
+        }
+        let seen = readings.last.map { first, second in
+            [Seen.bytes("total", first.total), .bytes("used, first call", first.used)]
+                + (second.map { [.bytes("used, second call", $0.used), .bytes("reserved", $0.reserved ?? 0)] } ?? [])
+        }
+        return Finding(agrees: agrees, (seen ?? []) + [.count("readings", readings.count)])
+    }
+
+    /// The reserve is what total, used and free leave, and an allocation does not move it.
+    package static func reserved(before: MemoryCall, with after: MemoryCall) -> Finding? {
+        guard let first = before.reserved, let second = after.reserved else { return nil }
+        func remainder(_ call: MemoryCall) -> Bytes { call.total - call.used - call.free }
+        return Finding(
+            agrees: first == second && first == remainder(before) && second == remainder(after),
+            [
+                .bytes("at rest", first), .bytes("with an allocation", second),
+                .bytes("total less used and free", remainder(after)),
+            ])
+    }
+
+    /// Plimsoll's amounts of a device are the driver's, its terms add up to what is used, and a process has what the driver lists.
+    package static func ledger(_ device: Device, driver: MemoryCall, process: Bytes?, listed: Bytes?) -> Finding {
+        let memory = device.memory
+        let terms = [
+            device.ledger.containers, device.ledger.host, device.ledger.gone, device.ledger.hidden,
+            device.ledger.instances, device.ledger.unattributed,
+        ]
+        let sum = terms.contains { $0 == nil } ? nil : Bytes.sum(terms.compactMap { $0 })
+        let isDriver = memory.used == driver.used && memory.free == driver.free && memory.total == driver.total
+        var seen = [Seen.bytes("used, driver", driver.used)]
+        if let used = memory.used { seen.append(.bytes("used, plimsoll", used)) }
+        if let sum { seen.append(.bytes("sum of the ledger", sum)) }
+        if let listed { seen.append(.bytes("process, driver", listed)) }
+        if let process { seen.append(.bytes("process, plimsoll", process)) }
+        return Finding(agrees: isDriver && sum == memory.used && process == listed, seen)
+    }
+
+    /// Every amount that nvidia-smi printed, in MiB, is within one MiB of the driver's.
+    ///
+    /// - Parameter differences: of what was compared, in bytes.
+    package static func tool(_ differences: [Bytes], rounding: Bytes = mebibyte) -> Finding {
+        let most = differences.map(\.magnitude).max().map { Bytes(clamping: $0) } ?? 0
+        return Finding(
+            agrees: most <= rounding,
+            [.count("amounts compared", differences.count), .bytes("largest difference", most)])
+    }
+
+    /// A published figure of some card: 93 MiB (K80) to 555 MiB (RTX PRO 6000): ollama37, issue 73; llama.cpp, pull request 23604.
+    package static func context(_ process: Bytes, cardRose: Bytes?) -> Finding {
+        var seen = [Seen.bytes("process", process)]
+        if let cardRose { seen.append(.bytes("used memory of the GPU rose by", cardRose)) }
+        return Finding(agrees: (93 * mebibyte...555 * mebibyte).contains(process), seen)
+    }
+
+    /// An allocation takes a whole number of pieces of 2 MiB.
+    package static func rounding(_ charges: [Seen.Charge]) -> Finding {
+        let piece = 2 * mebibyte
+        let agrees = charges.allSatisfy { $0.charged == ($0.asked + piece - 1) / piece * piece }
+        return Finding(agrees: agrees, [Seen("charged", .charges(charges))])
+    }
+
+    /// Nothing is taken, and it is quick.
+    package static func check(seconds: Double, cardRose: Bytes) -> Finding {
+        Finding(
+            agrees: seconds < 2 && cardRose <= 0,
+            [.seconds("initialized in", seconds), .bytes("used memory of the GPU rose by", cardRose)])
+    }
+
+    /// The memory of a process that was killed is free, and the process off the list, within a second.
+    package static func killedHolder(unlisted: Double?, free: Double?, held: Bytes) -> Finding {
+        var seen = [Seen.bytes("held", held)]
+        if let unlisted { seen.append(.seconds("not listed after", unlisted)) }
+        if let free { seen.append(.seconds("free after", free)) }
+        return Finding(agrees: [unlisted, free].allSatisfy { $0.map { $0 <= 1 } ?? false }, seen)
+    }
+
+    /// A block that two processes share takes the GPU's memory once; the driver may list it of both.
+    package static func ipc(size: Bytes, importer: Bytes, exporter: Bytes, cardRose: Bytes) -> Finding {
+        Finding(
+            agrees: cardRose < size / 2 && exporter > -size / 2,
+            [
+                .bytes("shared", size), .bytes("exporter's rose by", exporter),
+                .bytes("importer's rose by", importer), .bytes("used memory of the GPU rose by", cardRose),
+                .flag("counted twice", importer >= size),
+            ])
+    }
+
+    /// Managed memory on the GPU is used, and on no process's account.
+    package static func managed(size: Bytes, process: Bytes, cardRose: Bytes) -> Finding {
+        Finding(
+            agrees: process < size / 2 && cardRose >= size,
+            [
+                .bytes("touched", size), .bytes("process rose by", process),
+                .bytes("used memory of the GPU rose by", cardRose),
+            ])
+    }
+
+    /// A driver from 535.113 on tells the namespace's own PIDs alone, an earlier one the host's to everybody.
+    package static func ownNamespace(_ told: PIDsTold, driver: String?) -> Finding? {
+        guard let driver, let translates = translatesPIDs(driver) else { return nil }
+        let assumed = PIDsTold(listsOwn: translates, listsOutside: !translates)
+        return Finding(agrees: told == assumed, told.seen)
+    }
+
+    /// With the host's PIDs everybody is listed.
+    package static func hostNamespace(_ told: PIDsTold) -> Finding {
+        Finding(agrees: told.listsOwn && told.listsOutside, told.seen)
+    }
+
+    /// A container that is given one GPU sees that one, as number 0.
+    package static func containerDevices(count: Int, isTheOne: Bool) -> Finding {
+        Finding(agrees: count == 1 && isTheOne, [.count("GPUs", count), .flag("the one that was given", isTheOne)])
+    }
+
+    /// The account has what the list has, the context included, and stays after the process has ended.
+    package static func accounting(listed: Bytes, running: Bytes?, ended: Bytes?) -> Finding {
+        var seen = [Seen.bytes("listed", listed)]
+        if let running { seen.append(.bytes("peak while it ran", running)) }
+        if let ended { seen.append(.bytes("peak after its end", ended)) }
+        return Finding(agrees: running == listed && ended == listed, seen)
+    }
+
+    /// Under a second if a program or persistence mode keeps the GPU awake, else some seconds.
+    package static func firstCall(_ calls: [(seconds: Double, isAwake: Bool)]) -> Finding {
+        Finding(
+            agrees: calls.allSatisfy { $0.isAwake ? $0.seconds < 1 : $0.seconds < 10 },
+            calls.map { .seconds($0.isAwake ? "with the GPU awake" : "with the GPU asleep", $0.seconds) })
+    }
+
+    /// Reading the power state leaves a GPU asleep, and NVML wakes it.
+    package static func waking(asleepAfterReading: Bool, asleepAfterAsking: Bool, seconds: Double, isNVIDIA: Bool)
+        -> Finding
+    {
+        Finding(
+            agrees: asleepAfterReading && asleepAfterAsking != isNVIDIA,
+            [
+                .flag("asleep after its power state was read", asleepAfterReading),
+                .flag("asleep after plimsoll asked", asleepAfterAsking), .seconds("asked for", seconds),
+            ])
+    }
+
+    /// A process on a MIG instance is in that instance's list, and in no other instance's.
+    package static func mig(instances: Int, listing: Int, parentListed: Int, withIDs: Int, isRoot: Bool) -> Finding {
+        Finding(
+            agrees: listing == 1 && (!isRoot || parentListed == withIDs),
+            [
+                .count("instances", instances), .count("instances that list the process", listing),
+                .count("processes that the GPU lists", parentListed),
+                .count("of these with an instance's ids", withIDs), .flag("root", isRoot),
+            ])
+    }
+
+    /// A client is listed itself, with its own memory.
+    package static func mps(client: Bytes?, server: Bytes?) -> Finding {
+        var seen = [Seen.flag("client is listed", client != nil)]
+        if let client { seen.append(.bytes("client", client)) }
+        if let server { seen.append(.bytes("others in the list", server)) }
+        return Finding(agrees: (client ?? 0) > 0, seen)
+    }
+
+    /// PyTorch reserves a multiple of 2 MiB, and the driver lists that and a context.
+    package static func pytorch(tensor: Bytes, reserved: Bytes, listed: Bytes) -> Finding {
+        Finding(
+            agrees: reserved >= tensor && reserved % (2 * mebibyte) == 0 && listed > reserved,
+            [.bytes("tensor", tensor), .bytes("reserved by PyTorch", reserved), .bytes("listed", listed)])
+    }
+
+    /// A program that allocates in a loop takes no longer under `run` than alone, as far as a median of several can tell.
+    ///
+    /// - Parameters: seconds of each time.
+    package static func runCost(alone: [Double], watched: [Double]) -> Finding {
+        func median(_ times: [Double]) -> Double { times.sorted()[times.count / 2] }
+        let ratio = median(watched) / max(median(alone), 1e-9)
+        return Finding(
+            agrees: ratio < 1.1,
+            [.seconds("alone", median(alone)), .seconds("under run", median(watched)), Seen("ratio", .ratio(ratio))])
+    }
+
+    /// What is charged to a cgroup rises by what the driver lists of its process.
+    package static func dmemCharge(charged: Bytes, listed: Bytes) -> Finding {
+        Finding(agrees: charged == listed, [.bytes("charge rose by", charged), .bytes("process", listed)])
+    }
+
+    /// The limits can be read, or there are none: SUCCESS, NOT_SUPPORTED or NOT_FOUND (open-gpu-kernel-modules, memacct.c).
+    ///
+    /// - Parameters: an nvmlReturn_t of each; the limit if there is one.
+    package static func limits(leaf: (code: Int, hard: Bytes?), parent: (code: Int, hard: Bytes?)?) -> Finding {
+        func seen(_ name: String, _ answer: (code: Int, hard: Bytes?)) -> [Seen] {
+            [.count("answer for \(name)", answer.code)]
+                + (answer.code == 0 ? answer.hard.map { [.bytes("limit of \(name)", $0)] } ?? [] : [])
+        }
+        let codes = [leaf.code] + (parent.map { [$0.code] } ?? [])
+        return Finding(
+            agrees: codes.allSatisfy { [0, 3, 6].contains($0) },
+            seen("our cgroup", leaf) + (parent.map { seen("the one around it", $0) } ?? []))
+    }
+
+    /// A driver that hangs costs its deadline and no more than a second.
+    package static func hangingDriver(deadline: Double, took: Double) -> Finding {
+        Finding(
+            agrees: took <= deadline + 1, [.seconds("deadline", deadline), .seconds("the step took", took)])
+    }
+}
+
+extension PIDsTold {
+    fileprivate var seen: [Seen] {
+        [.flag("lists the process inside by its PID there", listsOwn), .flag("lists a process outside", listsOutside)]
+    }
+}
+
+/// Whether NVIDIA's driver of this version tells PIDs of the caller's namespace: since 535.113.01 (open-gpu-kernel-modules,
+/// os_find_ns_pid). nil if the text is no version.
+package func translatesPIDs(_ driver: String) -> Bool? {
+    let numbers = driver.split(separator: ".").compactMap { Int($0) }
+    return numbers.count < 2 ? nil : (numbers[0], numbers[1]) >= (535, 113)
+}

@@ -1,0 +1,274 @@
+import Glibc
+import Ledger
+import Sampling
+
+// Steps that only ask the driver, or change a setting of it.
+
+extension Measurement {
+    /// Comes first: every other step wakes the GPU.
+    func waking() throws(NotTried) -> Finding {
+        let asleep = try power().first { $0.status == "suspended" }
+        guard let asleep else { throw .missing(.suspendedGPU) }
+        let afterReading = try power().first { $0.address == asleep.address }
+        let start = monotonicSeconds()
+        _ = observe()
+        let seconds = monotonicSeconds() - start
+        let afterAsking = try power().first { $0.address == asleep.address }
+        return .waking(
+            asleepAfterReading: afterReading?.status == "suspended",
+            asleepAfterAsking: afterAsking?.status == "suspended", seconds: seconds,
+            isNVIDIA: asleep.vendor == Vendor.nvidia.rawValue)
+    }
+
+    private func power() throws(NotTried) -> [(address: String, vendor: String, status: String)] {
+        let gpus = try watcher().ask("power").words.map { word in
+            let parts = word.value.split(separator: ",").map(String.init)
+            return (String(word.name), parts.first ?? "", parts.last ?? "")
+        }
+        return gpus
+    }
+
+    /// A process's first call attaches every GPU. It ends with its process, so each is a first one.
+    func firstCall() throws(NotTried) -> Finding {
+        var calls = [try timeOfFirstCall()]
+        if plan.settings.contains(.persistence) {
+            let target = try target()
+            let setter = try setter()
+            let isOn = try setter.ask("mode \(target.gpu)")[MeasuredSetting.persistence.rawValue] == "on"
+            try setter.ask("set \(target.gpu) \(MeasuredSetting.persistence.rawValue) \(isOn ? "off" : "on")")
+            // It would keep the GPU awake.
+            try setter.ask("close")
+            calls.append(try timeOfFirstCall())
+            setter.end()
+        }
+        return .firstCall(calls)
+    }
+
+    private func timeOfFirstCall() throws(NotTried) -> (seconds: Double, isAwake: Bool) {
+        let start = monotonicSeconds()
+        let watcher = try watcher()
+        try watcher.ask("attach")
+        let seconds = monotonicSeconds() - start
+        var isAwake = true
+        for gpu in 0..<(try watcher.ask("open").number("count") ?? 0) {
+            let isPersistent = try watcher.ask("mode \(gpu)")[MeasuredSetting.persistence.rawValue] == "on"
+            let devices = try watcher.observe(gpu: gpu)
+            let isUsed = devices.contains { !$0.compute.processes.isEmpty || !$0.graphics.processes.isEmpty }
+            isAwake = isAwake && (isPersistent || isUsed)
+        }
+        return (seconds, isAwake)
+    }
+
+    /// A process that changes settings and restores them at its end, whatever ends this program.
+    private func setter() throws(NotTried) -> Prober { try Prober(plan, restores: true) }
+
+    func recordSize() throws(NotTried) -> Finding {
+        let target = try target()
+        let holder = try? holder()
+        defer { holder?.end() }
+        let words = try watcher().ask("lists \(target.gpu)").words
+        let lists = words.compactMap { word -> ListRecords? in
+            let numbers = word.value.split(separator: ":").compactMap { Int($0) }
+            guard numbers.count == 4, numbers[0] == 0 else { return nil }
+            return ListRecords(
+                function: String(word.name), count: numbers[1], touched: numbers[2], assumed: numbers[3])
+        }
+        guard let finding = Finding.recordSize(lists) else { throw .missing(.listedProcess) }
+        return finding
+    }
+
+    /// The two memory calls, at a moment when nothing moved between them.
+    func memory(_ watcher: Prober) throws(NotTried) -> (first: MemoryCall, second: MemoryCall?) {
+        let target = try target()
+        var previous: (first: MemoryCall, second: MemoryCall?)?
+        for _ in 0..<20 {
+            let answer = try watcher.ask("memory \(target.gpu)")
+            guard answer.number("code1") == 0 else {
+                throw .nvml(call: "nvmlDeviceGetMemoryInfo", code: Int32(answer.number("code1") ?? -1))
+            }
+            func call(_ version: Int) -> MemoryCall? {
+                guard answer.number("code\(version)") == 0, let total = answer.bytes("total\(version)"),
+                    let used = answer.bytes("used\(version)"), let free = answer.bytes("free\(version)")
+                else { return nil }
+                return MemoryCall(total: total, used: used, free: free, reserved: answer.bytes("reserved\(version)"))
+            }
+            guard let first = call(1) else { throw .missing(.memoryTotals) }
+            let calls = (first: first, second: call(2))
+            if let previous, previous.first == calls.first, previous.second == calls.second { return calls }
+            previous = calls
+        }
+        throw .notQuiet
+    }
+
+    func memoryCalls() throws(NotTried) -> Finding {
+        let watcher = try watcher()
+        var readings = [try memory(watcher)]
+        // With an allocation too, if there is room for one.
+        if let holder = try? holder(toAllocate: 256 << 20) {
+            defer { holder.end() }
+            try holder.ask("allocate \(256 << 20)")
+            readings.append(try memory(watcher))
+        }
+        return .memoryCalls(readings)
+    }
+
+    func reserved() throws(NotTried) -> Finding {
+        let watcher = try watcher()
+        guard let before = try memory(watcher).second else { throw .noFunction("nvmlDeviceGetMemoryInfo_v2") }
+        let holder = try holder(toAllocate: 1 << 30)
+        defer { holder.end() }
+        try holder.ask("allocate \(1 << 30)")
+        guard let with = try memory(watcher).second, let finding = Finding.reserved(before: before, with: with) else {
+            throw .missing(.memoryTotals)
+        }
+        return finding
+    }
+
+    func ledger() throws(NotTried) -> Finding {
+        let target = try target()
+        let watcher = try watcher()
+        let holder = try? holder(toAllocate: 64 << 20)
+        defer { holder?.end() }
+        try holder?.ask("allocate \(64 << 20)")
+        for _ in 0..<5 {
+            let before = try memory(watcher)
+            let snapshot = observe().snapshot
+            let listed = try holder.map { (holder) throws(NotTried) in try card(watcher).processes[holder.pid] ?? nil }
+            guard try memory(watcher) == before else { continue }
+            guard let place = snapshot.devices.firstIndex(where: { $0.uuid == target.gpuUUID }) else {
+                throw .missing(.nvidiaDriver)
+            }
+            let process = snapshot.processes.first { $0.pid == holder?.pid && $0.device == place }?.bytes
+            return .ledger(
+                snapshot.devices[place], driver: before.second ?? before.first, process: process,
+                listed: listed ?? nil)
+        }
+        throw .notQuiet
+    }
+
+    /// nvidia-smi beside the driver's answers before and after it, while an allocation of ours grows and shrinks.
+    func nvidiaSMI() throws(NotTried) -> Finding {
+        let target = try target()
+        let watcher = try watcher()
+        let holder = try? holder(toAllocate: 1 << 30)
+        defer { holder?.end() }
+        var differences: [Bytes] = []
+        for amount in [Bytes(0), 64 << 20, 512 << 20, 1 << 30, 0] {
+            try holder?.ask("free")
+            if amount > 0 {
+                guard let holder else { continue }
+                try holder.ask("allocate \(amount)")
+            }
+            let before = try memory(watcher)
+            let listed = try card(watcher).processes
+            let gpus = try smi(["--query-gpu=uuid,memory.total,memory.used,memory.free"])
+            let processes = try smi(["--query-compute-apps=gpu_uuid,pid,used_gpu_memory"])
+            guard try memory(watcher) == before else { continue }
+            guard let row = gpus.first(where: { $0.first == target.gpuUUID }), row.count == 4 else {
+                throw .toolNotUnderstood("nvidia-smi")
+            }
+            // It shows what the second call calls used.
+            let driver = before.second ?? before.first
+            for (text, bytes) in zip(row.dropFirst(), [driver.total, driver.used, driver.free]) {
+                if let mebibytes = Bytes(text) { differences.append((mebibytes << 20) - bytes) }
+            }
+            for row in processes where row.count == 3 && row[0] == target.gpuUUID {
+                guard let pid = UInt32(row[1]), let mebibytes = Bytes(row[2]), let bytes = listed[pid] ?? nil else {
+                    continue
+                }
+                differences.append((mebibytes << 20) - bytes)
+            }
+        }
+        guard !differences.isEmpty else { throw .notQuiet }
+        return .tool(differences)
+    }
+
+    /// Rows of nvidia-smi's answer, amounts in MiB.
+    private func smi(_ words: [String]) throws(NotTried) -> [[String]] {
+        let text = try Tool.output(["nvidia-smi"] + words + ["--format=csv,noheader,nounits"], within: plan.timeout)
+        return text.split(separator: "\n").map { line in
+            line.split(separator: ",").map { String($0.drop { $0 == " " }) }
+        }
+    }
+
+    func accounting() throws(NotTried) -> Finding {
+        let target = try target()
+        let watcher = try watcher()
+        let mode = try watcher.ask("mode \(target.gpu)")[MeasuredSetting.accounting.rawValue]
+        guard mode != "unknown" else { throw .nvml(call: "nvmlDeviceGetAccountingMode", code: 3) }
+        var setter: Prober?
+        defer { setter?.end() }
+        if mode == "off" {
+            guard plan.settings.contains(.accounting) else { throw .needsSetting(.accounting) }
+            setter = try self.setter()
+            do throws(NotTried) {
+                try setter?.ask("set \(target.gpu) \(MeasuredSetting.accounting.rawValue) on")
+            } catch .nvml(_, code: 4) {
+                throw .forbidden(.root)
+            }
+        }
+        let holder = try holder(toAllocate: 64 << 20)
+        try holder.ask("allocate \(64 << 20)")
+        let listed = try card(watcher).bytes(of: holder.pid)
+        let running = try watcher.ask("account \(target.gpu) \(holder.pid)").bytes("bytes")
+        holder.end()
+        // The driver writes the account of a process when its last file is closed.
+        var ended: Bytes?
+        for _ in 0..<20 where ended == nil {
+            usleep(50_000)
+            ended = try watcher.ask("account \(target.gpu) \(holder.pid)").bytes("bytes")
+        }
+        return .accounting(listed: listed, running: running, ended: ended)
+    }
+
+    func mig() throws(NotTried) -> Finding {
+        let snapshot = observe().snapshot
+        guard let gpu = snapshot.devices.first(where: { $0.vendor == .nvidia && $0.isDivided }),
+            let index = Int(gpu.index)
+        else { throw .missing(.migGPU) }
+        let target = try target()
+        guard target.gpuUUID == gpu.uuid else { throw .missing(.migGPU) }
+        let holder = try holder()
+        defer { holder.end() }
+        let devices = try watcher().observe(gpu: index)
+        let instances = devices.filter { $0.parentIndex != nil }
+        let listing = instances.filter { $0.compute.processes.contains { $0.pid == holder.pid } }
+        let parent = devices.first { $0.parentIndex == nil }?.compute.processes ?? []
+        return .mig(
+            instances: instances.count, listing: listing.count, parentListed: parent.count,
+            withIDs: parent.filter { $0.gpuInstance != nil }.count, isRoot: geteuid() == 0)
+    }
+
+    func mps() throws(NotTried) -> Finding {
+        let target = try target()
+        let holder = try holder()
+        defer { holder.end() }
+        let devices = try watcher().observe(gpu: target.gpu)
+        let device = devices.first { $0.uuid == target.uuid }
+        let listed = device?.mps.processes ?? []
+        // Without a server the list is empty, ours included.
+        guard !listed.isEmpty else { throw .missing(.mpsServer) }
+        let others = listed.filter { $0.pid != holder.pid }.compactMap { $0.bytes.flatMap { Bytes(told: $0) } }
+        return .mps(
+            client: listed.first { $0.pid == holder.pid }?.bytes.flatMap { Bytes(told: $0) },
+            server: others.isEmpty ? nil : Bytes.sum(others))
+    }
+
+    /// The driver's own limits, of our cgroup and the one around it: read, never set.
+    func limits() throws(NotTried) -> Finding {
+        let target = try target()
+        let watcher = try watcher()
+        func answer(_ place: String) throws(NotTried) -> (code: Int, hard: Bytes?)? {
+            let answer = try watcher.ask("limits \(target.gpu) \(place)")
+            return answer.number("code").map { ($0, answer.bytes("hard")) }
+        }
+        guard let leaf = try answer("leaf") else { throw .missing(.cgroup2) }
+        return .limits(leaf: leaf, parent: try answer("parent"))
+    }
+}
+
+private func == (left: (first: MemoryCall, second: MemoryCall?), right: (first: MemoryCall, second: MemoryCall?))
+    -> Bool
+{
+    left.first == right.first && left.second == right.second
+}

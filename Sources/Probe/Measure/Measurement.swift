@@ -1,0 +1,227 @@
+import Glibc
+import HostFS
+import Ledger
+import Sampling
+
+/// Tries the steps of `measure`, each with processes of its own, so that a driver that hangs in one takes no other with it.
+package final class Measurement {
+    let plan: MeasurePlan
+    private let sampler: Sampler
+    private let end = monotonicSeconds() + MeasurePlan.deadline
+    private var isSampling = false
+    private var latest: (observation: Observation, snapshot: Snapshot)?
+    private var chosen: Target?
+    private(set) var results: [MeasuredResult] = []
+    /// The engine's image of `container`, which the steps with containers use.
+    var image: ContainerImage?
+
+    package init(_ plan: MeasurePlan, _ sampler: Sampler) {
+        self.plan = plan
+        self.sampler = sampler
+    }
+
+    /// Leaves no process, image or allocation behind.
+    package func finish() {
+        image = nil
+        sampler.finish()
+    }
+
+    /// What is known of the machine by now.
+    package func describe(in report: inout MeasureReport) {
+        guard let latest else { return }
+        report.kernel = latest.observation.view.kernel
+        report.nvidiaDriver = latest.observation.view.nvidiaDriver
+        report.cudaVersion = latest.observation.view.cudaVersion
+        report.gpus = latest.snapshot.devices.map(MeasureReport.GPU.init)
+        report.settings = plan.settings.sorted { $0.rawValue < $1.rawValue }
+    }
+
+    package func run(_ step: MeasuredStep) -> MeasuredResult {
+        let start = monotonicSeconds()
+        let outcome: MeasuredResult.Outcome
+        do throws(NotTried) {
+            guard start < end else { throw .outOfTime }
+            outcome = .tried(try finding(of: step))
+        } catch {
+            outcome = .notTried(error)
+        }
+        let result = MeasuredResult(step, outcome, seconds: monotonicSeconds() - start)
+        results.append(result)
+        return result
+    }
+
+    private func finding(of step: MeasuredStep) throws(NotTried) -> Finding {
+        switch step {
+        case .waking: try waking()
+        case .firstCall: try firstCall()
+        case .recordSize: try recordSize()
+        case .memoryCalls: try memoryCalls()
+        case .reserved: try reserved()
+        case .ledger: try ledger()
+        case .nvidiaSMI: try nvidiaSMI()
+        case .check: try check()
+        case .context: try context()
+        case .rounding: try rounding()
+        case .killedHolder: try killedHolder()
+        case .ipc: try ipc()
+        case .managed: try managed()
+        case .pidNamespace: try pidNamespace()
+        case .container: try container(withHostPIDs: false)
+        case .containerHostPIDs: try container(withHostPIDs: true)
+        case .containerDevices: try containerDevices()
+        case .accounting: try accounting()
+        case .mig: try mig()
+        case .mps: try mps()
+        case .pytorch: try pytorch()
+        case .runCost: try runCost()
+        case .amdProcesses: try amdProcesses()
+        case .partitions: try partitions()
+        case .intelProcesses: try intelProcesses()
+        case .dmemCharge: try dmemCharge()
+        case .limits: try limits()
+        case .hangingDriver: try hangingDriver()
+        }
+    }
+
+    private func hangingDriver() throws(NotTried) -> Finding {
+        for result in results {
+            // The others are tools, which may be given longer.
+            guard case .notTried(.noAnswer(let deadline)) = result.outcome, deadline == plan.timeout else { continue }
+            return .hangingDriver(deadline: deadline, took: result.seconds)
+        }
+        throw .missing(.hang)
+    }
+
+    // MARK: Plimsoll's own reading
+
+    func observe() -> (observation: Observation, snapshot: Snapshot) {
+        if !isSampling { sampler.begin() }
+        isSampling = true
+        let observation = sampler.observe()
+        let read = (observation, Snapshot(observation))
+        latest = read
+        return read
+    }
+
+    /// The version of NVIDIA's driver.
+    var driver: String? { latest?.observation.view.nvidiaDriver }
+
+    // MARK: The GPU that is used
+
+    struct Target {
+        /// The driver's index of the GPU.
+        var gpu: Int
+        /// Its UUID, or that of the MIG instance that is used.
+        var uuid: String
+        var gpuUUID: String
+        var pci: String?
+        var total: Bytes?
+        var free: Bytes?
+
+        /// As CUDA has the UUID.
+        var digits: String { Allocation.digits(of: uuid) }
+    }
+
+    /// The NVIDIA GPU or MIG instance with the most free memory, or the one that was asked for.
+    func target() throws(NotTried) -> Target {
+        if let chosen { return chosen }
+        let snapshot = observe().snapshot
+        let rooms = snapshot.rooms(on: plan.device).filter { snapshot.devices[$0.device].vendor == .nvidia }
+        guard let room = rooms.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
+            throw Self.absence(snapshot)
+        }
+        let device = snapshot.devices[room.device]
+        guard let uuid = device.uuid, let gpu = Int(device.index.prefix { $0 != ":" }) else {
+            throw Self.absence(snapshot)
+        }
+        let target = Target(
+            gpu: gpu, uuid: uuid, gpuUUID: device.parent ?? uuid, pci: device.pci, total: device.memory.total,
+            free: room.free)
+        chosen = target
+        return target
+    }
+
+    private static func absence(_ snapshot: Snapshot) -> NotTried {
+        let error =
+            snapshot.sources.first { $0.name == "nvml" }?.error
+            ?? snapshot.devices.first { $0.vendor == .nvidia }?.memory.unavailable
+        return switch error?.first {
+        case .noAnswer(let seconds)?: .noAnswer(seconds: seconds)
+        case .call(let name, let code)?: .nvml(call: name, code: code)
+        case .missingSymbol(_, let symbol)?: .noFunction(symbol)
+        default: .missing(.nvidiaDriver)
+        }
+    }
+
+    // MARK: The driver's own answers
+
+    /// A process that asks the driver and holds nothing.
+    func watcher() throws(NotTried) -> Prober { try Prober(plan) }
+
+    struct Card {
+        var used: Bytes?
+        var free: Bytes?
+        /// By PID; nil if the driver does not report it.
+        var processes: [UInt32: Bytes?]
+
+        func bytes(of pid: UInt32) throws(NotTried) -> Bytes {
+            guard let bytes = processes[pid] ?? nil else { throw .missing(.perProcessMemory) }
+            return bytes
+        }
+    }
+
+    /// What the driver tells of the GPU that is used.
+    func card(_ watcher: Prober) throws(NotTried) -> Card {
+        let target = try target()
+        let devices = try watcher.observe(gpu: target.gpu)
+        guard let device = devices.first(where: { $0.uuid == target.uuid }) else { throw .missing(.nvidiaDriver) }
+        var processes: [UInt32: Bytes?] = [:]
+        for process in [device.compute, device.graphics, device.mps].flatMap(\.processes) {
+            let bytes = process.bytes.flatMap { Bytes(told: $0) }
+            processes[process.pid] = max(bytes ?? -1, (processes[process.pid] ?? nil) ?? -1)
+        }
+        let memory = device.memory.value
+        return Card(
+            used: memory?.used.flatMap { Bytes(told: $0) }, free: memory?.free.flatMap { Bytes(told: $0) },
+            processes: processes.mapValues { ($0 ?? -1) < 0 ? nil : $0 })
+    }
+
+    /// The same, with used memory that others do not change at the moment.
+    func quietCard(_ watcher: Prober) throws(NotTried) -> (card: Card, used: Bytes) {
+        let first = try card(watcher)
+        guard let used = first.used else { throw .missing(.memoryTotals) }
+        for _ in 0..<3 {
+            usleep(20_000)
+            let next = try card(watcher)
+            if next.used == used { return (next, used) }
+        }
+        throw .notQuiet
+    }
+
+    // MARK: Memory of ours
+
+    /// A context costs up to 555 MiB (llama.cpp, pull request 23604), and a new card's may cost more.
+    static let contextAtMost: Bytes = 640 << 20
+
+    /// A process with a context, if there is room for it and for what it will allocate: others keep 5% of the GPU.
+    ///
+    /// - Parameters:
+    ///   - bytes: what it will allocate on top.
+    ///   - contexts: how many processes with a context there will be.
+    func holder(
+        toAllocate bytes: Bytes = 0, contexts: Bytes = 1, through wrapper: [String] = [], path: String? = nil
+    ) throws(NotTried) -> Prober {
+        try room(for: bytes + contexts * Self.contextAtMost)
+        let holder = try Prober(plan, through: wrapper, path: path)
+        try holder.ask("context \(try target().digits)")
+        return holder
+    }
+
+    func room(for needed: Bytes) throws(NotTried) {
+        let target = try target()
+        guard let free = try card(try watcher()).free ?? target.free else { throw .missing(.memoryTotals) }
+        guard needed <= MeasurePlan.most, free - needed >= (target.total ?? 0) / 20 else {
+            throw .noRoom(needed: needed, free: free)
+        }
+    }
+}

@@ -37,13 +37,14 @@ let package = Package(
         .executable(name: "plimsoll", targets: ["plimsoll"]),
         .executable(name: "gpusimd", targets: ["gpusimd"]),
         .executable(name: "gpusim-hold", targets: ["gpusim-hold"]),
-        // One for each generation of drivers, by what it exports; the last is of R545 and later. The first is of none.
+        // One for each generation of drivers, by what it exports; the last two are of R545 and later, and of R615 and later. The first is of none.
         .library(name: "SimulatedNVML-NoLists", type: .dynamic, targets: ["NVMLCore"]),
         .library(name: "SimulatedNVML-R440", type: .dynamic, targets: ["NVMLR440"]),
         .library(name: "SimulatedNVML-R450", type: .dynamic, targets: ["NVMLR450"]),
         .library(name: "SimulatedNVML-R510", type: .dynamic, targets: ["NVMLR510"]),
         .library(name: "SimulatedNVML-R535", type: .dynamic, targets: ["NVMLR535"]),
         .library(name: "SimulatedNVML", type: .dynamic, targets: ["NVMLR545"]),
+        .library(name: "SimulatedNVML-R615", type: .dynamic, targets: ["NVMLR615"]),
         .library(name: "SimulatedCUDA", type: .dynamic, targets: ["SimulatedCUDA"]),
         .library(name: "SimulatedDRM", type: .dynamic, targets: ["SimulatedDRM"]),
     ],
@@ -80,7 +81,7 @@ let package = Package(
         .target(name: "CSimulator", path: "Simulator/CSimulator", cSettings: strictC),
         nvml("Core", after: []), nvml("R440", after: ["Core"]), nvml("R450", after: ["Core", "R440"]),
         nvml("R510", after: ["Core", "R440", "R450"]), nvml("R535", after: ["Core", "R510"]),
-        nvml("R545", after: ["Core", "R535"]),
+        nvml("R545", after: ["Core", "R535"]), nvml("R615", after: ["Core", "R545"]),
         .target(
             name: "SimulatedCUDA", dependencies: ["CSimulator"], path: "Simulator/SimulatedCUDA",
             swiftSettings: embedded),

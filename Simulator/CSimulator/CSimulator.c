@@ -200,6 +200,9 @@ int sim_shut_down(void) {
 
 int sim_is_initialized(void) { return __atomic_load_n(&initialized, __ATOMIC_RELAXED) > 0; }
 
+int sim_is_root(void) { return geteuid() == 0; }
+int sim_exists(const char *path) { return access(path, F_OK) == 0; }
+
 int sim_pci(const char *text, uint32_t *domain, uint32_t *bus, uint32_t *device) {
     if (sscanf(text, "%x:%x:%x", domain, bus, device) == 3) return 1;
     unsigned function;

@@ -131,6 +131,35 @@ public func cuMemAlloc_v2(_ address: UnsafeMutablePointer<UInt64>?, _ bytes: UIn
     return reply.code
 }
 
+/// `flags` is CU_MEM_ATTACH_GLOBAL (1) or CU_MEM_ATTACH_HOST (2).
+@_cdecl("cuMemAllocManaged")
+public func cuMemAllocManaged(_ address: UnsafeMutablePointer<UInt64>?, _ bytes: UInt, _ flags: UInt32) -> Int32 {
+    guard let address, bytes > 0, flags == 1 || flags == 2 else { return Code.invalidValue }
+    guard sim_current_device() != SIM_NONE else { return Code.invalidContext }
+    let reply = ask(SIM_MANAGED, device: sim_current_device(), bytes: UInt64(bytes))
+    if reply.code == Code.success { address.pointee = reply.address }
+    return reply.code
+}
+
+@_cdecl("cuIpcGetMemHandle")
+public func cuIpcGetMemHandle(_ handle: UnsafeMutablePointer<sim_ipc_handle>?, _ address: UInt64) -> Int32 {
+    guard let handle, address != 0 else { return Code.invalidValue }
+    handle.pointee = sim_ipc_handle()
+    handle.pointee.address = address
+    return Code.success
+}
+
+@_cdecl("cuIpcOpenMemHandle_v2")
+public func cuIpcOpenMemHandle_v2(
+    _ address: UnsafeMutablePointer<UInt64>?, _ handle: sim_ipc_handle, _ flags: UInt32
+) -> Int32 {
+    guard let address, flags == 1 else { return Code.invalidValue }
+    guard sim_current_device() != SIM_NONE else { return Code.invalidContext }
+    let reply = ask(SIM_IMPORT, address: handle.address)
+    if reply.code == Code.success { address.pointee = reply.address }
+    return reply.code
+}
+
 @_cdecl("cuMemsetD8_v2")
 public func cuMemsetD8_v2(_ address: UInt64, _ value: UInt8, _ bytes: UInt) -> Int32 { Code.success }
 

@@ -1,4 +1,5 @@
 import CSimulator
+import Glibc
 
 /// Who holds how much of which card. No input or output; the server asks it on behalf of its clients.
 struct Book {
@@ -11,9 +12,15 @@ struct Book {
         var pidInside: UInt32
         var contexts: Set<Int> = []
         var allocations: [UInt64: (device: Int, bytes: UInt64)] = [:]
+        /// On no process's account (measured on an H100 with driver 580.159.04: docs/measured.md, `managed`).
+        var managed: [UInt64: (device: Int, bytes: UInt64)] = [:]
+        /// Opened from handles of other processes, by address: the device. It is on the account of whoever allocated it alone
+        /// (measured on an H100 with driver 580.159.04: docs/measured.md, `ipc`).
+        var imports: [UInt64: Int] = [:]
         /// By device that it has used.
         var accounts: [Int: Account] = [:]
 
+        /// What the device gives for it.
         func held(on device: Int, context: UInt64) -> UInt64 {
             allocations.values.reduce(contexts.contains(device) ? context : 0) {
                 $1.device == device ? $0 + $1.bytes : $0
@@ -24,6 +31,9 @@ struct Book {
     struct Device {
         var record: sim_device
         var keepsAccounts = false
+        var isPersistent = true
+        var hasMPS = false
+        var chargesTo: String?
         /// By PID: the last process of that number that has ended.
         var endedAccounts: [UInt32: Account] = [:]
         var context: UInt64
@@ -76,6 +86,9 @@ struct Book {
             device.record.sleeps_ms = UInt32((card.wakesInSeconds ?? 0) * 1000)
             device.record.utilization = card.utilization ?? 0
             device.keepsAccounts = card.accounting ?? false
+            device.isPersistent = device.record.sleeps_ms == 0
+            device.hasMPS = card.mps ?? false
+            device.chargesTo = card.chargesTo
             device.record.max_instances = card.instances == nil ? 0 : 7
             fill(&device.record.name, card.name)
             fill(&device.record.pci, card.pci)
@@ -118,6 +131,9 @@ struct Book {
         record.used = device.told.used ?? used(number)
         record.free = device.told.free ?? free(number)
         record.is_lost = isLost(number) ? 1 : 0
+        record.is_persistent = device.isPersistent ? 1 : 0
+        record.keeps_accounts = device.keepsAccounts ? 1 : 0
+        if device.isPersistent { record.sleeps_ms = 0 }
         return record
     }
 
@@ -154,7 +170,7 @@ struct Book {
                         bytes: process.bytes ?? UInt64.max))
             }
         }
-        if list == Int(SIM_COMPUTE.rawValue) {
+        if list == Int(SIM_COMPUTE.rawValue) || list == Int(SIM_MPS.rawValue) && device.hasMPS {
             var held: [UInt32: UInt64] = [:]
             for client in clients.values where client.contexts.contains(number) {
                 guard let pid = pid(of: client, seenBy: fd) else { continue }
@@ -193,11 +209,15 @@ struct Book {
     mutating func dropContext(_ fd: Int32, on number: Int) -> Int32 {
         guard var client = clients[fd], client.contexts.remove(number) != nil else { return Self.invalidDevice }
         client.allocations = client.allocations.filter { $0.value.device != number }
+        client.managed = client.managed.filter { $0.value.device != number }
+        client.imports = client.imports.filter { $0.value != number }
         clients[fd] = client
         return 0
     }
 
-    mutating func allocate(_ fd: Int32, on number: Int, bytes: UInt64) -> (code: Int32, address: UInt64) {
+    mutating func allocate(
+        _ fd: Int32, on number: Int, bytes: UInt64, isManaged: Bool = false
+    ) -> (code: Int32, address: UInt64) {
         guard takesPrograms(number), clients[fd]?.contexts.contains(number) == true else {
             return (Self.invalidDevice, 0)
         }
@@ -208,13 +228,58 @@ struct Book {
         guard rounded <= free else { return (Self.outOfMemory, 0) }
         let address = nextAddress
         nextAddress += rounded
-        clients[fd]?.allocations[address] = (number, rounded)
+        if isManaged {
+            clients[fd]?.managed[address] = (number, rounded)
+        } else {
+            clients[fd]?.allocations[address] = (number, rounded)
+        }
         clients[fd]?.keepAccount(on: number, of: devices[number])
         return (0, address)
     }
 
     mutating func free(_ fd: Int32, address: UInt64) -> Int32 {
-        clients[fd]?.allocations.removeValue(forKey: address) == nil ? Self.invalidValue : 0
+        let isOwn =
+            clients[fd]?.allocations.removeValue(forKey: address) != nil
+            || clients[fd]?.managed.removeValue(forKey: address) != nil
+        return isOwn ? 0 : Self.invalidValue
+    }
+
+    /// The memory lives as long as the process that allocated it (CUDA driver API, cuIpcOpenMemHandle).
+    mutating func open(_ address: UInt64, in fd: Int32) -> (code: Int32, address: UInt64) {
+        let owner = clients.first { $0.key != fd && $0.value.allocations[address] != nil }
+        guard let memory = owner?.value.allocations[address], clients[fd]?.contexts.contains(memory.device) == true
+        else {
+            return (Self.invalidValue, 0)
+        }
+        clients[fd]?.imports[nextAddress] = memory.device
+        nextAddress += memory.bytes
+        return (0, nextAddress - memory.bytes)
+    }
+
+    /// - Returns: an nvmlReturn_t.
+    mutating func set(_ mode: sim_mode, on number: Int, _ isOn: Bool) -> Int32 {
+        guard devices.indices.contains(number) else { return 2 }
+        guard !isLost(number) else { return 15 }
+        // Accounting is not for GPUs that are divided (nvml.h, nvmlDeviceSetAccountingMode).
+        if mode == SIM_ACCOUNTING, devices[number].record.max_instances > 0 { return 3 }
+        if mode == SIM_ACCOUNTING {
+            devices[number].keepsAccounts = isOn
+            if !isOn { devices[number].endedAccounts = [:] }
+        } else {
+            devices[number].isPersistent = isOn
+        }
+        return 0
+    }
+
+    /// As the dmem controller shows what processes have of a card, in a file of its form.
+    func writeCharges() {
+        for (number, device) in devices.enumerated() {
+            guard let path = device.chargesTo, let file = fopen(path, "we") else { continue }
+            let bytes = clients.values.reduce(0) { $0 + $1.held(on: number, context: device.context) }
+            let pci = withUnsafeBytes(of: device.record.pci) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            fputs("nvidia/\(pci)/vidmem \(bytes)\n", file)
+            fclose(file)
+        }
     }
 
     private func free(_ number: Int) -> UInt64 {
@@ -227,7 +292,10 @@ struct Book {
         let device = devices[number]
         var bytes = device.unattributed
         for process in device.recorded { bytes += process.bytes ?? 0 }
-        for client in clients.values { bytes += client.held(on: number, context: device.context) }
+        for client in clients.values {
+            bytes += client.held(on: number, context: device.context)
+            for memory in client.managed.values where memory.device == number { bytes += memory.bytes }
+        }
         for (index, other) in devices.enumerated() where other.record.parent == UInt32(number) { bytes += used(index) }
         return bytes
     }

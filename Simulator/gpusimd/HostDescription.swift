@@ -39,6 +39,10 @@ struct HostDescription: Decodable {
         var wakesInSeconds: Double?
         /// Accounting mode is on: the driver keeps each process's peak, also when it has ended.
         var accounting: Bool?
+        /// An MPS server runs: its list has every program too (nvidia-docker, issue 868, type M+C).
+        var mps: Bool?
+        /// A file that is written as `dmem.current` of the cgroup that all programs on this card are in.
+        var chargesTo: String?
         var processes: [Process]?
         var instances: [Instance]?
         var faults: Faults?

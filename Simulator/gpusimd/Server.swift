@@ -39,6 +39,7 @@ struct Server {
     private mutating func close(_ fd: Int32) {
         Glibc.close(fd)
         book.close(fd)
+        book.writeCharges()
         waiting.removeAll { $0.fd == fd }
     }
 
@@ -73,6 +74,14 @@ struct Server {
         case SIM_ALLOCATE:
             let result = book.allocate(fd, on: number, bytes: request.bytes)
             answer(fd, code: result.code, address: result.address)
+        case SIM_MANAGED:
+            let result = book.allocate(fd, on: number, bytes: request.bytes, isManaged: true)
+            answer(fd, code: result.code, address: result.address)
+        case SIM_IMPORT:
+            let result = book.open(request.address, in: fd)
+            answer(fd, code: result.code, address: result.address)
+        case SIM_SET_MODE:
+            answer(fd, code: book.set(sim_mode(request.list), on: number, request.bytes != 0))
         case SIM_FREE: answer(fd, code: book.free(fd, address: request.address))
         case SIM_ACCOUNTS: answer(fd, ListAnswer(book.accountedProcesses(on: number, askedBy: fd)))
         case SIM_ACCOUNT:
@@ -82,6 +91,7 @@ struct Server {
             answer(fd, &reply)
         default: close(fd)
         }
+        book.writeCharges()
     }
 
     private func answer(_ fd: Int32, code: Int32, address: UInt64 = 0) {

@@ -8,7 +8,8 @@ struct CaptureCommand: ParsableCommand {
         abstract: "Record what was read of this machine, for a bug report or --replay.",
         discussion: """
             The recording holds names of this host, its users, containers, images and processes, their cgroup paths and \
-            their amounts of memory; no command lines, no environment, and of the containers' labels only Compose's two.
+            their amounts of memory; no command lines, no environment, and of the containers' labels only Compose's two. With \
+            --redact, placeholders such as container-1 take the place of these names.
             """)
 
     @OptionGroup var host: HostOptions
@@ -16,9 +17,13 @@ struct CaptureCommand: ParsableCommand {
     @Argument(help: "Where to; - is standard output.")
     var file: String
 
+    @Flag(help: "Replace names of the host, users, containers, images, processes and paths by placeholders.")
+    var redact = false
+
     mutating func run() throws {
         let source = try host.makeSource()
-        let observation = source.observe()
+        let told = source.observe()
+        let observation = redact ? told.redacted : told
         source.finish()
         do {
             let bytes = try Recording(observation, program: "plimsoll \(Plimsoll.version)").json()
@@ -30,7 +35,7 @@ struct CaptureCommand: ParsableCommand {
         } catch let error as RecordingError {
             throw Failure.impossible(error)
         }
-        Output.troubles(of: Snapshot(observation))
+        Output.troubles(of: Snapshot(told))
         Outcome.done.exit()
     }
 }

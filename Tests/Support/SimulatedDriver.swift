@@ -40,6 +40,7 @@ package final class SimulatedDriver {
         case ..<510: return "libSimulatedNVML-R450.so"
         case ..<535: return "libSimulatedNVML-R510.so"
         case 535 where host["driver"].string.map(isBeforeDetailList) == true: return "libSimulatedNVML-R535.so"
+        case 615...: return "libSimulatedNVML-R615.so"
         default: return "libSimulatedNVML.so"
         }
     }

@@ -23,9 +23,14 @@ enum sim_operation {
     SIM_UNCONTEXT,  // device: drop it, with everything allocated on the device -> sim_reply
     SIM_ALLOCATE,   // device, bytes -> sim_reply.address
     SIM_FREE,       // address -> sim_reply
+    SIM_MANAGED,    // device, bytes: memory that host and device share -> sim_reply.address
+    SIM_IMPORT,     // address: another process's allocation, to be used here too -> sim_reply.address
+    SIM_SET_MODE,   // device, list: a sim_mode, bytes: 0 or 1 -> sim_reply
     SIM_ACCOUNTS,   // device -> sim_process_list of those who have an account: PIDs alone
     SIM_ACCOUNT,    // device, bytes: a PID -> sim_reply: bytes at its peak, address: microseconds since 1970 when it began, count: 1 while it runs
 };
+
+enum sim_mode { SIM_ACCOUNTING, SIM_PERSISTENCE };
 
 enum sim_list { SIM_COMPUTE, SIM_GRAPHICS, SIM_MPS };
 
@@ -71,6 +76,8 @@ struct sim_device {
     int32_t handle_code;
     int32_t memory_code;
     int32_t utilization_code;
+    uint32_t is_persistent;     // persistence mode
+    uint32_t keeps_accounts;    // accounting mode
     uint32_t is_lost;  // off the bus: every call on it answers GPU_IS_LOST
     uint64_t total;
     uint64_t reserved;
@@ -82,6 +89,9 @@ struct sim_device {
     uint32_t crashes;     // the library takes its process down, the so manieth time
     char writes_to[192];  // a file that it writes to first, for a file system that somebody froze
 };
+
+// CUipcMemHandle: here the address of an allocation, which is the book's and so the same in every process.
+struct sim_ipc_handle { uint64_t address, padding[7]; };
 
 struct sim_process {
     uint32_t pid;
@@ -134,6 +144,10 @@ void sim_play(const struct sim_device *device);
 void sim_initialize(void);
 int sim_shut_down(void);
 int sim_is_initialized(void);
+
+// About the process and its files, for code that has no libc of its own.
+int sim_is_root(void);
+int sim_exists(const char *path);
 
 // A PCI address in one of the forms that nvmlDeviceGetHandleByPciBusId_v2 takes (nvml.h); 0 where the text is none.
 int sim_pci(const char *text, uint32_t *domain, uint32_t *bus, uint32_t *device);

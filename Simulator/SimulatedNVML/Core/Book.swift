@@ -6,7 +6,9 @@ package enum Code {
     package static let uninitialized: Int32 = 1
     package static let invalidArgument: Int32 = 2
     package static let notSupported: Int32 = 3
+    package static let noPermission: Int32 = 4
     package static let notFound: Int32 = 6
+    package static let operatingSystem: Int32 = 17
     package static let insufficientSize: Int32 = 7
     package static let driverNotLoaded: Int32 = 9
     package static let gpuIsLost: Int32 = 15
@@ -75,6 +77,17 @@ package enum Book {
 
     package static func account(of pid: UInt32, on handle: Handle) -> sim_reply? {
         ask(SIM_ACCOUNT, device: number(of: handle), bytes: UInt64(pid), isCall: true, into: sim_reply())
+    }
+
+    package static func set(_ mode: sim_mode, _ isOn: UInt32, on handle: Handle) -> Int32 {
+        var request = sim_request()
+        request.operation = SIM_SET_MODE.rawValue
+        request.device = number(of: handle)
+        request.list = mode.rawValue
+        request.bytes = UInt64(isOn)
+        request.is_call = 1
+        var reply = sim_reply()
+        return sim_ask(&request, &reply, MemoryLayout<sim_reply>.size) == 0 ? reply.code : Code.unknown
     }
 
     private static func ask<Reply: BitwiseCopyable>(

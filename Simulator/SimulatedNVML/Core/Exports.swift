@@ -125,7 +125,7 @@ public func nvmlDeviceGetUtilizationRates(_ handle: Handle?, _ rates: UnsafeMuta
 
 @_cdecl("nvmlDeviceGetPersistenceMode")
 public func nvmlDeviceGetPersistenceMode(_ handle: Handle?, _ mode: UnsafeMutablePointer<UInt32>?) -> Int32 {
-    onDevice(handle) { give($0.sleeps_ms == 0 ? 1 : 0, to: mode) }
+    onDevice(handle) { give($0.is_persistent, to: mode) }
 }
 
 /// NVML_COMPUTEMODE_DEFAULT: any number of processes.

@@ -32,11 +32,13 @@ extension Measurement {
     func firstCall() throws(NotTried) -> Finding {
         var calls = [try timeOfFirstCall()]
         if plan.settings.contains(.persistence) {
-            let target = try target()
+            // No GPU is looked at by Plimsoll yet: its own reading would keep them awake.
             let setter = try setter()
-            let isOn = try setter.ask("mode \(target.gpu)")[MeasuredSetting.persistence.rawValue] == "on"
-            try setter.ask("set \(target.gpu) \(MeasuredSetting.persistence.rawValue) \(isOn ? "off" : "on")")
-            // It would keep the GPU awake.
+            let name = MeasuredSetting.persistence.rawValue
+            for gpu in 0..<(try setter.ask("open").number("count") ?? 0) {
+                let isOn = try setter.ask("mode \(gpu)")[name] == "on"
+                try change(.persistence, to: !isOn, gpu: gpu, setter)
+            }
             try setter.ask("close")
             calls.append(try timeOfFirstCall())
             setter.end()
@@ -61,6 +63,14 @@ extension Measurement {
 
     /// A process that changes settings and restores them at its end, whatever ends this program.
     private func setter() throws(NotTried) -> Prober { try Prober(plan, restores: true) }
+
+    private func change(_ setting: MeasuredSetting, to isOn: Bool, gpu: Int, _ setter: Prober) throws(NotTried) {
+        do throws(NotTried) {
+            try setter.ask("set \(gpu) \(setting.rawValue) \(isOn ? "on" : "off")")
+        } catch .nvml(_, code: 4) {
+            throw .forbidden(.root)
+        }
+    }
 
     func recordSize() throws(NotTried) -> Finding {
         let target = try target()
@@ -196,16 +206,13 @@ extension Measurement {
         let watcher = try watcher()
         let mode = try watcher.ask("mode \(target.gpu)")[MeasuredSetting.accounting.rawValue]
         guard mode != "unknown" else { throw .nvml(call: "nvmlDeviceGetAccountingMode", code: 3) }
-        var setter: Prober?
-        defer { setter?.end() }
+        var restored: Prober?
+        defer { restored?.end() }
         if mode == "off" {
             guard plan.settings.contains(.accounting) else { throw .needsSetting(.accounting) }
-            setter = try self.setter()
-            do throws(NotTried) {
-                try setter?.ask("set \(target.gpu) \(MeasuredSetting.accounting.rawValue) on")
-            } catch .nvml(_, code: 4) {
-                throw .forbidden(.root)
-            }
+            let setter = try self.setter()
+            restored = setter
+            try change(.accounting, to: true, gpu: target.gpu, setter)
         }
         let holder = try holder(toAllocate: 64 << 20)
         try holder.ask("allocate \(64 << 20)")

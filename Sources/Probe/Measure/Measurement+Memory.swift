@@ -15,7 +15,11 @@ extension Measurement {
         try initializer.ask("devices")
         let seconds = monotonicSeconds() - start
         let with = try quietCard(watcher)
-        return .check(seconds: seconds, cardRose: with.used - before.used)
+        initializer.end()
+        let after = try quietCard(watcher)
+        return .check(
+            seconds: seconds, cardRose: with.used - before.used, left: after.used - before.used,
+            isListed: with.card.processes[initializer.pid] != nil)
     }
 
     func context() throws(NotTried) -> Finding {

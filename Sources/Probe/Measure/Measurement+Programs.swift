@@ -40,11 +40,13 @@ extension Measurement {
     /// The same loop alone and under `run`, in turn, so that others on this machine disturb both alike.
     func runCost() throws(NotTried) -> Finding {
         guard let own = SystemPath.ownProgramFile else { throw .notStarted(errno: ENOENT) }
-        let (rounds, size) = (5, Bytes(16 << 20))
+        // Ten readings of `run` or more, whatever an allocation costs here.
+        let once = try timeOfLoop(through: [], count: 200) / 200
+        let count = Int(max(200, min(1.2 / once, 100_000)))
         var (alone, watched): ([Double], [Double]) = ([], [])
-        for _ in 0..<rounds {
-            alone.append(try timeOfLoop(through: [], size))
-            watched.append(try timeOfLoop(through: [own, "run", "--quiet"] + options + ["--"], size))
+        for _ in 0..<5 {
+            alone.append(try timeOfLoop(through: [], count: count))
+            watched.append(try timeOfLoop(through: [own, "run", "--quiet"] + options + ["--"], count: count))
         }
         return .runCost(alone: alone, watched: watched)
     }
@@ -55,12 +57,13 @@ extension Measurement {
             + (plan.nvmlLibrary.map { ["--nvml-library", $0] } ?? [])
     }
 
-    private func timeOfLoop(through wrapper: [String], _ size: Bytes) throws(NotTried) -> Double {
+    private func timeOfLoop(through wrapper: [String], count: Int) throws(NotTried) -> Double {
+        let size = Bytes(16 << 20)
         let holder = try holder(toAllocate: size, through: wrapper)
         defer { holder.end() }
         // The first allocations of a process are slower.
         try holder.ask("loop 50 \(size)")
-        guard let seconds = try holder.ask("loop 1000 \(size)", within: 30).seconds("seconds") else {
+        guard let seconds = try holder.ask("loop \(count) \(size)", within: 30).seconds("seconds") else {
             throw .ended(signal: nil)
         }
         return seconds

@@ -24,9 +24,9 @@ extension MeasuredResult {
 extension MeasureReport {
     /// What the machine is, and how many steps agreed.
     package func summary(on page: Page) -> [String] {
-        var lines = gpus.enumerated().map { place, gpu in
+        var lines = gpus.map { gpu in
             let uuid = gpu.shortUUID.map { " (\($0))" } ?? ""
-            return "GPU \(place)  \(gpu.name ?? unknown)\(uuid), \(size(gpu.total))"
+            return "GPU \(gpu.label)  \(gpu.name ?? unknown)\(uuid), \(size(gpu.total))"
         }
         let driver = nvidiaDriver.map { "NVIDIA \($0), " } ?? ""
         lines.append("\(driver)Linux \(kernel ?? unknown), plimsoll \(plimsoll)")
@@ -87,7 +87,8 @@ extension Seen {
     fileprivate var text: String {
         switch value {
         case .bytes(let bytes): "\(name) \(size(bytes))"
-        case .seconds(let seconds): "\(name) \(duration(seconds))"
+        case .seconds(let seconds):
+            seconds < 0.001 ? "\(name) \(formatted("%.0f µs", seconds * 1e6))" : "\(name) \(duration(seconds))"
         case .count(let count): "\(name) \(count)"
         case .ratio(let ratio): "\(name) \(formatted("%.3f", ratio))"
         case .flag(let flag): "\(name): \(flag ? "yes" : "no")"
@@ -119,5 +120,5 @@ extension Seen {
     }
 }
 
-/// To a millionth, which is all that a clock tells.
-private func rounded(_ number: Double) -> Double { (number * 1e6).rounded() / 1e6 }
+/// To a nanosecond, which is all that a clock tells.
+private func rounded(_ number: Double) -> Double { (number * 1e9).rounded() / 1e9 }

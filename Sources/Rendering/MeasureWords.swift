@@ -60,8 +60,9 @@ extension MeasuredStep {
         case .accounting: "the account has the context in it, and stays after the process has ended"
         case .mig: "a process is in its own instance's list alone; the GPU's list has instance ids for root"
         case .mps: "a client is listed itself, with its own memory"
-        case .pytorch: "PyTorch reserves multiples of 2 MiB; the driver lists them and a context"
-        case .runCost: "a loop of allocations takes less than 1.1 times as long under `run`"
+        case .pytorch:
+            "PyTorch reserves multiples of 2 MiB; the driver lists them and a context, which is the peak that run reports"
+        case .runCost: "an allocation takes less than 1.1 times as long under `run`"
         case .amdProcesses: "a process has what amd-smi or rocm-smi shows of it"
         case .partitions: "a process counts on the partition that amd-smi lists it on"
         case .intelProcesses: "a process has what xpu-smi shows of it"

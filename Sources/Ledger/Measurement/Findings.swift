@@ -234,22 +234,29 @@ extension Finding {
         return Finding(agrees: (client ?? 0) > 0, seen)
     }
 
-    /// PyTorch reserves a multiple of 2 MiB, and the driver lists that and a context.
-    package static func pytorch(tensor: Bytes, reserved: Bytes, listed: Bytes) -> Finding {
+    /// PyTorch reserves a multiple of 2 MiB, the driver lists that and a context, and `run` reports what the driver lists.
+    ///
+    /// - Parameter peak: of the report; nil if it has none.
+    package static func pytorch(tensor: Bytes, reserved: Bytes, listed: Bytes, peak: Bytes?) -> Finding {
         Finding(
-            agrees: reserved >= tensor && reserved % (2 * mebibyte) == 0 && listed > reserved,
-            [.bytes("tensor", tensor), .bytes("reserved by PyTorch", reserved), .bytes("listed", listed)])
+            agrees: reserved >= tensor && reserved % (2 * mebibyte) == 0 && listed > reserved && peak == listed,
+            [
+                .bytes("tensor", tensor), .bytes("reserved by PyTorch", reserved), .bytes("listed", listed),
+            ] + (peak.map { [.bytes("peak of run", $0)] } ?? []))
     }
 
-    /// A program that allocates in a loop takes no longer under `run` than alone, as far as a median of several can tell.
+    /// An allocation takes no longer under `run` than alone, as far as medians of several loops can tell.
     ///
-    /// - Parameters: seconds of each time.
+    /// - Parameters: seconds of an allocation in each loop.
     package static func runCost(alone: [Double], watched: [Double]) -> Finding {
         func median(_ times: [Double]) -> Double { times.sorted()[times.count / 2] }
         let ratio = median(watched) / max(median(alone), 1e-9)
         return Finding(
             agrees: ratio < 1.1,
-            [.seconds("alone", median(alone)), .seconds("under run", median(watched)), Seen("ratio", .ratio(ratio))])
+            [
+                .seconds("an allocation alone", median(alone)), .seconds("under run", median(watched)),
+                Seen("ratio", .ratio(ratio)),
+            ])
     }
 
     /// What is charged to a cgroup rises by what the driver lists of its process.

@@ -139,6 +139,7 @@ package struct MeasuredResult: Sendable, Equatable {
 /// The report of `measure`: what the machine is, and what each step found. It names no host, user or container.
 package struct MeasureReport: Sendable, Equatable {
     package struct GPU: Sendable, Equatable {
+        package var label: String
         package var name: String?
         /// The first eight digits: enough to tell GPUs of one machine apart.
         package var shortUUID: String?
@@ -146,6 +147,7 @@ package struct MeasureReport: Sendable, Equatable {
         package var vendor: Vendor
 
         package init(_ device: Device) {
+            label = device.label
             name = device.name
             shortUUID = device.uuid.map { String($0.prefix(12)) }
             total = device.memory.total

@@ -148,7 +148,10 @@ extension Measurement {
             guard let place = snapshot.devices.firstIndex(where: { $0.uuid == target.gpuUUID }) else {
                 throw .missing(.nvidiaDriver)
             }
-            let process = snapshot.processes.first { $0.pid == holder?.pid && $0.device == place }?.bytes
+            // On a GPU that is partitioned it is in an instance.
+            let process = snapshot.processes.first { process in
+                process.pid == holder?.pid && snapshot.devices[process.device].uuid == target.uuid
+            }?.bytes
             return .ledger(
                 snapshot.devices[place], driver: before.second ?? before.first, process: process,
                 listed: listed ?? nil)

@@ -79,7 +79,7 @@ final class ContainerImage {
     let name: String
     /// This program's file in it.
     let program: String
-    private let cleaner: OwnChild
+    private let cleaner: Cleaner
 
     init() throws(NotTried) {
         let seconds = 30.0
@@ -91,14 +91,7 @@ final class ContainerImage {
         }
         let file = String(own[own.index(after: slash)...])
         program = "/" + file
-        do throws(ChildStartError) {
-            // It waits for the end of its standard input, which is ours.
-            cleaner = try OwnChild.start(
-                ["sh", "-c", "trap '' INT TERM HUP; read line; exec docker rmi --force \"$0\"", name], program: "sh",
-                ending: SIGTERM)
-        } catch {
-            throw .notStarted(errno: error.code)
-        }
+        cleaner = try Cleaner(["docker", "rmi", "--force", name])
         // The libraries by the names that the loader asks for.
         let archive =
             ["tar", "--create", "--dereference", "--file", "-", "--directory", "/"]
@@ -106,12 +99,6 @@ final class ContainerImage {
         let quoted = archive.map { "'" + $0.replacing("'", with: "'\\''") + "'" }.joined(separator: " ")
         let script = "\(quoted) | docker import - \(name) >&2"
         _ = try Self.docker(script: script, within: seconds)
-    }
-
-    deinit {
-        shutdown(cleaner.channel, Int32(SHUT_RDWR))
-        _ = cleaner.end(within: 10)
-        close(cleaner.channel)
     }
 
     private static func docker(_ words: [String], within seconds: Double) throws(NotTried) -> String {

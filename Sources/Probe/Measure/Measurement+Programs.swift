@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import HostFS
 import Ledger
@@ -6,47 +7,58 @@ import Sampling
 // Steps with programs of the machine's: Python with PyTorch, and a program under `run`.
 
 extension Measurement {
+    /// Under `run`, whose peak is compared with the driver's list.
     func pytorch() throws(NotTried) -> Finding {
         let target = try target()
+        guard let own = SystemPath.ownProgramFile else { throw .notStarted(errno: ENOENT) }
         let side = 4096
         let tensor = Bytes(side * side * 4)
-        // A context of PyTorch's has its kernels in it.
+        // Its context has PyTorch's kernels in it.
         try room(for: tensor + 2 * Self.contextAtMost)
-        let import_ = "import sys, torch; device = torch.device('cuda:0')"
-        _ = try python(["-c", "import torch"])
+        do throws(NotTried) {
+            // The first time, files are read for long.
+            _ = try Tool.output(["python3", "-c", "import torch"], within: 60)
+        } catch .toolFailed {
+            throw .missing(.torch)
+        }
         let script = """
-            \(import_); t = torch.randn(\(side), \(side), device=device); \
-            print('ok reserved=' + str(torch.cuda.memory_reserved()), flush=True); sys.stdin.readline()
+            import sys, torch; t = torch.randn(\(side), \(side), device='cuda'); \
+            print('reserved=' + str(torch.cuda.memory_reserved()), flush=True); sys.stdin.readline()
             """
-        let program: LineProgram
-        program = try LineProgram(["env", "CUDA_VISIBLE_DEVICES=\(target.uuid)", "python3", "-c", script])
+        let file = try ScratchFile()
+        let watcher = try watcher()
+        let before = Set(try card(watcher).processes.keys)
+        let program = try LineProgram(
+            ["env", "CUDA_VISIBLE_DEVICES=\(target.uuid)", own, "run", "--quiet", "--report", file.path] + options
+                + ["--", "python3", "-c", script])
         defer { program.end() }
         guard let reserved = try program.line(within: 60).split(separator: "=").last.flatMap({ Bytes($0) }) else {
             throw .toolNotUnderstood("torch")
         }
-        // `env` becomes Python.
-        let listed = try card(try watcher()).bytes(of: program.pid)
-        return .pytorch(tensor: tensor, reserved: reserved, listed: listed)
-    }
-
-    private func python(_ words: [String]) throws(NotTried) -> String {
-        do throws(NotTried) {
-            return try Tool.output(["python3"] + words, within: 60)
-        } catch .toolFailed {
-            throw .missing(.torch)
+        let listed = try card(watcher).processes.filter { !before.contains($0.key) }.compactMap(\.value).max()
+        guard let listed else { throw .missing(.perProcessMemory) }
+        // A reading of `run` with all of it.
+        usleep(300_000)
+        program.finish(within: plan.timeout)
+        struct Report: Decodable {
+            struct Device: Decodable { var peakBytes: Bytes? }
+            var devices: [Device]
         }
+        let text = try Tool.output(["cat", file.path], within: plan.timeout)
+        guard let report = try? JSONDecoder().decode(Report.self, from: Data(text.utf8)) else {
+            throw .toolNotUnderstood("plimsoll run")
+        }
+        return .pytorch(
+            tensor: tensor, reserved: reserved, listed: listed, peak: report.devices.compactMap(\.peakBytes).max())
     }
 
     /// The same loop alone and under `run`, in turn, so that others on this machine disturb both alike.
     func runCost() throws(NotTried) -> Finding {
         guard let own = SystemPath.ownProgramFile else { throw .notStarted(errno: ENOENT) }
-        // Ten readings of `run` or more, whatever an allocation costs here.
-        let once = try timeOfLoop(through: [], count: 200) / 200
-        let count = Int(max(200, min(1.2 / once, 100_000)))
         var (alone, watched): ([Double], [Double]) = ([], [])
         for _ in 0..<5 {
-            alone.append(try timeOfLoop(through: [], count: count))
-            watched.append(try timeOfLoop(through: [own, "run", "--quiet"] + options + ["--"], count: count))
+            alone.append(try timeOfAllocation(through: []))
+            watched.append(try timeOfAllocation(through: [own, "run", "--quiet"] + options + ["--"]))
         }
         return .runCost(alone: alone, watched: watched)
     }
@@ -57,15 +69,32 @@ extension Measurement {
             + (plan.nvmlLibrary.map { ["--nvml-library", $0] } ?? [])
     }
 
-    private func timeOfLoop(through wrapper: [String], count: Int) throws(NotTried) -> Double {
+    /// Seconds, of many in a row: as long as ten readings of `run`.
+    private func timeOfAllocation(through wrapper: [String]) throws(NotTried) -> Double {
         let size = Bytes(16 << 20)
         let holder = try holder(toAllocate: size, through: wrapper)
         defer { holder.end() }
         // The first allocations of a process are slower.
-        try holder.ask("loop 50 \(size)")
-        guard let seconds = try holder.ask("loop \(count) \(size)", within: 30).seconds("seconds") else {
+        try holder.ask("loop 20 \(size)")
+        guard let seconds = try holder.ask("loop 1000 \(size)").seconds("seconds") else {
             throw .ended(signal: nil)
         }
         return seconds
+    }
+}
+
+/// A file for a report of `run`, which goes with this program.
+private final class ScratchFile {
+    let path: String
+    private let cleaner: Cleaner
+
+    init() throws(NotTried) {
+        let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array("\(folder)/plimsoll-measure-XXXXXX.json".utf8CString)
+        let fd = mkstemps(&template, 5)
+        guard fd >= 0 else { throw .notStarted(errno: errno) }
+        close(fd)
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        cleaner = try Cleaner(["rm", "-f", path])
     }
 }

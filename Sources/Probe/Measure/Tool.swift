@@ -48,14 +48,10 @@ enum Tool {
 
 /// A program of the machine's that writes a line and goes on until its standard input ends.
 final class LineProgram {
-    private let name: String
     private let child: OwnChild
     private var lines: ChildLines
 
-    var pid: UInt32 { UInt32(child.pid) }
-
     init(_ words: [String]) throws(NotTried) {
-        name = words[0]
         do throws(ChildStartError) {
             child = try OwnChild.start(words, program: words[0], holds: true)
         } catch {
@@ -70,6 +66,12 @@ final class LineProgram {
         } catch {
             throw error == .silent ? .noAnswer(seconds: seconds) : .ended(signal: child.end(within: 0.1)?.signal)
         }
+    }
+
+    /// Ends its standard input, upon which it ends itself.
+    func finish(within seconds: Double) {
+        shutdown(child.channel, Int32(SHUT_WR))
+        _ = child.end(within: seconds)
     }
 
     func end() { child.kill(waiting: 2) }

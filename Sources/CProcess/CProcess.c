@@ -2,6 +2,7 @@
 #include "CProcess.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -28,6 +29,25 @@ int cprocess_argument_count(void) { return argument_count; }
 char *const *cprocess_arguments(void) { return arguments; }
 
 const char *cprocess_started_path(void) { return (const char *)getauxval(AT_EXECFN); }
+
+struct library {
+    int left;
+    const char *name;
+};
+
+static int find_library(struct dl_phdr_info *info, size_t size, void *data) {
+    (void)size;
+    struct library *wanted = data;
+    if (wanted->left-- > 0) return 0;
+    wanted->name = info->dlpi_name;
+    return 1;
+}
+
+const char *cprocess_library(int place) {
+    struct library wanted = {place, NULL};
+    dl_iterate_phdr(find_library, &wanted);
+    return wanted.name;
+}
 
 int cprocess_close_above(int last) { return (int)syscall(SYS_close_range, last + 1, ~0u, 0); }
 

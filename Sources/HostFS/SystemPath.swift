@@ -64,14 +64,9 @@ package enum SystemPath {
 
     /// The files of this process's program loader and libraries, by the names that a program asks for them with.
     package static var ownLibraries: [String] {
-        let maps = (try? FileReading.text("/proc/self/maps")) ?? ""
-        let files = maps.split(separator: "\n").compactMap { line in
-            line.firstIndex(of: "/").map { String(line[$0...]) }
-        }
-        let libraries = Set(files.filter { $0.pathNames.last?.contains(".so") == true })
-        // The loader's own name is fixed by the ABI of each architecture.
-        let loaders = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"].filter(exists)
-        return libraries.sorted() + loaders
+        var names: [String] = []
+        while let name = cprocess_library(Int32(names.count)) { names.append(String(cString: name)) }
+        return names.filter(\.isAbsolutePath)
     }
 
     /// The name that `ps` and the kernel's log show, which otherwise is that of the file or link a process was started from.

@@ -69,6 +69,8 @@ extension Measurement {
         return [
             "docker", "run", "--rm", "--interactive", "--network", "none", "--gpus", "device=\(gpu)",
             "--env", "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+            // Where NVIDIA's hook puts the driver's libraries, by the container's distribution, and this one has none.
+            "--env", "LD_LIBRARY_PATH=/usr/lib64:/usr/lib/x86_64-linux-gnu:/usr/lib/aarch64-linux-gnu",
         ] + options + [image.name]
     }
 }

@@ -1,6 +1,9 @@
 /// An open file of a DRM device in one process, as /proc/PID/fdinfo tells of it (kernel, Documentation/gpu/drm-usage-stats.rst).
 /// The file itself, the client, may be open in several processes: forked ones, or such as it was passed to.
 package struct DRMClient: Codable, Sendable, Equatable {
+    /// Programs that open device files for the user's own, by their `comm`.
+    static let openers: Set = ["systemd-logind", "elogind", "elogind-daemon", "seatd"]
+
     package var pid: UInt32
     /// Of the process: with the PID, its identity.
     package var startTick: Int64

@@ -67,7 +67,8 @@ private struct Redaction {
 
     private mutating func process(_ original: ObservedProcess) -> ObservedProcess {
         var process = original
-        process.name = placeholder("process", original.name)
+        // Names of programs that everybody has say nothing of anybody, and some of them decide whose memory it is.
+        if !Self.programs.contains(original.name) { process.name = placeholder("process", original.name) }
         // A number is told of a user who has no name.
         process.user = original.user.map { $0 == "root" || UInt32($0) != nil ? $0 : placeholder("user", $0) }
         process.cgroup = reading(original.cgroup).map { cgroup($0) }
@@ -201,6 +202,11 @@ private struct Redaction {
         // Without a dash, so that it stays one word.
         return placeholder("name", word).replacing("-", with: "")
     }
+
+    private static let programs = DRMClient.openers.union([
+        "nvidia-cuda-mps", "nvidia-persiste", "python", "python3", "Xorg", "Xwayland", "gnome-shell", "kwin_wayland",
+        "plimsoll-cuda",
+    ])
 
     private static let vocabulary: Set<String> = Set(
         """

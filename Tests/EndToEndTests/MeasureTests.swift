@@ -67,7 +67,8 @@ struct MeasureContainerTests {
         let process = Process()
         process.executableURL = URL(filePath: Build.plimsoll)
         process.arguments = [
-            "measure", "--output", host.scratch.path("measured.json"), "--step", "container", "--step", "hanging-driver",
+            "measure", "--output", host.scratch.path("measured.json"), "--step", "container", "--step",
+            "hanging-driver",
         ]
         process.environment = try host.measuring()
         process.standardOutput = FileHandle.nullDevice

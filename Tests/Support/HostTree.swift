@@ -92,7 +92,7 @@ package final class HostTree {
     }
 
     /// A key of the driver's description.
-    func describe(_ key: String, _ value: Any) { driver[key] = value }
+    package func describe(_ key: String, _ value: Any) { driver[key] = value }
 
     /// A card as the simulator's descriptions have it.
     func card(_ card: [String: Any]) { cards.append(card) }

@@ -51,7 +51,7 @@ struct ClientClaims {
     /// Who opened it: the one who started first, as a parent does before its child. But these open devices for the sessions of
     /// others and keep a descriptor themselves (systemd, sd-login TakeDevice; seatd).
     private static func order(_ client: DRMClient, _ names: [UInt32: String]) -> (Int, Int64, UInt32) {
-        let opensForOthers = ["systemd-logind", "elogind", "elogind-daemon", "seatd"].contains(names[client.pid] ?? "")
+        let opensForOthers = DRMClient.openers.contains(names[client.pid] ?? "")
         return (opensForOthers ? 1 : 0, client.startTick, client.pid)
     }
 

@@ -41,7 +41,8 @@ extension Measurement {
         usleep(300_000)
         program.finish(within: plan.timeout)
         struct Report: Decodable {
-            struct Device: Decodable { var peakBytes: Bytes? }
+            // Of readings: the driver's accounts may have in them what others held a second before.
+            struct Device: Decodable { var sampledPeakBytes: Bytes? }
             var devices: [Device]
         }
         let text = try Tool.output(["cat", file.path], within: plan.timeout)
@@ -49,7 +50,8 @@ extension Measurement {
             throw .toolNotUnderstood("plimsoll run")
         }
         return .pytorch(
-            tensor: tensor, reserved: reserved, listed: listed, peak: report.devices.compactMap(\.peakBytes).max())
+            tensor: tensor, reserved: reserved, listed: listed,
+            peak: report.devices.compactMap(\.sampledPeakBytes).max())
     }
 
     /// The same loop alone and under `run`, in turn, so that others on this machine disturb both alike.

@@ -45,7 +45,7 @@ private func hello() -> sim_reply { ask(SIM_HELLO, bytes: sim_pid_namespace("sel
 public func cuInit(_ flags: UInt32) -> Int32 {
     let hello = hello()
     guard hello.code == Code.success else { return hello.code }
-    return sim_cuda_cards(hello.count) == 0 ? Code.noDevice : Code.success
+    return sim_cuda_cards(hello.count) == 0 ? Code.noDevice : ask(SIM_INITIALIZE).code
 }
 
 @_cdecl("cuDriverGetVersion")

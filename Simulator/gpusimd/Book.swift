@@ -10,6 +10,7 @@ struct Book {
         var pidNamespace: UInt64
         /// The process's PID in that namespace.
         var pidInside: UInt32
+        var hasCUDA = false
         var contexts: Set<Int> = []
         var allocations: [UInt64: (device: Int, bytes: UInt64)] = [:]
         /// On no process's account (measured on an H100 with driver 580.159.04: docs/measured.md, `managed`).
@@ -37,6 +38,8 @@ struct Book {
         /// By PID: the last process of that number that has ended.
         var endedAccounts: [UInt32: Account] = [:]
         var context: UInt64
+        /// On no process's account: what a process takes from cuInit on, and what it takes with a context.
+        var overhead: (initialized: UInt64, context: UInt64) = (0, 0)
         var unattributed: UInt64
         var recorded: [HostDescription.Process]
         var listCodes: [Int32]
@@ -82,6 +85,7 @@ struct Book {
                 uuid: card.uuid, total: card.totalMiB, reserved: card.reservedMiB, unattributed: card.unattributedMiB,
                 processes: card.processes, faults: card.faults, number: devices.count)
             device.context = (card.contextMiB ?? 0) * Self.mebibyte
+            device.overhead = ((card.initializedKiB ?? 0) << 10, (card.contextOverheadKiB ?? 0) << 10)
             device.told = (card.usedMiB.map { $0 * Self.mebibyte }, card.freeMiB.map { $0 * Self.mebibyte })
             device.record.sleeps_ms = UInt32((card.wakesInSeconds ?? 0) * 1000)
             device.record.utilization = card.utilization ?? 0
@@ -197,6 +201,8 @@ struct Book {
     /// What a program that comes now can have. A card without memory of its own gives the host's, of which there is enough.
     private func room(on number: Int) -> UInt64 { devices[number].record.total == 0 ? .max / 2 : free(number) }
 
+    mutating func initializeCUDA(_ fd: Int32) { clients[fd]?.hasCUDA = true }
+
     mutating func makeContext(_ fd: Int32, on number: Int) -> Int32 {
         guard takesPrograms(number), let client = clients[fd] else { return Self.invalidDevice }
         if client.contexts.contains(number) { return 0 }
@@ -295,6 +301,11 @@ struct Book {
         for client in clients.values {
             bytes += client.held(on: number, context: device.context)
             for memory in client.managed.values where memory.device == number { bytes += memory.bytes }
+            if client.contexts.contains(number) {
+                bytes += device.overhead.context
+            } else if client.hasCUDA {
+                bytes += device.overhead.initialized
+            }
         }
         for (index, other) in devices.enumerated() where other.record.parent == UInt32(number) { bytes += used(index) }
         return bytes

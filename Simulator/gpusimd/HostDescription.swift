@@ -34,6 +34,9 @@ struct HostDescription: Decodable {
         /// What a process's context costs on this card. Published figures go from 93 MiB (K80) over 107 MiB
         /// (RTX 4060 Ti) to 555 MiB (RTX PRO 6000): ollama37#73, ggml llama.cpp PR#23604.
         var contextMiB: UInt64?
+        /// In use and on no process's account while a process has initialized CUDA, and while it has a context.
+        var initializedKiB: UInt64?
+        var contextOverheadKiB: UInt64?
         var utilization: UInt32?
         /// Without persistence mode, how long the card takes to wake when nobody uses it.
         var wakesInSeconds: Double?

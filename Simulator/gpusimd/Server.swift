@@ -69,6 +69,9 @@ struct Server {
             answer(fd, &device)
         case SIM_PROCESSES:
             answer(fd, book.list(Int(request.list), on: number, seenBy: fd))
+        case SIM_INITIALIZE:
+            book.initializeCUDA(fd)
+            answer(fd, code: 0)
         case SIM_CONTEXT: answer(fd, code: book.makeContext(fd, on: number))
         case SIM_UNCONTEXT: answer(fd, code: book.dropContext(fd, on: number))
         case SIM_ALLOCATE:

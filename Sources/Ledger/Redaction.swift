@@ -48,7 +48,9 @@ private struct Redaction {
         copy.clients = original.clients.map { reading($0) }
         copy.sources = original.sources.map { source in
             var source = source
-            source.name = path(source.name)
+            // The kind of the source, and the socket of a second one of its kind.
+            let kind = source.name.prefix { $0 != ":" }
+            source.name = kind + path(String(source.name.dropFirst(kind.count)))
             source.error = source.error.map { reason($0) }
             return source
         }

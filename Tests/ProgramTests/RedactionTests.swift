@@ -103,7 +103,8 @@ struct RedactionTests {
             let processes = document["processes"].elements.map {
                 "\($0["pid"].integer ?? 0) \($0["holder"].string ?? "") \($0["bytes"].integer ?? -1)"
             }
-            return devices + containers.sorted() + processes
+            let sources = document["sources"].elements.map { $0["name"].string?.prefix { $0 != ":" } ?? "" }
+            return devices + containers.sorted() + processes + sources.map(String.init)
         }
         let (first, second) = (try shape(left), try shape(right))
         #expect(first.filter { !second.contains($0) } == second.filter { !first.contains($0) })

@@ -19,6 +19,7 @@ enum sim_operation {
     SIM_HELLO,      // bytes: inode of the caller's PID namespace -> sim_reply.bytes: CUDA version, .text: driver version
     SIM_DEVICE,     // device -> sim_device
     SIM_PROCESSES,  // device, list -> sim_process_list
+    SIM_INITIALIZE, // the process initializes CUDA -> sim_reply
     SIM_CONTEXT,    // device: make the process's context -> sim_reply
     SIM_UNCONTEXT,  // device: drop it, with everything allocated on the device -> sim_reply
     SIM_ALLOCATE,   // device, bytes -> sim_reply.address

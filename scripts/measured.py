@@ -80,10 +80,13 @@ def table(reports):
     for name, row in steps.items():
         if not row["machines"]:
             opened.append(f"| `{name}` | {cell(row['assumed'])} | `{cell(row['command'])}` |\n")
+        # The step and what is assumed stand once, before its machines.
+        head = f"| `{name}` | {cell(row['assumed'])} |"
         for place, step in sorted(row["machines"].items()):
             verdict = "agrees" if step["verdict"] == "agrees" else "**differs**"
             facts = cell("; ".join(seen(item) for item in step["seen"]))
-            closed.append(f"| `{name}` | {cell(row['assumed'])} | {verdict} | {facts} | {cell(place)} |\n")
+            closed.append(f"{head} {verdict} | {facts} | {cell(place)} |\n")
+            head = "| | |"
     lines = ["| step | assumed | verdict | seen | on |\n", "|---|---|---|---|---|\n", *closed]
     if opened:
         lines += ["\nNo report has these yet:\n\n", "| step | assumed | what shows it |\n", "|---|---|---|\n", *opened]

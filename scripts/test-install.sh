@@ -116,6 +116,24 @@ works() {
     holds stats inside env XDG_DATA_DIRS=/usr/local/share:/usr/share fish -c 'complete -C "plimsoll st"'
 }
 
+# measures: with nothing but the driver, which is simulated: its libraries in the system's place, its book on a socket in here.
+measures() {
+    libraries=$root/usr/lib/$(uname -m)-linux-gnu
+    cp ".build/debug/libSimulatedNVML.so" "$libraries/libnvidia-ml.so.1"
+    cp ".build/debug/libSimulatedCUDA.so" "$libraries/libcuda.so.1"
+    mkdir -p "$root/run/gpusim"
+    .build/debug/gpusimd Simulator/hosts/h100-r580.json "$root/run/gpusim/socket" >/dev/null &
+    book=$!
+    code=0
+    inside plimsoll measure --output /tmp/measured.json --step context --step rounding --step ipc --step managed \
+        --step pid-namespace --step nvidia-smi --step container >"$work/output" 2>&1 || code=$?
+    kill "$book"
+    wait "$book" 2>/dev/null || true
+    rm -rf "$libraries/libnvidia-ml.so.1" "$libraries/libcuda.so.1" "$root/run/gpusim"
+    [ "$code" -eq 0 ] && grep -q '^Steps: 5 agreed, 2 could not be tried$' "$work/output" &&
+        grep -q '"complete": true' "$root/tmp/measured.json" || { cat "$work/output" >&2; fail "plimsoll measure: exit code $code"; }
+}
+
 # The docker client of this machine, if it starts in there: what matters is where it looks for plugins.
 client=$(command -v docker || true)
 [ -z "$client" ] || install -m 755 "$(readlink -f "$client")" "$root/tmp/docker"
@@ -143,6 +161,13 @@ tar -C "$root/tmp" --strip-components=1 --one-top-level=unpacked -xzf "$dist"/pl
 inside sh -euc "$(sed -n 's/^    sudo //; /^cp /p' "$root/tmp/unpacked/INSTALL" | sed 's,^,cd /tmp/unpacked; ,')"
 works
 plugin_works /root
+if [ -x .build/debug/gpusimd ] && [ -e .build/debug/libSimulatedCUDA.so ]; then
+    step "plimsoll measure, from the tarball, with nothing but a simulated driver"
+    measures
+else
+    [ -z "${CI:-}" ] || fail "no simulator in .build/debug"
+    step "no simulator in .build/debug, so plimsoll measure was not tried; type: make test"
+fi
 inside sh -euc "$(sed -n 's/^    sudo //; /^sh /p' "$root/tmp/unpacked/INSTALL" | sed 's,^,cd /tmp/unpacked; ,')" >/dev/null
 left_no_file "the tarball"
 

@@ -3,8 +3,8 @@ import HostFS
 import Ledger
 import Sampling
 
-/// This program as a child that loads the driver's libraries, tells from where, and initializes CUDA, which takes no GPU memory: that
-/// comes with a context.
+/// This program as a child that loads the driver's libraries, tells from where, and initializes CUDA. That takes a few MiB of GPU
+/// memory until the child ends (docs/measured.md, `check`); hundreds come with a context.
 package enum LoaderChild {
     static let name = "plimsoll-loader"
     /// What programs on a GPU need of NVIDIA's driver: to watch it, and to use it.

@@ -5,7 +5,7 @@ extension MeasuredStep {
     /// What a person types to see the same.
     var command: String {
         switch self {
-        case .waking: "cat /sys/bus/pci/devices/ADDRESS/power/runtime_status, before and after plimsoll"
+        case .waking: "cat power/runtime_status in the folder of the PCI device, before and after plimsoll"
         case .firstCall: "time plimsoll, as the first program after a pause"
         case .recordSize: "plimsoll ps beside nvidia-smi"
         case .memoryCalls: "plimsoll --format json, totalBytes, usedBytes, reservedBytes and freeBytes"
@@ -30,8 +30,8 @@ extension MeasuredStep {
         case .amdProcesses: "amd-smi process, beside plimsoll ps"
         case .partitions: "amd-smi process, beside plimsoll ps, on an Instinct in CPX mode"
         case .intelProcesses: "xpu-smi ps, beside plimsoll ps"
-        case .dmemCharge: "cat /sys/fs/cgroup/CGROUP/dmem.current, beside plimsoll ps"
-        case .limits: "nvidia-smi memory-limits --get -n /sys/fs/cgroup/CGROUP -i 0"
+        case .dmemCharge: "cat dmem.current in the folder of the cgroup, beside plimsoll ps"
+        case .limits: "nvidia-smi memory-limits --get -n CGROUP -i 0"
         case .hangingDriver: "time plimsoll, while a GPU hangs"
         }
     }
@@ -92,8 +92,8 @@ extension NotTried {
         case .notStarted(let code): "a process could not be started: \(String(cString: strerror(code)))"
         case .noRoom(let needed, let free):
             "needs \(size(needed)) and leaves 5% of the GPU to others; \(size(free)) is free"
-        case .notQuiet: "other processes changed the GPU's memory meanwhile; repeat with `--step` on a quiet GPU"
-        case .outOfTime: "the time for all steps was over; repeat with `--step`"
+        case .notQuiet: "other processes changed the GPU's memory meanwhile; repeat with --step on a quiet GPU"
+        case .outOfTime: "the time for all steps was over; repeat with --step"
         }
     }
 }

@@ -11,7 +11,7 @@ struct CheckCommand: ParsableCommand {
         abstract: "Can a program use a GPU here, on this host or in this container? Exit code 0, else 1 and why not.",
         discussion: """
             Which GPUs are here, what brought them in, what limits this place, and whose processes are seen from it. It \
-            takes no GPU memory. As a health check: plimsoll check --require 2 --require-memory 16GiB
+            takes a few MiB of GPU memory while it runs. As a health check: plimsoll check --require 2 --require-memory 16GiB
             """)
 
     @OptionGroup var host: HostOptions

@@ -92,7 +92,7 @@ private final class ScratchFile {
 
     init() throws(NotTried) {
         let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-        var template = Array("\(folder)/plimsoll-measure-XXXXXX.json".utf8CString)
+        var template = Array("\(folder)/plimsoll-measure-\(String(repeating: "X", count: 6)).json".utf8CString)
         let fd = mkstemps(&template, 5)
         guard fd >= 0 else { throw .notStarted(errno: errno) }
         close(fd)

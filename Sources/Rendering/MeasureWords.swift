@@ -128,7 +128,7 @@ extension NotTried.Right {
     fileprivate var text: String {
         switch self {
         case .root: "needs root"
-        case .namespaces: "no PID namespace can be made here; run as root"
+        case .namespaces: "unshare cannot make a PID namespace here; it needs root, or user namespaces"
         case .engine: "no Docker engine answers, or not to this user"
         }
     }

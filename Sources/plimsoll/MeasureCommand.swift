@@ -38,7 +38,10 @@ struct MeasureCommand: ParsableCommand {
         transform: named)
     var set: [MeasuredSetting] = []
 
-    @Option(help: ArgumentHelp("Write the report as JSON to this file.", valueName: "file"))
+    @Option(help: ArgumentHelp("table, or json for the report as JSON when all is done.", valueName: "format"))
+    var format = LedgerCommand.Format.table
+
+    @Option(help: ArgumentHelp("Write the report as JSON to this file, after each step.", valueName: "file"))
     var output = "measured.json"
 
     @Option(
@@ -51,6 +54,9 @@ struct MeasureCommand: ParsableCommand {
 
     func validate() throws {
         guard host.replay == nil else { throw ValidationError("measure asks this machine, not a recording.") }
+        guard output != "-" else {
+            throw ValidationError("--output is a file. For JSON on standard output, use --format json.")
+        }
     }
 
     mutating func run() throws {
@@ -62,7 +68,8 @@ struct MeasureCommand: ParsableCommand {
         let measurement = Measurement(
             MeasurePlan(
                 procfs: plan.procfs, sysfs: plan.sysfs, nvmlLibrary: plan.nvmlLibrary, cudaLibrary: cudaLibrary,
-                timeout: plan.deviceTimeout, device: device, settings: Set(set)),
+                timeout: plan.deviceTimeout, device: device, dockerHost: host.engineNaming.hosts.first,
+                settings: Set(set)),
             Sampler(plan, tell: { Output.error($0) }))
         var report = MeasureReport(plimsoll: Plimsoll.version, time: wallClock())
         let steps = step.isEmpty ? MeasuredStep.allCases : MeasuredStep.allCases.filter(step.contains)
@@ -73,13 +80,16 @@ struct MeasureCommand: ParsableCommand {
             report.results.append(result)
             measurement.describe(in: &report)
             report.isComplete = report.results.count == steps.count
-            Output.write(result.lines(on: host.page))
+            if format == .table { Output.write(result.lines(on: host.page)) }
             isWritten = write(report, to: file, within: timeout, tellingTroubles: isWritten)
         }
         measurement.finish()
-        Output.write([""] + report.summary(on: host.page))
+        switch format {
+        case .table: Output.write([""] + report.summary(on: host.page))
+        case .json: Output.write(report.json.text(indented: true) + "\n")
+        }
         Signals.waitForEnd()
-        if isWritten, output != "-" { Output.error("the report is in \(output)") }
+        if isWritten { Output.error("the report is in \(output)") }
         switch report.verdict {
         case _ where !isWritten: Outcome.impossible.exit()
         case .agrees: Outcome.done.exit()

@@ -20,5 +20,6 @@ final class Cleaner {
         shutdown(child.channel, Int32(SHUT_RDWR))
         _ = child.end(within: 10)
         close(child.channel)
+        child.forget()
     }
 }

@@ -12,12 +12,14 @@ package struct MeasurePlan: Sendable {
     package var timeout: Double
     /// An index, or the beginning of a UUID; nil for the GPU with the most free memory.
     package var device: String?
+    /// URL of the engine's socket; nil for the docker client's own.
+    package var dockerHost: String?
     /// Settings that may be changed and restored.
     package var settings: Set<MeasuredSetting>
 
     package init(
         procfs: String, sysfs: String, nvmlLibrary: String?, cudaLibrary: String?, timeout: Double, device: String?,
-        settings: Set<MeasuredSetting>
+        dockerHost: String?, settings: Set<MeasuredSetting>
     ) {
         self.procfs = procfs
         self.sysfs = sysfs
@@ -25,11 +27,15 @@ package struct MeasurePlan: Sendable {
         self.cudaLibrary = cudaLibrary
         self.timeout = timeout
         self.device = device
+        self.dockerHost = dockerHost
         self.settings = settings
     }
 
+    /// The docker client and its options.
+    var docker: [String] { ["docker"] + (dockerHost.map { ["--host", $0] } ?? []) }
+
     /// GPU memory that all processes of `measure` hold together at most, contexts included.
     package static let most: Bytes = 2 << 30
-    /// Seconds for all steps together.
-    package static let deadline = 570.0
+    /// Seconds after which no step is begun: the longest one takes two minutes.
+    package static let deadline = 450.0
 }

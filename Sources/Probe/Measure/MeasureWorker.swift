@@ -62,13 +62,21 @@ private final class WorkerQuestions: @unchecked Sendable {
     private var cuda: CUDADriver?
     private var context: ccuda_context?
     private var held: [UInt64] = []
-    /// What the settings that were changed were before.
-    private let changed = Mutex<[Changed]>([])
+    private let settings = Mutex(Settings())
 
-    private struct Changed {
-        var setting: MeasuredSetting
-        var gpu: Int
-        var wasOn: Bool
+    /// Settings of GPUs that were changed.
+    private struct Settings {
+        struct Change {
+            var setting: MeasuredSetting
+            var gpu: Int
+            var wasOn: Bool
+        }
+
+        var changes: [Change] = []
+        /// A change is on its way to the driver.
+        var isChanging = false
+        /// The parent is gone: nothing is changed any more.
+        var isEnding = false
     }
 
     init(_ arguments: [String]) {
@@ -162,7 +170,14 @@ private final class WorkerQuestions: @unchecked Sendable {
             let isOn = words[3] == "on"
             guard let wasOn, wasOn != isOn else { return "changed=no" }
             // Noted first: whoever is ended in the middle of the call restores it too.
-            changed.withLock { $0.append(Changed(setting: setting, gpu: gpu, wasOn: wasOn)) }
+            let isAllowed = settings.withLock { settings in
+                guard !settings.isEnding else { return false }
+                settings.changes.append(Settings.Change(setting: setting, gpu: gpu, wasOn: wasOn))
+                settings.isChanging = true
+                return true
+            }
+            guard isAllowed else { return "changed=no" }
+            defer { settings.withLock { $0.isChanging = false } }
             try driver.set(setting, isOn, gpu: gpu)
             return "changed=yes"
         case "account":
@@ -177,13 +192,15 @@ private final class WorkerQuestions: @unchecked Sendable {
 
     /// Puts the settings back, also if the parent was killed. On the main thread: the other one may hang in the driver.
     func restore() {
-        let changed = changed.withLock { changed in
-            defer { changed = [] }
-            return changed
+        let changes = settings.withLock { settings in
+            settings.isEnding = true
+            return settings.changes
         }
-        if changed.isEmpty { return }
+        if changes.isEmpty { return }
+        // A change that is under way must not come after its restoration.
+        for _ in 0..<200 where settings.withLock({ $0.isChanging }) { usleep(10_000) }
         guard let driver = try? NVMLDriver(library: nvmlLibrary, module: nil) else { return }
-        for change in changed.reversed() { try? driver.set(change.setting, change.wasOn, gpu: change.gpu) }
+        for change in changes.reversed() { try? driver.set(change.setting, change.wasOn, gpu: change.gpu) }
     }
 
     // MARK: CUDA

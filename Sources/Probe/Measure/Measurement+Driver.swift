@@ -66,7 +66,8 @@ extension Measurement {
 
     private func change(_ setting: MeasuredSetting, to isOn: Bool, gpu: Int, _ setter: Prober) throws(NotTried) {
         do throws(NotTried) {
-            try setter.ask("set \(gpu) \(setting.rawValue) \(isOn ? "on" : "off")")
+            let answer = try setter.ask("set \(gpu) \(setting.rawValue) \(isOn ? "on" : "off")")
+            if answer["changed"] == "yes" { changedSettings.insert(setting) }
         } catch .nvml(_, code: 4) {
             throw .forbidden(.root)
         }
@@ -183,17 +184,24 @@ extension Measurement {
             // It shows what the second call calls used.
             let driver = before.second ?? before.first
             for (text, bytes) in zip(row.dropFirst(), [driver.total, driver.used, driver.free]) {
-                if let mebibytes = Bytes(text) { differences.append((mebibytes << 20) - bytes) }
+                if let shown = Self.mebibytes(text) { differences.append(shown - bytes) }
             }
             for row in processes where row.count == 3 && row[0] == target.gpuUUID {
-                guard let pid = UInt32(row[1]), let mebibytes = Bytes(row[2]), let bytes = listed[pid] ?? nil else {
+                guard let pid = UInt32(row[1]), let shown = Self.mebibytes(row[2]),
+                    let bytes = listed[pid] ?? nil
+                else {
                     continue
                 }
-                differences.append((mebibytes << 20) - bytes)
+                differences.append(shown - bytes)
             }
         }
         guard !differences.isEmpty else { throw .notQuiet }
         return .tool(differences)
+    }
+
+    /// An amount in MiB, as bytes; nil if it is none, or more than any device has.
+    private static func mebibytes(_ text: String) -> Bytes? {
+        UInt64(text).flatMap { $0 <= Bytes.plausible >> 20 ? Bytes(told: $0 << 20) : nil }
     }
 
     /// Rows of nvidia-smi's answer, amounts in MiB.

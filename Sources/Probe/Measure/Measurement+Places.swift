@@ -64,10 +64,10 @@ extension Measurement {
     }
 
     private func containerWrapper(gpu: String, _ options: [String]) throws(NotTried) -> [String] {
-        if image == nil { image = try ContainerImage() }
+        if image == nil { image = try ContainerImage(plan.docker) }
         guard let image else { throw .forbidden(.engine) }
-        return [
-            "docker", "run", "--rm", "--interactive", "--network", "none", "--gpus", "device=\(gpu)",
+        return plan.docker + [
+            "run", "--rm", "--interactive", "--network", "none", "--gpus", "device=\(gpu)",
             "--env", "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
             // Where NVIDIA's hook puts the driver's libraries, by the container's distribution, and this one has none.
             "--env", "LD_LIBRARY_PATH=/usr/lib64:/usr/lib/x86_64-linux-gnu:/usr/lib/aarch64-linux-gnu",
@@ -83,39 +83,34 @@ final class ContainerImage {
     let program: String
     private let cleaner: Cleaner
 
-    init() throws(NotTried) {
+    /// - Parameter docker: the client and its options.
+    init(_ docker: [String]) throws(NotTried) {
         let seconds = 30.0
         let name = "plimsoll-measure:\(getpid())"
         self.name = name
-        _ = try Self.docker(["version", "--format", "{{.Server.Version}}"], within: seconds)
+        do throws(NotTried) {
+            _ = try Tool.output(docker + ["version", "--format", "{{.Server.Version}}"], within: seconds)
+        } catch .toolFailed {
+            throw .forbidden(.engine)
+        }
         guard let own = SystemPath.ownProgramFile, let slash = own.lastIndex(of: "/") else {
             throw .notStarted(errno: ENOENT)
         }
         let file = String(own[own.index(after: slash)...])
         program = "/" + file
-        cleaner = try Cleaner(["docker", "rmi", "--force", name])
+        cleaner = try Cleaner(docker + ["rmi", "--force", name])
         // The libraries by the names that the loader asks for.
         let archive =
             ["tar", "--create", "--dereference", "--file", "-", "--directory", "/"]
             + SystemPath.ownLibraries.map { "." + $0 } + ["--directory", String(own[...slash]), "./" + file]
-        let quoted = archive.map { "'" + $0.replacing("'", with: "'\\''") + "'" }.joined(separator: " ")
-        let script = "\(quoted) | docker import - \(name) >&2"
-        _ = try Self.docker(script: script, within: seconds)
-    }
-
-    private static func docker(_ words: [String], within seconds: Double) throws(NotTried) -> String {
-        do throws(NotTried) {
-            return try Tool.output(["docker"] + words, within: seconds)
-        } catch .toolFailed {
-            throw .forbidden(.engine)
+        func quoted(_ words: [String]) -> String {
+            words.map { "'" + $0.replacing("'", with: "'\\''") + "'" }.joined(separator: " ")
         }
-    }
-
-    private static func docker(script: String, within seconds: Double) throws(NotTried) -> String {
+        let script = "\(quoted(archive)) | \(quoted(docker + ["import", "-", name])) >&2"
         do throws(NotTried) {
-            return try Tool.output(["sh", "-c", script], within: seconds)
+            _ = try Tool.output(["sh", "-c", script], within: seconds)
         } catch .toolFailed(_, let code) {
-            throw .toolFailed("docker", code: code)
+            throw .toolFailed("docker import", code: code)
         }
     }
 }

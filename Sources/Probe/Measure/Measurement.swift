@@ -12,6 +12,8 @@ package final class Measurement {
     private var latest: (observation: Observation, snapshot: Snapshot)?
     private var chosen: Target?
     private(set) var results: [MeasuredResult] = []
+    /// They are restored by the end of their step.
+    var changedSettings: Set<MeasuredSetting> = []
     /// The engine's image of `container`, which the steps with containers use.
     var image: ContainerImage?
 
@@ -33,7 +35,7 @@ package final class Measurement {
         report.nvidiaDriver = latest.observation.view.nvidiaDriver
         report.cudaVersion = latest.observation.view.cudaVersion
         report.gpus = latest.snapshot.devices.map(MeasureReport.GPU.init)
-        report.settings = plan.settings.sorted { $0.rawValue < $1.rawValue }
+        report.settings = changedSettings.sorted { $0.rawValue < $1.rawValue }
     }
 
     package func run(_ step: MeasuredStep) -> MeasuredResult {

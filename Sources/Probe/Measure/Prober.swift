@@ -9,6 +9,10 @@ final class Prober {
     private let child: OwnChild
     private var lines: ChildLines
     private let timeout: Double
+    private let restores: Bool
+    private var hasEnded = false
+    /// It did not answer: the driver may hold it in the kernel.
+    private var isSilent = false
 
     /// On this host, in the PID namespace that `pid` of `hello` counts in only if it was started directly.
     var pid: UInt32 { UInt32(child.pid) }
@@ -35,6 +39,7 @@ final class Prober {
         }
         lines = ChildLines(child)
         timeout = plan.timeout
+        self.restores = restores
     }
 
     /// What the worker answered: words of the form `name=value`.
@@ -66,7 +71,8 @@ final class Prober {
         do throws(ChildLines.End) {
             line = try lines.next(within: seconds)
         } catch {
-            throw error == .silent ? .noAnswer(seconds: seconds) : .ended(signal: signal)
+            isSilent = error == .silent
+            throw isSilent ? .noAnswer(seconds: seconds) : .ended(signal: signal)
         }
         if line == "ok" || line.hasPrefix("ok ") { return Answer(line: line.dropFirst(3)) }
         throw failure(line.split(separator: " "))
@@ -97,14 +103,19 @@ final class Prober {
     /// As the kernel ends a process: without a word to it.
     func kill() { child.kill() }
 
-    /// Ends the worker and waits until what it held is free, or its settings are restored.
+    /// Ends the worker and waits until what it held is free, or its settings are restored. One that a driver holds in the kernel is
+    /// left behind.
     func end() {
+        if hasEnded { return }
+        hasEnded = true
         shutdown(child.channel, Int32(SHUT_RDWR))
-        if child.end(within: 2) == nil { child.kill(waiting: 1) }
+        guard child.end(within: isSilent ? 0.2 : restores ? 5 : 2) == nil, !restores else { return }
+        child.kill(waiting: isSilent ? 0.2 : 1)
     }
 
     deinit {
         end()
         close(child.channel)
+        child.forget()
     }
 }

@@ -21,6 +21,7 @@ enum Tool {
         defer {
             child.kill(waiting: 0.2)
             close(child.channel)
+            child.forget()
         }
         shutdown(child.channel, Int32(SHUT_WR))
         let deadline = monotonicSeconds() + seconds
@@ -76,5 +77,8 @@ final class LineProgram {
 
     func end() { child.kill(waiting: 2) }
 
-    deinit { close(child.channel) }
+    deinit {
+        close(child.channel)
+        child.forget()
+    }
 }

@@ -203,15 +203,20 @@ extension Finding {
             calls.map { .seconds($0.isAwake ? "with the GPU awake" : "with the GPU asleep", $0.seconds) })
     }
 
-    /// Reading the power state leaves a GPU asleep, and NVML wakes it.
-    package static func waking(asleepAfterReading: Bool, asleepAfterAsking: Bool, seconds: Double, isNVIDIA: Bool)
-        -> Finding
-    {
-        Finding(
-            agrees: asleepAfterReading && asleepAfterAsking != isNVIDIA,
+    /// Reading power states leaves GPUs asleep. Asking for their memory wakes NVIDIA's, through NVML, and no other's.
+    ///
+    /// - Parameters:
+    ///   - asleep: the vendors of the GPUs that were asleep.
+    ///   - afterReading: how many of them still were after their power states were read.
+    ///   - woken: the vendors of those that were awake after Plimsoll asked.
+    package static func waking(asleep: [Vendor], afterReading: Int, woken: [Vendor], seconds: Double) -> Finding {
+        let nvidia = asleep.count { $0 == .nvidia }
+        return Finding(
+            agrees: afterReading == asleep.count && woken.allSatisfy { $0 == .nvidia } && woken.count == nvidia,
             [
-                .flag("asleep after its power state was read", asleepAfterReading),
-                .flag("asleep after plimsoll asked", asleepAfterAsking), .seconds("asked for", seconds),
+                .count("GPUs asleep", asleep.count), .count("after their power states were read", afterReading),
+                .count("woken by plimsoll", woken.count), .count("of these NVIDIA's", woken.count { $0 == .nvidia }),
+                .seconds("asked for", seconds),
             ])
     }
 

@@ -7,25 +7,24 @@ import Sampling
 extension Measurement {
     /// Comes first: every other step wakes the GPU.
     func waking() throws(NotTried) -> Finding {
-        let asleep = try power().first { $0.status == "suspended" }
-        guard let asleep else { throw .missing(.suspendedGPU) }
-        let afterReading = try power().first { $0.address == asleep.address }
+        let asleep = try power().filter(\.isAsleep)
+        if asleep.isEmpty { throw .missing(.suspendedGPU) }
+        let addresses = Set(asleep.map(\.address))
+        let afterReading = try power().filter { addresses.contains($0.address) && $0.isAsleep }
         let start = monotonicSeconds()
         _ = observe()
         let seconds = monotonicSeconds() - start
-        let afterAsking = try power().first { $0.address == asleep.address }
+        let woken = try power().filter { addresses.contains($0.address) && !$0.isAsleep }
         return .waking(
-            asleepAfterReading: afterReading?.status == "suspended",
-            asleepAfterAsking: afterAsking?.status == "suspended", seconds: seconds,
-            isNVIDIA: asleep.vendor == Vendor.nvidia.rawValue)
+            asleep: asleep.map(\.vendor), afterReading: afterReading.count, woken: woken.map(\.vendor), seconds: seconds
+        )
     }
 
-    private func power() throws(NotTried) -> [(address: String, vendor: String, status: String)] {
-        let gpus = try watcher().ask("power").words.map { word in
+    private func power() throws(NotTried) -> [(address: String, vendor: Vendor, isAsleep: Bool)] {
+        try watcher().ask("power").words.map { word in
             let parts = word.value.split(separator: ",").map(String.init)
-            return (String(word.name), parts.first ?? "", parts.last ?? "")
+            return (String(word.name), parts.first.flatMap(Vendor.init) ?? .other, parts.last == "suspended")
         }
-        return gpus
     }
 
     /// A process's first call attaches every GPU. It ends with its process, so each is a first one.

@@ -21,6 +21,12 @@ def size(count):
     return ("-" if count < 0 else "") + f"{amount:.4g}" + ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][unit]
 
 
+def exact(count):
+    """2MiB+1B: an amount just above a round one, which four digits would not tell from it."""
+    rest = count % (1 << 20)
+    return size(count) if rest == 0 or count < 1 << 20 else f"{size(count - rest)}+{size(rest)}"
+
+
 def duration(seconds):
     if seconds < 0.001:
         return f"{seconds * 1e6:.0f} µs"
@@ -39,7 +45,7 @@ def seen(item):
         return f"{name} {item['ratio']:.3f}"
     if "flag" in item:
         return f"{name}: {'yes' if item['flag'] else 'no'}"
-    return ", ".join(f"{size(charge['chargedBytes'])} for {size(charge['askedBytes'])}" for charge in item["charges"])
+    return ", ".join(f"{size(charge['chargedBytes'])} for {exact(charge['askedBytes'])}" for charge in item["charges"])
 
 
 def machine(report):

@@ -93,7 +93,7 @@ extension Seen {
         case .ratio(let ratio): "\(name) \(formatted("%.3f", ratio))"
         case .flag(let flag): "\(name): \(flag ? "yes" : "no")"
         case .charges(let charges):
-            charges.map { "\(size($0.charged)) for \(size($0.asked))" }.joined(separator: ", ")
+            charges.map { "\(size($0.charged)) for \(exact($0.asked))" }.joined(separator: ", ")
         }
     }
 
@@ -118,6 +118,12 @@ extension Seen {
             }
         return .object([("name", .string(name)), member])
     }
+}
+
+/// "2MiB+1B": an amount just above a round one, which four digits would not tell from it.
+private func exact(_ bytes: Bytes) -> String {
+    let rest = bytes % (1 << 20)
+    return rest == 0 || bytes < 1 << 20 ? size(bytes) : "\(size(bytes - rest))+\(size(rest))"
 }
 
 /// To a nanosecond, which is all that a clock tells.

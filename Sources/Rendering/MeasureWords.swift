@@ -102,6 +102,7 @@ extension NotTried.Missing {
     fileprivate var text: String {
         switch self {
         case .nvidiaDriver: "no NVIDIA GPU with a working driver"
+        case .chosenGPU: "no NVIDIA GPU has the index or UUID of --device"
         case .cuda: "libcuda.so.1 could not be loaded"
         case .cudaDevice: "CUDA shows no GPU here"
         case .suspendedGPU: "no GPU is asleep"

@@ -135,6 +135,13 @@ struct MeasureBadDayTests {
         #expect(least < (4096 - 200 - 400) * mebibyte, "it was seen while it held memory")
     }
 
+    @Test("A GPU that is not there is told as such, and nothing is measured on another")
+    func otherGPU() throws {
+        let measured = try MeasureHost().measure(["context"], ["--device", "9"])
+        #expect(measured.result.code == 2)
+        #expect(measured.reason("context") == "no NVIDIA GPU has the index or UUID of --device")
+    }
+
     @Test("Wrong words are refused with what there is")
     func wrongUsage() throws {
         for (arguments, words) in [

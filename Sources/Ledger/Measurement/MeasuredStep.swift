@@ -87,7 +87,7 @@ package struct Finding: Sendable, Equatable {
 /// Why a step could not be tried.
 package enum NotTried: Error, Sendable, Equatable {
     package enum Missing: String, Sendable, CaseIterable {
-        case nvidiaDriver, cuda, cudaDevice, suspendedGPU, listedProcess, migGPU, mpsServer, amdGPU, intelGPU
+        case nvidiaDriver, chosenGPU, cuda, cudaDevice, suspendedGPU, listedProcess, migGPU, mpsServer, amdGPU, intelGPU
         case partition, listedByTool, dmem, ownCharge, cgroup2, torch, secondGPU, hang, memoryTotals, perProcessMemory
     }
 

@@ -130,7 +130,8 @@ package final class Measurement {
         let snapshot = observe().snapshot
         let rooms = snapshot.rooms(on: plan.device).filter { snapshot.devices[$0.device].vendor == .nvidia }
         guard let room = rooms.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
-            throw Self.absence(snapshot)
+            let others = snapshot.rooms(on: nil).contains { snapshot.devices[$0.device].vendor == .nvidia }
+            throw others && plan.device != nil ? .missing(.chosenGPU) : Self.absence(snapshot)
         }
         let device = snapshot.devices[room.device]
         guard let uuid = device.uuid, let gpu = Int(device.index.prefix { $0 != ":" }) else {

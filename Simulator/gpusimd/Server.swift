@@ -94,10 +94,11 @@ struct Server {
             answer(fd, &reply)
         default: close(fd)
         }
-        book.writeCharges()
     }
 
     private func answer(_ fd: Int32, code: Int32, address: UInt64 = 0) {
+        // Whoever has the answer finds the charge.
+        book.writeCharges()
         var reply = sim_reply()
         reply.code = code
         reply.address = address

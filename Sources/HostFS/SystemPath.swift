@@ -13,6 +13,8 @@ package enum SystemPath {
     package static var ownProgramFile: String? {
         FileReading.link("/proc/self/exe").flatMap { exists($0) ? $0 : nil }
     }
+    package static let proc = "/proc"
+    package static let sys = "/sys"
     package static let nothing = "/dev/null"
 
     /// Closes the files of this process with higher descriptors.

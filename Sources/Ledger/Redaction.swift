@@ -11,15 +11,12 @@ extension Observation {
 private struct Redaction {
     /// By kind and name, in the order in which they are met.
     private var placeholders: [String: [String: String]] = [:]
-    /// Names that error messages may hold.
-    private var known: [String: String] = [:]
 
     private mutating func placeholder(_ kind: String, _ name: String) -> String {
         if name.isEmpty { return name }
         if let placeholder = placeholders[kind]?[name] { return placeholder }
         let placeholder = "\(kind)-\((placeholders[kind]?.count ?? 0) + 1)"
         placeholders[kind, default: [:]][name] = placeholder
-        known[name] = placeholder
         return placeholder
     }
 
@@ -62,7 +59,8 @@ private struct Redaction {
     private mutating func container(_ original: EngineContainer) -> EngineContainer {
         var container = original
         container.id = path(original.id)
-        container.name = original.name.map { placeholder("container", $0) }
+        // As in the cgroups of runtimes that name containers there: whose a cgroup is can depend on a name.
+        container.name = original.name.map { path($0) }
         // An image without a name is told by its digest.
         container.image = original.image.map { $0.hasPrefix("sha256:") ? $0 : placeholder("image", $0) }
         container.labels = original.labels.mapValues { placeholder("label", $0) }
@@ -129,25 +127,19 @@ private struct Redaction {
             original
         case .file(let path, let code): .file(path: self.path(path), code: code)
         case .at(let path, let fact): .at(path: self.path(path), fact)
-        case .noLibrary(let tried): .noLibrary(tried: tried.map { sentence($0) })
-        case .ofLibrary(let library, let why): .ofLibrary(path(library), sentence(why))
+        case .noLibrary(let tried): .noLibrary(tried: tried.map { path($0) })
+        case .ofLibrary(let library, _): .ofLibrary(path(library), Self.leftOut)
         case .missingSymbol(let library, let symbol): .missingSymbol(library: path(library), symbol)
         case .ofGPU(let index, let reason): .ofGPU(index: index, self.reason(reason))
         case .ofClients(let reason): .ofClients(self.reason(reason))
         case .askedAgain(let reason, let seconds): .askedAgain(self.reason(reason), seconds: seconds)
         case .several(let reasons): .several(reasons.map { reason($0) })
-        case .other(let text): .other(sentence(text))
+        case .other: .other(Self.leftOut)
         }
     }
 
-    /// A sentence of ours or of a library's: paths in it, names that are known, and what is in quotes.
-    private mutating func sentence(_ text: String) -> String {
-        text.unicodeScalars.split(separator: " ", omittingEmptySubsequences: false).map { word in
-            let word = String(word)
-            if let placeholder = known[word] { return placeholder }
-            return word.contains("/") || word.hasPrefix("'") ? path(word) : word
-        }.joined(separator: " ")
-    }
+    /// In the place of a sentence of an engine or a library, which can name anybody.
+    private static let leftOut = "its message is left out of this redacted recording"
 
     // MARK: Paths
 
@@ -160,7 +152,11 @@ private struct Redaction {
         var rest = Substring(text).unicodeScalars[...]
         while let scalar = rest.first {
             let uuid = word.isEmpty || word == "pod" ? Self.lengthOfUUID(rest) : 0
-            if uuid > 0 {
+            let address = word.isEmpty ? Self.lengthOfAddress(rest) : 0
+            if address > 0 {
+                result += kept("address" + rest.prefix(address).map { String($0) }.joined())
+                rest = rest.dropFirst(address)
+            } else if uuid > 0 {
                 result += word + String(rest.prefix(uuid))
                 word = ""
                 rest = rest.dropFirst(uuid)
@@ -192,6 +188,13 @@ private struct Redaction {
             return length
         }
         return 0
+    }
+
+    /// The scalars of an IPv4 address; 0 if there is none.
+    private static func lengthOfAddress(_ text: Substring.UnicodeScalarView) -> Int {
+        let length = text.prefix { (48...57).contains($0.value) || $0 == "." }.count
+        let parts = text.prefix(length).split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts.allSatisfy { UInt8(String($0)) != nil } ? length : 0
     }
 
     private mutating func kept(_ word: String) -> String {

@@ -26,14 +26,15 @@ struct CUDADriver {
 
     init(library: String) throws(CUDAError) {
         guard let handle = dlopen(library, RTLD_NOW | RTLD_LOCAL) else {
-            throw CUDAError(call: "libcuda.so.1", code: 0, name: dlerror().map { String(cString: $0) })
+            throw CUDAError(
+                call: "libcuda.so.1", code: CUDAError.noLibrary, name: dlerror().map { String(cString: $0) })
         }
         func optional<Function>(_ symbol: String) -> Function? {
             dlsym(handle, symbol).map { unsafeBitCast($0, to: Function.self) }
         }
         func required<Function>(_ symbol: String) throws(CUDAError) -> Function {
             guard let function: Function = optional(symbol) else {
-                throw CUDAError(call: "libcuda.so.1", code: 0, name: "it has no \(symbol)")
+                throw CUDAError(call: "libcuda.so.1", code: CUDAError.noLibrary, name: "it has no \(symbol)")
             }
             return function
         }

@@ -5,8 +5,7 @@ extension MeasuredResult {
     package func lines(on page: Page) -> [String] {
         switch outcome {
         case .notTried(let why):
-            [("", "\(step.rawValue): could not be tried: \(why.text)")]
-                .flatMap { paragraph($0.1, on: page, indent: 2) }
+            paragraph("\(step.rawValue): could not be tried: \(why.text)", on: page, indent: 2)
         case .tried(let finding):
             [page.paint("\(step.rawValue): \(finding.agrees ? "agrees" : "DIFFERS")", finding.agrees ? .green : .red)]
                 + [
@@ -36,6 +35,10 @@ extension MeasureReport {
             if count > 0 { counts.append("\(count) \(words)") }
         }
         lines.append("Steps: " + (counts.isEmpty ? "none" : counts.joined(separator: ", ")))
+        let restored = changed.filter { !unrestored.contains($0) }.map(\.rawValue).joined(separator: ", ")
+        if !restored.isEmpty { lines.append("Settings changed and restored: \(restored)") }
+        let left = unrestored.map(\.rawValue).joined(separator: ", ")
+        if !left.isEmpty { lines.append("Settings changed and NOT restored: \(left); see nvidia-smi -q") }
         return lines.flatMap { paragraph(shown($0, on: page), on: page, indent: 2) }
     }
 
@@ -54,7 +57,8 @@ extension MeasureReport {
                         ])
                     })
             ),
-            ("changedSettings", .array(settings.map { .string($0.rawValue) })),
+            ("changedSettings", .array(changed.map { .string($0.rawValue) })),
+            ("unrestoredSettings", .array(unrestored.map { .string($0.rawValue) })),
             ("steps", .array(results.map(\.json))),
         ])
     }

@@ -93,7 +93,8 @@ extension NotTried {
         case .noRoom(let needed, let free):
             "needs \(size(needed)) and leaves 5% of the GPU to others; \(size(free)) is free"
         case .notQuiet: "other processes changed the GPU's memory meanwhile; repeat with --step on a quiet GPU"
-        case .outOfTime: "the time for all steps was over; repeat with --step"
+        case .toolSilent(let name, let seconds): "\(name) gave no answer within \(seconds.plain) s"
+        case .outOfTime: "the total time limit was reached; repeat with --step"
         }
     }
 }
@@ -103,6 +104,8 @@ extension NotTried.Missing {
         switch self {
         case .nvidiaDriver: "no NVIDIA GPU with a working driver"
         case .chosenGPU: "no NVIDIA GPU has the index or UUID of --device"
+        case .sharedGPU: "the GPU is in an exclusive compute mode, in which a process of ours would keep others out"
+        case .othersMPS: "other processes use the MPS server"
         case .cuda: "libcuda.so.1 could not be loaded"
         case .cudaDevice: "CUDA shows no GPU here"
         case .suspendedGPU: "no GPU is asleep"

@@ -9,7 +9,7 @@ struct CaptureCommand: ParsableCommand {
         discussion: """
             The recording holds names of this host, its users, containers, images and processes, their cgroup paths and \
             their amounts of memory; no command lines, no environment, and of the containers' labels only Compose's two. With \
-            --redact, placeholders such as container-1 take the place of these names.
+            --redact, placeholders such as name1 take the place of these names.
             """)
 
     @OptionGroup var host: HostOptions

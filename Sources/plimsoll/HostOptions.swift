@@ -118,6 +118,13 @@ struct HostOptions: ParsableArguments {
         }
     }
 
+    /// URL of the first engine of this machine that may be asked, for the docker client; nil if there is none.
+    func dockerSocket() throws -> String? {
+        let sampler = Sampler(try plan(), tell: { _ in })
+        defer { sampler.finish() }
+        return try engines(sampler).engines.first.map { "unix://\($0.socket)" }
+    }
+
     /// How the user named engines, by options and variables.
     var engineNaming: EngineNaming {
         var naming = EngineNaming(

@@ -68,7 +68,7 @@ struct MeasureCommand: ParsableCommand {
         let measurement = Measurement(
             MeasurePlan(
                 procfs: plan.procfs, sysfs: plan.sysfs, nvmlLibrary: plan.nvmlLibrary, cudaLibrary: cudaLibrary,
-                timeout: plan.deviceTimeout, device: device, dockerHost: host.engineNaming.hosts.first,
+                timeout: plan.deviceTimeout, device: device, dockerHost: try host.dockerSocket(),
                 settings: Set(set)),
             Sampler(plan, tell: { Output.error($0) }))
         var report = MeasureReport(plimsoll: Plimsoll.version, time: wallClock())
@@ -78,8 +78,8 @@ struct MeasureCommand: ParsableCommand {
             let result = measurement.run(step)
             Signals.waitForEnd()
             report.results.append(result)
-            measurement.describe(in: &report)
             report.isComplete = report.results.count == steps.count
+            measurement.describe(in: &report)
             if format == .table { Output.write(result.lines(on: host.page)) }
             isWritten = write(report, to: file, within: timeout, tellingTroubles: isWritten)
         }

@@ -56,7 +56,7 @@ enum Main {
             "__completeNoDesc", DockerPlugin.metadataCommand,
         ]
         // It has to look at a GPU's power state before anybody asks the driver.
-        if arguments.dropFirst().first == MeasureCommand.configuration.commandName { return false }
+        if arguments.dropFirst().contains(MeasureCommand.configuration.commandName!) { return false }
         return !arguments.dropFirst().contains { others.contains($0) || $0.hasPrefix("--replay=") }
     }
 

@@ -8,9 +8,11 @@ private func client(for host: ContainerHost) throws -> String {
         """
         #!/bin/sh
         PATH=/usr/local/bin:/usr/bin:/bin
-        [ "$1" = run ] || exec docker "$@"
-        shift
-        exec docker run --env GPUSIM_DRIVER=\(host.scratch.url.path) --label \(host.label) "$@"
+        # docker --host URL run …
+        [ "$3" = run ] || exec docker "$@"
+        host=$2
+        shift 3
+        exec docker --host "$host" run --env GPUSIM_DRIVER=\(host.scratch.url.path) --label \(host.label) "$@"
         """, to: "bin/docker")
     try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: host.scratch.path("bin/docker"))
     return host.scratch.path("bin")

@@ -63,20 +63,27 @@ struct FindingTests {
                 .init(asked: 1, charged: 2 * mebibyte), .init(asked: 2 * mebibyte, charged: 2 * mebibyte),
             ]).agrees)
         #expect(!Finding.rounding([.init(asked: 1, charged: mebibyte)]).agrees)
-        #expect(Finding.context(518 * mebibyte, cardRose: nil).agrees && !Finding.context(0, cardRose: nil).agrees)
-        #expect(Finding.ipc(size: 256, importer: 0, exporter: 0, cardRose: 0).agrees)
-        #expect(Finding.ipc(size: 256, importer: 256, exporter: 0, cardRose: 0).agrees, "listed of both, used once")
-        #expect(!Finding.ipc(size: 256, importer: 256, exporter: 0, cardRose: 256).agrees)
-        #expect(Finding.managed(size: 256, process: 0, cardRose: 256).agrees)
-        #expect(!Finding.managed(size: 256, process: 256, cardRose: 256).agrees)
-        #expect(!Finding.managed(size: 256, process: 0, cardRose: 0).agrees, "it is not on the GPU")
+        #expect(Finding.context(518 * mebibyte, rise: nil).agrees && !Finding.context(0, rise: nil).agrees)
+        #expect(Finding.ipc(size: 256, importer: 0, exporter: 0, rise: 0).agrees)
+        #expect(Finding.ipc(size: 256, importer: 256, exporter: 0, rise: 0).agrees, "listed of both, used once")
+        #expect(!Finding.ipc(size: 256, importer: 256, exporter: 0, rise: 256).agrees)
+        #expect(Finding.managed(size: 256, process: 0, rise: 256).agrees)
+        #expect(!Finding.managed(size: 256, process: 256, rise: 256).agrees)
+        #expect(!Finding.managed(size: 256, process: 0, rise: 0).agrees, "it is not on the GPU")
         #expect(Finding.killedHolder(unlisted: 0.1, free: 0.2, held: 1).agrees)
         #expect(!Finding.killedHolder(unlisted: 0.1, free: nil, held: 1).agrees, "it never came back")
-        #expect(Finding.check(seconds: 0.1, cardRose: 3 * mebibyte, left: 0, isListed: false).agrees)
-        #expect(!Finding.check(seconds: 0.1, cardRose: 0, left: 1, isListed: false).agrees)
+        #expect(Finding.check(seconds: 0.1, rise: 3 * mebibyte, isListed: false).agrees)
+        #expect(!Finding.check(seconds: 0.1, rise: 0, isListed: true).agrees)
         #expect(Finding.accounting(listed: 5, running: 5, ended: 5).agrees)
         #expect(!Finding.accounting(listed: 5, running: 5, ended: nil).agrees)
         #expect(Finding.dmemCharge(charged: 5, listed: 5).agrees && !Finding.dmemCharge(charged: 0, listed: 5).agrees)
+    }
+
+    @Test("A tool that lists a process which Plimsoll does not see differs, if Plimsoll sees all")
+    func tools() {
+        #expect(Finding.tool([0, mebibyte]).agrees && !Finding.tool([0, mebibyte + 1]).agrees)
+        #expect(!Finding.tool([0], alone: 1).agrees && Finding.tool([0], alone: 1, seesAll: false).agrees)
+        #expect(Finding.tool([.min, .max]).seen.contains(.bytes("largest difference", .max)))
     }
 
     @Test("Sleep: reading wakes nobody, and asking wakes NVIDIA's GPUs alone")

@@ -78,9 +78,18 @@ struct MeasureBadDayTests {
             process.waitUntilExit()
             try wait("it is off again") { try host.measure(["accounting"]).reason("accounting") == off }
         }
-        let persistence = try host.measure(["first-call"], ["--set", "persistence"])
+        // Where persistence mode is on it stays on: a GPU forgets its settings without it.
+        #expect(
+            try host.measure(["first-call"], ["--set", "persistence"]).step("first-call")?["seen"].elements.count == 1)
+        let asleep = try MeasureHost(["wakesInSeconds": 1.2])
+        let persistence = try asleep.measure(["first-call"], ["--set", "persistence"])
         #expect(persistence.verdict("first-call") == "agrees")
-        #expect(persistence.step("first-call")?["seen"].elements.count == 2)
+        #expect((persistence.seen("first-call", "without persistence mode, unused")?["seconds"].number ?? 0) >= 1.2)
+        #expect((persistence.seen("first-call", "with the GPU awake")?["seconds"].number ?? 9) < 1)
+        #expect(persistence.report["changedSettings"].elements.map(\.string) == ["persistence"])
+        #expect(persistence.report["unrestoredSettings"].elements.isEmpty)
+        #expect(persistence.report["gpus"].elements.count == 1)
+        #expect(try asleep.measure(["first-call"]).seen("first-call", "without persistence mode, unused") != nil)
     }
 
     @Test("Without the rights for a setting the step says so", .enabled(if: geteuid() == 0, "needs root to be another"))

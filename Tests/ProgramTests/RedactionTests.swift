@@ -69,6 +69,24 @@ struct RedactionTests {
         #expect(document["processes"][0]["bytes"].integer == 64 << 20)
     }
 
+    @Test(
+        "What an engine says of a user, and addresses in cgroups, are left out; a name that decides whose a cgroup is still does"
+    )
+    func sayings() throws {
+        let tree = try HostTree().container(HostTree.id(1), "acme", "acme/llm:1")
+            .process(4242, "a", cgroup: "0::/user.slice/user-1000.slice/user@1000.service/user.slice/crun-acme.scope")
+            .process(4243, "b", cgroup: "0::/system.slice/192.168.17.4-acme.service").card(
+                "NVIDIA A2", uuid: "GPU-0f1e2d3c-4b5a-4978-8796-a5b4c3d2e1f0", total: 4096,
+                processes: [HostTree.listed(4242, 64), HostTree.listed(4243, 32)])
+        let host = try tree.start(engine: .answer(#"{"message": "user bob at acme may not list"}"#))
+        let (plain, redacted) = (tree.scratch.path("plain.json"), tree.scratch.path("redacted.json"))
+        #expect(try host.plimsoll("capture", plain).code == 0)
+        #expect(try run(["capture", redacted, "--redact", "--replay", plain]).code == 0)
+        let text = try String(contentsOfFile: redacted, encoding: .utf8)
+        for name in ["acme", "bob", "192.168", "17.4"] { #expect(!text.contains(name), "\(name)") }
+        try expectSame(plain, redacted)
+    }
+
     @Test("The report of measure names no host, path, container or user, and of a UUID its beginning")
     func report() throws {
         let tree = try HostTree().container(HostTree.id(1), "acme-trainer", "acme/trainer:1")
@@ -96,6 +114,7 @@ struct RedactionTests {
                 let usage = container["usage"].elements.map { "\(String(describing: $0["bytes"].integer))" }
                 let parts = [
                     container["runtime"].string ?? "", "\(container["known"].bool ?? false)",
+                    "\(container["verified"].bool ?? false)",
                     "\(container["parents"].elements.count)", "\(container["name"].isNull)",
                     "\(container["ramLimitBytes"].integer ?? -1)",
                 ]

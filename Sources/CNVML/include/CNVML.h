@@ -67,6 +67,7 @@ typedef struct {
     int32_t (*_Nullable uuid)(cnvml_device _Nonnull, char *_Nonnull, uint32_t);
     int32_t (*_Nullable pci_info)(cnvml_device _Nonnull, cnvml_pci_info *_Nonnull);
     int32_t (*_Nullable persistence)(cnvml_device _Nonnull, uint32_t *_Nonnull);
+    int32_t (*_Nullable compute_mode)(cnvml_device _Nonnull, uint32_t *_Nonnull);
     int32_t (*_Nullable set_persistence)(cnvml_device _Nonnull, uint32_t);
     int32_t (*_Nullable accounting_mode)(cnvml_device _Nonnull, uint32_t *_Nonnull);
     int32_t (*_Nullable set_accounting_mode)(cnvml_device _Nonnull, uint32_t);

@@ -6,17 +6,12 @@ import Ledger
 
 extension NVMLDriver {
     /// What the two memory calls answer, one after the other, in bytes.
-    package struct MemoryCalls: Sendable, Equatable {
+    package struct MemoryCalls: Sendable {
         package var firstCode: Int32 = 0
         package var first = (total: UInt64(0), free: UInt64(0), used: UInt64(0))
         /// nil if the library lacks the second call.
         package var secondCode: Int32?
         package var second = (total: UInt64(0), reserved: UInt64(0), free: UInt64(0), used: UInt64(0))
-
-        package static func == (left: Self, right: Self) -> Bool {
-            left.firstCode == right.firstCode && left.first == right.first && left.secondCode == right.secondCode
-                && left.second == right.second
-        }
     }
 
     package func memoryCalls(gpu: Int) throws(NVMLError) -> MemoryCalls {
@@ -89,17 +84,25 @@ extension NVMLDriver {
         return stats.max_memory_usage == .max ? nil : stats.max_memory_usage
     }
 
-    /// The driver's own limits of a cgroup, and what it counts there (R615), in bytes.
+    /// Whether one process alone may use it, or none (nvml.h, NVML_COMPUTEMODE_EXCLUSIVE_PROCESS, 3, and PROHIBITED, 2).
+    package func isExclusive(gpu: Int) throws(NVMLError) -> Bool {
+        let device = try handle(gpu)
+        var mode: UInt32 = 0
+        guard let call = library.functions.compute_mode, call(device, &mode) == 0 else { return false }
+        return mode != 0
+    }
+
+    /// The driver's own limit of a cgroup in bytes (R615), or the nvmlReturn_t why there is none.
     ///
     /// - Parameter cgroup: its folder, as a full path.
-    package func limits(of cgroup: String, gpu: Int) throws(NVMLError) -> (code: Int32, hard: UInt64, used: UInt64) {
+    package func limits(of cgroup: String, gpu: Int) throws(NVMLError) -> (code: Int32, hard: UInt64) {
         let device = try handle(gpu)
         guard let call = library.functions.memory_limits else {
             throw .symbolMissing(library: NVMLLibrary.name, symbol: "nvmlDeviceGetMemoryLimits_v1")
         }
         return cgroup.withCString { path in
             var limits = cnvml_memory_limits(cgroup: path, soft: 0, hard: 0, used: 0)
-            return (call(device, &limits), limits.hard, limits.used)
+            return (call(device, &limits), limits.hard)
         }
     }
 

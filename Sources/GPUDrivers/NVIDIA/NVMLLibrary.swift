@@ -75,6 +75,7 @@ struct NVMLLibrary: @unchecked Sendable {
             memory_v2: optional("nvmlDeviceGetMemoryInfo_v2"),
             name: optional("nvmlDeviceGetName"), uuid: optional("nvmlDeviceGetUUID"),
             pci_info: optional("nvmlDeviceGetPciInfo_v3"), persistence: optional("nvmlDeviceGetPersistenceMode"),
+            compute_mode: optional("nvmlDeviceGetComputeMode"),
             set_persistence: optional("nvmlDeviceSetPersistenceMode"),
             accounting_mode: optional("nvmlDeviceGetAccountingMode"),
             set_accounting_mode: optional("nvmlDeviceSetAccountingMode"),

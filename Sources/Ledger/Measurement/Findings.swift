@@ -63,8 +63,7 @@ extension Finding {
 
     /// The parts of each call add up to the byte, and the first call counts the reserve as used.
     ///
-    /// - Parameters:
-    ///   - rest: with nothing of ours; nil without the second call.
+    /// - Parameter readings: each of the second call too, if the driver has it.
     package static func memoryCalls(_ readings: [(first: MemoryCall, second: MemoryCall?)]) -> Finding {
         let agrees = readings.allSatisfy { first, second in
             guard first.total == first.used.adding(first.free) else { return false }
@@ -105,23 +104,34 @@ extension Finding {
         if let sum { seen.append(.bytes("sum of the ledger", sum)) }
         if let listed { seen.append(.bytes("process, driver", listed)) }
         if let process { seen.append(.bytes("process, plimsoll", process)) }
+        if listed == nil { seen.append(.flag("a process of ours compared", false)) }
         return Finding(agrees: isDriver && sum == memory.used && process == listed, seen)
     }
 
-    /// Every amount that nvidia-smi printed, in MiB, is within one MiB of the driver's.
+    /// Every amount that the tool printed is the driver's, as exactly as the tool prints it, and it lists nobody else.
     ///
-    /// - Parameter differences: of what was compared, in bytes.
-    package static func tool(_ differences: [Bytes], rounding: Bytes = mebibyte) -> Finding {
+    /// - Parameters:
+    ///   - differences: of what was compared, in bytes.
+    ///   - alone: how many processes the tool lists and Plimsoll does not.
+    ///   - seesAll: Plimsoll sees every process here.
+    ///   - withHolder: a process of ours allocated meanwhile; nil if none does in this step.
+    package static func tool(
+        _ differences: [Bytes], rounding: Bytes = mebibyte, alone: Int = 0, seesAll: Bool = true,
+        withHolder: Bool? = nil
+    ) -> Finding {
         let most = differences.map(\.magnitude).max().map { Bytes(clamping: $0) } ?? 0
         return Finding(
-            agrees: most <= rounding,
-            [.count("amounts compared", differences.count), .bytes("largest difference", most)])
+            agrees: most <= rounding && (alone == 0 || !seesAll),
+            [
+                .count("amounts compared", differences.count), .bytes("largest difference", most),
+                .count("processes that the tool alone lists", alone),
+            ] + (withHolder.map { [.flag("with a changing allocation", $0)] } ?? []))
     }
 
     /// A published figure of some card: 93 MiB (K80) to 555 MiB (RTX PRO 6000): ollama37, issue 73; llama.cpp, pull request 23604.
-    package static func context(_ process: Bytes, cardRose: Bytes?) -> Finding {
+    package static func context(_ process: Bytes, rise: Bytes?) -> Finding {
         var seen = [Seen.bytes("process", process)]
-        if let cardRose { seen.append(.bytes("used memory of the GPU rose by", cardRose)) }
+        if let rise { seen.append(.bytes("used memory of the GPU rose by", rise)) }
         return Finding(agrees: (93 * mebibyte...555 * mebibyte).contains(process), seen)
     }
 
@@ -132,13 +142,13 @@ extension Finding {
         return Finding(agrees: agrees, [Seen("charged", .charges(charges))])
     }
 
-    /// It is quick, is no holder, takes a few MiB at most (3.25 on an H100 with driver 580.159.04), and gives them back.
-    package static func check(seconds: Double, cardRose: Bytes, left: Bytes, isListed: Bool) -> Finding {
+    /// It is quick, is no holder, and takes a few MiB at most (3.25 on an H100 with driver 580.159.04).
+    package static func check(seconds: Double, rise: Bytes, isListed: Bool) -> Finding {
         Finding(
-            agrees: seconds < 2 && cardRose <= 16 * mebibyte && left <= 0 && !isListed,
+            agrees: seconds < 2 && rise <= 16 * mebibyte && !isListed,
             [
-                .seconds("initialized in", seconds), .bytes("used memory of the GPU rose by", cardRose),
-                .bytes("after its end by", left), .flag("listed", isListed),
+                .seconds("initialized in", seconds), .bytes("used memory of the GPU rose by", rise),
+                .flag("listed", isListed),
             ])
     }
 
@@ -151,23 +161,23 @@ extension Finding {
     }
 
     /// A block that two processes share takes the GPU's memory once; the driver may list it of both.
-    package static func ipc(size: Bytes, importer: Bytes, exporter: Bytes, cardRose: Bytes) -> Finding {
+    package static func ipc(size: Bytes, importer: Bytes, exporter: Bytes, rise: Bytes) -> Finding {
         Finding(
-            agrees: cardRose < size / 2 && exporter > -size / 2,
+            agrees: rise < size / 2 && exporter > -size / 2,
             [
                 .bytes("shared", size), .bytes("exporter's rose by", exporter),
-                .bytes("importer's rose by", importer), .bytes("used memory of the GPU rose by", cardRose),
+                .bytes("importer's rose by", importer), .bytes("used memory of the GPU rose by", rise),
                 .flag("counted twice", importer >= size),
             ])
     }
 
     /// Managed memory on the GPU is used, and on no process's account.
-    package static func managed(size: Bytes, process: Bytes, cardRose: Bytes) -> Finding {
+    package static func managed(size: Bytes, process: Bytes, rise: Bytes) -> Finding {
         Finding(
-            agrees: process < size / 2 && cardRose >= size,
+            agrees: process < size / 2 && rise >= size,
             [
                 .bytes("touched", size), .bytes("process rose by", process),
-                .bytes("used memory of the GPU rose by", cardRose),
+                .bytes("used memory of the GPU rose by", rise),
             ])
     }
 
@@ -200,7 +210,7 @@ extension Finding {
     package static func firstCall(_ calls: [(seconds: Double, isAwake: Bool)]) -> Finding {
         Finding(
             agrees: calls.allSatisfy { $0.isAwake ? $0.seconds < 1 : $0.seconds < 10 },
-            calls.map { .seconds($0.isAwake ? "with the GPU awake" : "with the GPU asleep", $0.seconds) })
+            calls.map { .seconds($0.isAwake ? "with the GPU awake" : "without persistence mode, unused", $0.seconds) })
     }
 
     /// Reading power states leaves GPUs asleep. Asking for their memory wakes NVIDIA's, through NVML, and no other's.
@@ -215,15 +225,18 @@ extension Finding {
             agrees: afterReading == asleep.count && woken.allSatisfy { $0 == .nvidia } && woken.count == nvidia,
             [
                 .count("GPUs asleep", asleep.count), .count("after their power states were read", afterReading),
-                .count("woken by plimsoll", woken.count), .count("of these NVIDIA's", woken.count { $0 == .nvidia }),
+                .count("woken by plimsoll", woken.count),
+                .count("NVIDIA GPUs among them", woken.count { $0 == .nvidia }),
                 .seconds("asked for", seconds),
             ])
     }
 
     /// A process on a MIG instance is in that instance's list, and in no other instance's.
-    package static func mig(instances: Int, listing: Int, parentListed: Int, withIDs: Int, isRoot: Bool) -> Finding {
+    package static func mig(
+        instances: Int, listing: Int, isOwn: Bool, parentListed: Int, withIDs: Int, isRoot: Bool
+    ) -> Finding {
         Finding(
-            agrees: listing == 1 && (!isRoot || parentListed == withIDs),
+            agrees: listing == 1 && isOwn && (!isRoot || parentListed == withIDs),
             [
                 .count("instances", instances), .count("instances that list the process", listing),
                 .count("processes that the GPU lists", parentListed),
@@ -232,11 +245,10 @@ extension Finding {
     }
 
     /// A client is listed itself, with its own memory.
-    package static func mps(client: Bytes?, server: Bytes?) -> Finding {
-        var seen = [Seen.flag("client is listed", client != nil)]
-        if let client { seen.append(.bytes("client", client)) }
-        if let server { seen.append(.bytes("others in the list", server)) }
-        return Finding(agrees: (client ?? 0) > 0, seen)
+    package static func mps(client: Bytes?) -> Finding {
+        Finding(
+            agrees: (client ?? 0) > 0,
+            [.flag("client is listed", client != nil)] + (client.map { [.bytes("client", $0)] } ?? []))
     }
 
     /// PyTorch reserves a multiple of 2 MiB, the driver lists that and a context, and `run` reports what the driver lists.
@@ -286,7 +298,7 @@ extension Finding {
     /// A driver that hangs costs its deadline and no more than a second.
     package static func hangingDriver(deadline: Double, took: Double) -> Finding {
         Finding(
-            agrees: took <= deadline + 1, [.seconds("deadline", deadline), .seconds("the step took", took)])
+            agrees: took <= deadline + 1, [.seconds("deadline", deadline), .seconds("given up after", took)])
     }
 }
 

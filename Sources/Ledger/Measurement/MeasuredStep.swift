@@ -87,7 +87,8 @@ package struct Finding: Sendable, Equatable {
 /// Why a step could not be tried.
 package enum NotTried: Error, Sendable, Equatable {
     package enum Missing: String, Sendable, CaseIterable {
-        case nvidiaDriver, chosenGPU, cuda, cudaDevice, suspendedGPU, listedProcess, migGPU, mpsServer, amdGPU, intelGPU
+        case nvidiaDriver, chosenGPU, sharedGPU, othersMPS, cuda, cudaDevice, suspendedGPU, listedProcess, migGPU,
+            mpsServer, amdGPU, intelGPU
         case partition, listedByTool, dmem, ownCharge, cgroup2, torch, secondGPU, hang, memoryTotals, perProcessMemory
     }
 
@@ -113,6 +114,8 @@ package enum NotTried: Error, Sendable, Equatable {
     case ended(signal: Int32?)
     case notStarted(errno: Int32)
     case noRoom(needed: Bytes, free: Bytes)
+    /// A tool that took longer.
+    case toolSilent(String, seconds: Double)
     /// Others' memory on this GPU changed meanwhile.
     case notQuiet
     case outOfTime
@@ -162,7 +165,9 @@ package struct MeasureReport: Sendable, Equatable {
     package var nvidiaDriver: String?
     package var cudaVersion: UInt32?
     package var gpus: [GPU] = []
-    package var settings: [MeasuredSetting] = []
+    /// Settings that were changed, and those of them that could not be restored.
+    package var changed: [MeasuredSetting] = []
+    package var unrestored: [MeasuredSetting] = []
     package var results: [MeasuredResult] = []
     /// Every step that was asked for has a result.
     package var isComplete = false

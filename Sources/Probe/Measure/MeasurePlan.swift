@@ -12,7 +12,7 @@ package struct MeasurePlan: Sendable {
     package var timeout: Double
     /// An index, or the beginning of a UUID; nil for the GPU with the most free memory.
     package var device: String?
-    /// URL of the engine's socket; nil for the docker client's own.
+    /// URL of the socket of an engine of this machine; nil if none is known.
     package var dockerHost: String?
     /// Settings that may be changed and restored.
     package var settings: Set<MeasuredSetting>
@@ -32,7 +32,7 @@ package struct MeasurePlan: Sendable {
     }
 
     /// The docker client and its options.
-    var docker: [String] { ["docker"] + (dockerHost.map { ["--host", $0] } ?? []) }
+    var docker: [String]? { dockerHost.map { ["docker", "--host", $0] } }
 
     /// GPU memory that all processes of `measure` hold together at most, contexts included.
     package static let most: Bytes = 2 << 30

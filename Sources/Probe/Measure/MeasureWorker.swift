@@ -60,6 +60,7 @@ private final class WorkerQuestions: @unchecked Sendable {
 
     private var nvml: NVMLDriver?
     private var cuda: CUDADriver?
+    private var usesMPS = false
     private var context: ccuda_context?
     private var held: [UInt64] = []
     private let settings = Mutex(Settings())
@@ -82,7 +83,8 @@ private final class WorkerQuestions: @unchecked Sendable {
     init(_ arguments: [String]) {
         nvmlLibrary = arguments[2].isEmpty ? nil : arguments[2]
         cudaLibrary = arguments[3].isEmpty ? LoaderChild.libraries[1] : arguments[3]
-        (procfs, sysfs) = (arguments[4], arguments[5])
+        procfs = arguments[4].isEmpty ? SystemPath.proc : arguments[4]
+        sysfs = arguments[5].isEmpty ? SystemPath.sys : arguments[5]
     }
 
     func answer(_ line: String) -> String {
@@ -105,7 +107,7 @@ private final class WorkerQuestions: @unchecked Sendable {
                 "\($0.address)=\($0.vendor.rawValue),\($0.runtimeStatus ?? "unknown")"
             }.joined(separator: " ")
         case "charge": return try charge(pci: words.count > 1 ? words[1] : "")
-        case "open", "attach", "mode", "memory", "lists", "observe", "set", "close", "account", "limits":
+        case "open", "attach", "mode", "exclusive", "memory", "lists", "observe", "set", "close", "account", "limits":
             do throws(NVMLError) {
                 return try ask(words, gpu: gpu, number(2))
             } catch {
@@ -131,7 +133,6 @@ private final class WorkerQuestions: @unchecked Sendable {
             nvml = nil
             return ""
         }
-        let start = monotonicSeconds()
         let driver: NVMLDriver
         if let nvml {
             driver = nvml
@@ -141,15 +142,15 @@ private final class WorkerQuestions: @unchecked Sendable {
         }
         switch words[0] {
         case "open":
-            return "count=\(try driver.deviceCount()) driver=\(driver.driverVersion ?? "") "
-                + "seconds=\(monotonicSeconds() - start)"
+            return "count=\(try driver.deviceCount())"
         case "attach":
             for index in 0..<(try driver.deviceCount()) { _ = try driver.memoryCalls(gpu: index) }
-            return "seconds=\(monotonicSeconds() - start)"
+            return ""
         case "mode":
             return try MeasuredSetting.allCases.map { (setting) throws(NVMLError) in
                 "\(setting.rawValue)=\(try driver.mode(setting, gpu: gpu).map { $0 ? "on" : "off" } ?? "unknown")"
             }.joined(separator: " ")
+        case "exclusive": return "mode=\(try driver.isExclusive(gpu: gpu) ? "yes" : "no")"
         case "memory":
             let calls = try driver.memoryCalls(gpu: gpu)
             let (first, second) = (calls.first, calls.second)
@@ -185,8 +186,8 @@ private final class WorkerQuestions: @unchecked Sendable {
             return peak.map { "bytes=\($0)" } ?? "bytes=none"
         default:
             guard words.count == 3, let folder = folder(isParent: words[2] == "parent") else { return "code=none" }
-            let (code, hard, used) = try driver.limits(of: folder, gpu: gpu)
-            return "code=\(code) hard=\(hard) used=\(used)"
+            let (code, hard) = try driver.limits(of: folder, gpu: gpu)
+            return "code=\(code) hard=\(hard)"
         }
     }
 
@@ -207,6 +208,12 @@ private final class WorkerQuestions: @unchecked Sendable {
 
     /// - Returns: nil if there is no such question.
     private func use(_ words: [String], _ first: UInt64, _ second: UInt64) throws(CUDAError) -> String? {
+        // Others' MPS server would have us as its client: it is used only if that is what is measured.
+        if words.first == "mps" {
+            usesMPS = true
+            return ""
+        }
+        if !usesMPS { setenv("CUDA_MPS_PIPE_DIRECTORY", SystemPath.nothing, 1) }
         let driver: CUDADriver
         if let cuda {
             driver = cuda

@@ -30,17 +30,18 @@ extension Measurement {
     /// A process's first call attaches every GPU. It ends with its process, so each is a first one.
     func firstCall() throws(NotTried) -> Finding {
         var calls = [try timeOfFirstCall()]
-        if plan.settings.contains(.persistence) {
-            // No GPU is looked at by Plimsoll yet: its own reading would keep them awake.
+        // Persistence mode is never turned off: what the GPU forgets then is more than the mode (NVIDIA, Driver Persistence).
+        if plan.settings.contains(.persistence), !calls[0].isAwake {
             let setter = try setter()
-            let name = MeasuredSetting.persistence.rawValue
-            for gpu in 0..<(try setter.ask("open").number("count") ?? 0) {
-                let isOn = try setter.ask("mode \(gpu)")[name] == "on"
-                try change(.persistence, to: !isOn, gpu: gpu, setter)
+            defer { setter.end() }
+            var gpus: [Int] = []
+            for gpu in 0..<(try setter.ask("open").number("count") ?? 0)
+            where try setter.ask("mode \(gpu)")[MeasuredSetting.persistence.rawValue] == "off" {
+                try turnOn(.persistence, gpu: gpu, setter)
+                gpus.append(gpu)
             }
-            try setter.ask("close")
             calls.append(try timeOfFirstCall())
-            setter.end()
+            try restore(.persistence, gpus: gpus, setter)
         }
         return .firstCall(calls)
     }
@@ -50,8 +51,9 @@ extension Measurement {
         let watcher = try watcher()
         try watcher.ask("attach")
         let seconds = monotonicSeconds() - start
+        // Plimsoll's own reading keeps the GPUs awake once it has begun.
         var isAwake = true
-        for gpu in 0..<(try watcher.ask("open").number("count") ?? 0) {
+        for gpu in 0..<(try watcher.ask("open").number("count") ?? 0) where !isSampling {
             let isPersistent = try watcher.ask("mode \(gpu)")[MeasuredSetting.persistence.rawValue] == "on"
             let devices = try watcher.observe(gpu: gpu)
             let isUsed = devices.contains { !$0.compute.processes.isEmpty || !$0.graphics.processes.isEmpty }
@@ -61,20 +63,29 @@ extension Measurement {
     }
 
     /// A process that changes settings and restores them at its end, whatever ends this program.
-    private func setter() throws(NotTried) -> Prober { try Prober(plan, restores: true) }
+    private func setter() throws(NotTried) -> Prober { try Prober(plan, leftovers, .restores) }
 
-    private func change(_ setting: MeasuredSetting, to isOn: Bool, gpu: Int, _ setter: Prober) throws(NotTried) {
+    private func turnOn(_ setting: MeasuredSetting, gpu: Int, _ setter: Prober) throws(NotTried) {
         do throws(NotTried) {
-            let answer = try setter.ask("set \(gpu) \(setting.rawValue) \(isOn ? "on" : "off")")
-            if answer["changed"] == "yes" { changedSettings.insert(setting) }
+            let answer = try setter.ask("set \(gpu) \(setting.rawValue) on")
+            if answer["changed"] == "yes" { changed.insert(setting) }
         } catch .nvml(_, code: 4) {
             throw .forbidden(.root)
         }
     }
 
+    /// Ends the setter, which restores the setting, and looks whether it has.
+    private func restore(_ setting: MeasuredSetting, gpus: [Int], _ setter: Prober) throws(NotTried) {
+        setter.end()
+        let watcher = try watcher()
+        for gpu in gpus where try watcher.ask("mode \(gpu)")[setting.rawValue] != "off" {
+            unrestored.insert(setting)
+        }
+    }
+
     func recordSize() throws(NotTried) -> Finding {
         let target = try target()
-        let holder = try? holder()
+        let holder = try holderIfPossible()
         defer { holder?.end() }
         let words = try watcher().ask("lists \(target.gpu)").words
         let lists = words.compactMap { word -> ListRecords? in
@@ -103,6 +114,9 @@ extension Measurement {
                 return MemoryCall(total: total, used: used, free: free, reserved: answer.bytes("reserved\(version)"))
             }
             guard let first = call(1) else { throw .missing(.memoryTotals) }
+            if let code = answer.number("code2"), ![0, 3, 13, 25].contains(code) {
+                throw .nvml(call: "nvmlDeviceGetMemoryInfo_v2", code: Int32(clamping: code))
+            }
             let calls = (first: first, second: call(2))
             if let previous, previous.first == calls.first, previous.second == calls.second { return calls }
             previous = calls
@@ -114,7 +128,7 @@ extension Measurement {
         let watcher = try watcher()
         var readings = [try memory(watcher)]
         // With an allocation too, if there is room for one.
-        if let holder = try? holder(toAllocate: 256 << 20) {
+        if let holder = try holderIfPossible(toAllocate: 256 << 20) {
             defer { holder.end() }
             try holder.ask("allocate \(256 << 20)")
             readings.append(try memory(watcher))
@@ -137,7 +151,7 @@ extension Measurement {
     func ledger() throws(NotTried) -> Finding {
         let target = try target()
         let watcher = try watcher()
-        let holder = try? holder(toAllocate: 64 << 20)
+        let holder = try holderIfPossible(toAllocate: 64 << 20)
         defer { holder?.end() }
         try holder?.ask("allocate \(64 << 20)")
         for _ in 0..<5 {
@@ -163,9 +177,10 @@ extension Measurement {
     func nvidiaSMI() throws(NotTried) -> Finding {
         let target = try target()
         let watcher = try watcher()
-        let holder = try? holder(toAllocate: 1 << 30)
+        let holder = try holderIfPossible(toAllocate: 1 << 30)
         defer { holder?.end() }
         var differences: [Bytes] = []
+        var alone: Set<UInt32> = []
         for amount in [Bytes(0), 64 << 20, 512 << 20, 1 << 30, 0] {
             try holder?.ask("free")
             if amount > 0 {
@@ -186,16 +201,16 @@ extension Measurement {
                 if let shown = Self.mebibytes(text) { differences.append(shown - bytes) }
             }
             for row in processes where row.count == 3 && row[0] == target.gpuUUID {
-                guard let pid = UInt32(row[1]), let shown = Self.mebibytes(row[2]),
-                    let bytes = listed[pid] ?? nil
-                else {
+                guard let pid = UInt32(row[1]) else { continue }
+                guard let bytes = listed[pid] else {
+                    alone.insert(pid)
                     continue
                 }
-                differences.append(shown - bytes)
+                if let bytes, let shown = Self.mebibytes(row[2]) { differences.append(shown - bytes) }
             }
         }
         guard !differences.isEmpty else { throw .notQuiet }
-        return .tool(differences)
+        return .tool(differences, alone: alone.count, withHolder: holder != nil)
     }
 
     /// An amount in MiB, as bytes; nil if it is none, or more than any device has.
@@ -216,14 +231,19 @@ extension Measurement {
         let watcher = try watcher()
         let mode = try watcher.ask("mode \(target.gpu)")[MeasuredSetting.accounting.rawValue]
         guard mode != "unknown" else { throw .nvml(call: "nvmlDeviceGetAccountingMode", code: 3) }
-        var restored: Prober?
-        defer { restored?.end() }
-        if mode == "off" {
-            guard plan.settings.contains(.accounting) else { throw .needsSetting(.accounting) }
-            let setter = try self.setter()
-            restored = setter
-            try change(.accounting, to: true, gpu: target.gpu, setter)
-        }
+        guard mode == "off" else { return try measureAccounts() }
+        guard plan.settings.contains(.accounting) else { throw .needsSetting(.accounting) }
+        let setter = try setter()
+        defer { setter.end() }
+        try turnOn(.accounting, gpu: target.gpu, setter)
+        let finding = try measureAccounts()
+        try restore(.accounting, gpus: [target.gpu], setter)
+        return finding
+    }
+
+    private func measureAccounts() throws(NotTried) -> Finding {
+        let target = try target()
+        let watcher = try watcher()
         let holder = try holder(toAllocate: 64 << 20)
         try holder.ask("allocate \(64 << 20)")
         let listed = try card(watcher).bytes(of: holder.pid)
@@ -239,36 +259,35 @@ extension Measurement {
     }
 
     func mig() throws(NotTried) -> Finding {
-        let snapshot = observe().snapshot
-        guard let gpu = snapshot.devices.first(where: { $0.vendor == .nvidia && $0.isDivided }),
-            let index = Int(gpu.index)
-        else { throw .missing(.migGPU) }
-        let target = try target()
-        guard target.gpuUUID == gpu.uuid else { throw .missing(.migGPU) }
-        let holder = try holder()
+        guard observe().snapshot.devices.contains(where: { $0.vendor == .nvidia && $0.isDivided }) else {
+            throw .missing(.migGPU)
+        }
+        let target = try target { $0.parent != nil }
+        let holder = try holder(on: target)
         defer { holder.end() }
-        let devices = try watcher().observe(gpu: index)
+        let devices = try watcher().observe(gpu: target.gpu)
         let instances = devices.filter { $0.parentIndex != nil }
         let listing = instances.filter { $0.compute.processes.contains { $0.pid == holder.pid } }
         let parent = devices.first { $0.parentIndex == nil }?.compute.processes ?? []
         return .mig(
-            instances: instances.count, listing: listing.count, parentListed: parent.count,
-            withIDs: parent.filter { $0.gpuInstance != nil }.count, isRoot: geteuid() == 0)
+            instances: instances.count, listing: listing.count, isOwn: listing.first?.uuid == target.uuid,
+            parentListed: parent.count, withIDs: parent.filter { $0.gpuInstance != nil }.count, isRoot: geteuid() == 0)
     }
 
     func mps() throws(NotTried) -> Finding {
         let target = try target()
-        let holder = try holder()
+        let watcher = try watcher()
+        func listed() throws(NotTried) -> [ListedProcess] {
+            try watcher.observe(gpu: target.gpu).first { $0.uuid == target.uuid }?.mps.processes ?? []
+        }
+        // A server that another user's clients use is not ours to change.
+        guard try listed().isEmpty else { throw .missing(.othersMPS) }
+        let holder = try holder(usesMPS: true)
         defer { holder.end() }
-        let devices = try watcher().observe(gpu: target.gpu)
-        let device = devices.first { $0.uuid == target.uuid }
-        let listed = device?.mps.processes ?? []
+        let now = try listed()
         // Without a server the list is empty, ours included.
-        guard !listed.isEmpty else { throw .missing(.mpsServer) }
-        let others = listed.filter { $0.pid != holder.pid }.compactMap { $0.bytes.flatMap { Bytes(told: $0) } }
-        return .mps(
-            client: listed.first { $0.pid == holder.pid }?.bytes.flatMap { Bytes(told: $0) },
-            server: others.isEmpty ? nil : Bytes.sum(others))
+        guard !now.isEmpty else { throw .missing(.mpsServer) }
+        return .mps(client: now.first { $0.pid == holder.pid }?.bytes.flatMap { Bytes(told: $0) })
     }
 
     /// The driver's own limits, of our cgroup and the one around it: read, never set.

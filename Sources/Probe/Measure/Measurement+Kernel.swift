@@ -22,17 +22,18 @@ extension Measurement {
     private func kernelProcesses(
         driver: Set<String>, _ missing: NotTried.Missing, _ tool: (Double) throws(NotTried) -> VendorList
     ) throws(NotTried) -> Finding {
-        let before = amounts(driver)
-        guard let before else { throw .missing(missing) }
+        guard let before = amounts(driver) else { throw .missing(missing) }
         let list = try tool(plan.timeout)
         let after = amounts(driver) ?? [:]
-        // Others may allocate meanwhile: what moved is not compared.
-        let pairs = list.bytes.compactMap { pid, bytes -> Bytes? in
+        // Others may allocate meanwhile, begin and end: what moved is not compared.
+        let differences = list.bytes.compactMap { pid, bytes -> Bytes? in
             guard let own = before[pid], after[pid] == own else { return nil }
             return bytes.subtracting(own)
         }
-        guard !pairs.isEmpty else { throw .missing(.listedByTool) }
-        return .tool(pairs, rounding: list.rounding)
+        let alone = list.bytes.count { $0.value > 0 && before[$0.key] == nil && after[$0.key] == nil }
+        guard !differences.isEmpty || alone > 0 else { throw .missing(.listedByTool) }
+        return .tool(
+            differences, rounding: list.rounding, alone: alone, seesAll: observe().snapshot.unread == nil)
     }
 
     /// By PID; nil if there is no GPU with such a driver.
@@ -49,7 +50,10 @@ extension Measurement {
     /// Processes on the partitions of one Instinct, each by the number of its device file, beside amd-smi's.
     func partitions() throws(NotTried) -> Finding {
         let snapshot = observe().snapshot
-        let amd = snapshot.devices.indices.filter { snapshot.devices[$0].driver == "amdgpu" }
+        // The tool numbers partitions, and not the GPU that they are of.
+        let amd = snapshot.devices.indices.filter {
+            snapshot.devices[$0].driver == "amdgpu" && !snapshot.devices[$0].isDivided
+        }
         let byCard = Dictionary(grouping: amd) { snapshot.devices[$0].pci?.prefix { $0 != "." } ?? "" }
         guard byCard.values.contains(where: { $0.count > 1 }) else { throw .missing(.partition) }
         let list = try amdSMI(plan.timeout)

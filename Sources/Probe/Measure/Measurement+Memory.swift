@@ -8,28 +8,29 @@ extension Measurement {
     func check() throws(NotTried) -> Finding {
         let watcher = try watcher()
         let before = try quietCard(watcher)
-        let initializer = try Prober(plan)
+        let initializer = try Prober(plan, leftovers)
         defer { initializer.end() }
         let start = monotonicSeconds()
         // It initializes CUDA, as `check` does.
         try initializer.ask("devices")
         let seconds = monotonicSeconds() - start
-        let with = try quietCard(watcher)
-        initializer.end()
-        let after = try quietCard(watcher)
+        let with = try quietCard(watcher, of: [initializer.pid])
+        try expect(before.rest, after: [initializer], watcher)
         return .check(
-            seconds: seconds, cardRose: with.used - before.used, left: after.used - before.used,
-            isListed: with.card.processes[initializer.pid] != nil)
+            seconds: seconds, rise: with.rest - before.rest, isListed: with.card.processes[initializer.pid] != nil)
     }
 
     func context() throws(NotTried) -> Finding {
         let watcher = try watcher()
-        let before = try? quietCard(watcher)
+        let totals = try card(watcher).used != nil
+        let before = totals ? try quietCard(watcher) : nil
         let holder = try holder()
         defer { holder.end() }
         let bytes = try card(watcher).bytes(of: holder.pid)
-        let after = try? quietCard(watcher)
-        return .context(bytes, cardRose: before.flatMap { before in after.map { $0.used - before.used } })
+        let rise = try before.map { (before) throws(NotTried) in
+            try quietCard(watcher, of: [holder.pid]).rest - before.rest
+        }
+        return .context(bytes, rise: rise)
     }
 
     func rounding() throws(NotTried) -> Finding {
@@ -65,7 +66,7 @@ extension Measurement {
             let now = try card(watcher)
             let seconds = monotonicSeconds() - start
             if unlisted == nil, now.processes[holder.pid] == nil { unlisted = seconds }
-            if free == nil, let used = now.used, used <= before.used { free = seconds }
+            if free == nil, let rest = now.rest(of: [holder.pid]), rest <= before.rest { free = seconds }
             usleep(1000)
         }
         return .killedHolder(unlisted: unlisted, free: free, held: held)
@@ -74,36 +75,42 @@ extension Measurement {
     func ipc() throws(NotTried) -> Finding {
         let size: Bytes = 256 << 20
         let watcher = try watcher()
+        let rest = try quietCard(watcher).rest
         let exporter = try holder(toAllocate: size, contexts: 2)
         defer { exporter.end() }
-        let importer = try Prober(plan)
+        let importer = try Prober(plan, leftovers, .holds(Self.contextAtMost))
         defer { importer.end() }
+        let own: Set = [exporter.pid, importer.pid]
         try importer.ask("context \(try target().digits)")
         try exporter.ask("allocate \(size)")
         let handle = try exporter.ask("export")["handle"] ?? ""
-        let before = try quietCard(watcher)
+        let before = try quietCard(watcher, of: own)
         try importer.ask("import \(handle)")
-        let after = try quietCard(watcher)
+        let after = try quietCard(watcher, of: own)
         func rise(of prober: Prober) throws(NotTried) -> Bytes {
             try after.card.bytes(of: prober.pid) - (try before.card.bytes(of: prober.pid))
         }
-        return .ipc(
+        let finding = Finding.ipc(
             size: size, importer: try rise(of: importer), exporter: try rise(of: exporter),
-            cardRose: after.used - before.used)
+            rise: after.rest - before.rest)
+        try expect(rest, after: [importer, exporter], watcher)
+        return finding
     }
 
     func managed() throws(NotTried) -> Finding {
         let size: Bytes = 256 << 20
         let watcher = try watcher()
+        let rest = try quietCard(watcher).rest
         // `holder` refuses what is not free, so nothing of it is moved to the host's memory.
         let holder = try holder(toAllocate: size)
         defer { holder.end() }
-        let before = try quietCard(watcher)
+        let before = try quietCard(watcher, of: [holder.pid])
         try holder.ask("managed \(size)")
-        let after = try quietCard(watcher)
-        return .managed(
-            size: size,
-            process: try after.card.bytes(of: holder.pid) - (try before.card.bytes(of: holder.pid)),
-            cardRose: after.used - before.used)
+        let after = try quietCard(watcher, of: [holder.pid])
+        let finding = Finding.managed(
+            size: size, process: try after.card.bytes(of: holder.pid) - (try before.card.bytes(of: holder.pid)),
+            rise: after.rest - before.rest)
+        try expect(rest, after: [holder], watcher)
+        return finding
     }
 }

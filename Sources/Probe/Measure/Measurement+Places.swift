@@ -14,7 +14,7 @@ extension Measurement {
         let told: PIDsTold
         do throws(NotTried) {
             told = try pids(through: wrapper, path: nil)
-        } catch .ended(nil) {
+        } catch .toolFailed("unshare", _) {
             throw .forbidden(.namespaces)
         }
         guard let finding = Finding.ownNamespace(told, driver: driver) else { throw .missing(.nvidiaDriver) }
@@ -36,7 +36,7 @@ extension Measurement {
         let target = try target()
         let outside = try holder(contexts: 2)
         defer { outside.end() }
-        let inside = try Prober(plan, through: wrapper, path: path)
+        let inside = try Prober(plan, leftovers, .holds(Self.contextAtMost), through: wrapper, path: path)
         defer { inside.end() }
         // A container takes its time to start.
         let own = try inside.ask("hello", within: max(plan.timeout, 30)).number("pid") ?? 0
@@ -56,7 +56,7 @@ extension Measurement {
         let gpus = observe().snapshot.devices.filter { $0.vendor == .nvidia && $0.parent == nil }
         guard gpus.count > 1, let uuid = gpus[1].uuid else { throw .missing(.secondGPU) }
         let inside = try Prober(
-            plan, through: try containerWrapper(gpu: gpus[1].index, []), path: image?.program)
+            plan, leftovers, through: try containerWrapper(gpu: gpus[1].index, []), path: image?.program)
         defer { inside.end() }
         let count = try inside.ask("open", within: max(plan.timeout, 30)).number("count") ?? 0
         let first = count > 0 ? try inside.observe(gpu: 0).first?.uuid : nil
@@ -64,9 +64,10 @@ extension Measurement {
     }
 
     private func containerWrapper(gpu: String, _ options: [String]) throws(NotTried) -> [String] {
-        if image == nil { image = try ContainerImage(plan.docker) }
+        guard let docker = plan.docker else { throw .forbidden(.engine) }
+        if image == nil { image = try ContainerImage(docker) }
         guard let image else { throw .forbidden(.engine) }
-        return plan.docker + [
+        return docker + [
             "run", "--rm", "--interactive", "--network", "none", "--gpus", "device=\(gpu)",
             "--env", "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
             // Where NVIDIA's hook puts the driver's libraries, by the container's distribution, and this one has none.
@@ -98,19 +99,12 @@ final class ContainerImage {
         }
         let file = String(own[own.index(after: slash)...])
         program = "/" + file
-        cleaner = try Cleaner(docker + ["rmi", "--force", name])
+        _ = try Tool.output(["tar", "--version"], within: seconds)
         // The libraries by the names that the loader asks for.
         let archive =
             ["tar", "--create", "--dereference", "--file", "-", "--directory", "/"]
             + SystemPath.ownLibraries.map { "." + $0 } + ["--directory", String(own[...slash]), "./" + file]
-        func quoted(_ words: [String]) -> String {
-            words.map { "'" + $0.replacing("'", with: "'\\''") + "'" }.joined(separator: " ")
-        }
-        let script = "\(quoted(archive)) | \(quoted(docker + ["import", "-", name])) >&2"
-        do throws(NotTried) {
-            _ = try Tool.output(["sh", "-c", script], within: seconds)
-        } catch .toolFailed(_, let code) {
-            throw .toolFailed("docker import", code: code)
-        }
+        cleaner = try Cleaner(
+            [archive, docker + ["import", "-", name]], atEnd: docker + ["rmi", "--force", name], within: seconds)
     }
 }

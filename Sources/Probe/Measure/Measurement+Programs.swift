@@ -14,7 +14,7 @@ extension Measurement {
         let side = 4096
         let tensor = Bytes(side * side * 4)
         // Its context has PyTorch's kernels in it.
-        try room(for: tensor + 2 * Self.contextAtMost)
+        try checkFree(tensor + 2 * Self.contextAtMost)
         do throws(NotTried) {
             // The first time, files are read for long.
             _ = try Tool.output(["python3", "-c", "import torch"], within: 60)
@@ -29,6 +29,7 @@ extension Measurement {
         let watcher = try watcher()
         let before = Set(try card(watcher).processes.keys)
         let program = try LineProgram(
+            "python3",
             ["env", "CUDA_VISIBLE_DEVICES=\(target.uuid)", own, "run", "--quiet", "--report", file.path] + options
                 + ["--", "python3", "-c", script])
         defer { program.end() }
@@ -78,7 +79,7 @@ extension Measurement {
         defer { holder.end() }
         // The first allocations of a process are slower.
         try holder.ask("loop 20 \(size)")
-        guard let seconds = try holder.ask("loop 1000 \(size)").seconds("seconds") else {
+        guard let seconds = try holder.ask("loop 1000 \(size)", within: plan.timeout + 1).seconds("seconds") else {
             throw .ended(signal: nil)
         }
         return seconds
@@ -97,6 +98,6 @@ private final class ScratchFile {
         guard fd >= 0 else { throw .notStarted(errno: errno) }
         close(fd)
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        cleaner = try Cleaner(["rm", "-f", path])
+        cleaner = try Cleaner(atEnd: ["rm", "-f", path])
     }
 }

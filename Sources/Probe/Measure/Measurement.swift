@@ -8,12 +8,14 @@ package final class Measurement {
     let plan: MeasurePlan
     private let sampler: Sampler
     private let end = monotonicSeconds() + MeasurePlan.deadline
-    private var isSampling = false
+    private(set) var isSampling = false
+    let leftovers = Leftovers()
     private var latest: (observation: Observation, snapshot: Snapshot)?
     private var chosen: Target?
     private(set) var results: [MeasuredResult] = []
-    /// They are restored by the end of their step.
-    var changedSettings: Set<MeasuredSetting> = []
+    /// They are restored by the end of their step, if they can be.
+    var changed: Set<MeasuredSetting> = []
+    var unrestored: Set<MeasuredSetting> = []
     /// The engine's image of `container`, which the steps with containers use.
     var image: ContainerImage?
 
@@ -30,12 +32,14 @@ package final class Measurement {
 
     /// What is known of the machine by now.
     package func describe(in report: inout MeasureReport) {
-        guard let latest else { return }
+        report.changed = changed.sorted { $0.rawValue < $1.rawValue }
+        report.unrestored = unrestored.sorted { $0.rawValue < $1.rawValue }
+        // Some steps ask nobody else, and keep the GPUs asleep.
+        guard let latest = latest ?? (report.isComplete ? observe() : nil) else { return }
         report.kernel = latest.observation.view.kernel
         report.nvidiaDriver = latest.observation.view.nvidiaDriver
         report.cudaVersion = latest.observation.view.cudaVersion
         report.gpus = latest.snapshot.devices.map(MeasureReport.GPU.init)
-        report.settings = changedSettings.sorted { $0.rawValue < $1.rawValue }
     }
 
     package func run(_ step: MeasuredStep) -> MeasuredResult {
@@ -86,12 +90,10 @@ package final class Measurement {
     }
 
     private func hangingDriver() throws(NotTried) -> Finding {
-        for result in results {
-            // The others are tools, which may be given longer.
-            guard case .notTried(.noAnswer(let deadline)) = result.outcome, deadline == plan.timeout else { continue }
-            return .hangingDriver(deadline: deadline, took: result.seconds)
+        guard let longest = leftovers.hangs.max(by: { $0.took - $0.deadline < $1.took - $1.deadline }) else {
+            throw .missing(.hang)
         }
-        throw .missing(.hang)
+        return .hangingDriver(deadline: longest.deadline, took: longest.took)
     }
 
     // MARK: Plimsoll's own reading
@@ -127,9 +129,23 @@ package final class Measurement {
     /// The NVIDIA GPU or MIG instance with the most free memory, or the one that was asked for.
     func target() throws(NotTried) -> Target {
         if let chosen { return chosen }
+        let target = try target { _ in true }
+        chosen = target
+        return target
+    }
+
+    private func chosen(_ other: Target?) throws(NotTried) -> Target {
+        if let other { return other }
+        return try target()
+    }
+
+    /// - Parameter isMeant: which of the snapshot's devices may be used.
+    func target(where isMeant: (Device) -> Bool) throws(NotTried) -> Target {
         let snapshot = observe().snapshot
-        let rooms = snapshot.rooms(on: plan.device).filter { snapshot.devices[$0.device].vendor == .nvidia }
-        guard let room = rooms.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
+        let candidates = snapshot.rooms(on: plan.device).filter {
+            snapshot.devices[$0.device].vendor == .nvidia && isMeant(snapshot.devices[$0.device])
+        }
+        guard let room = candidates.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
             let others = snapshot.rooms(on: nil).contains { snapshot.devices[$0.device].vendor == .nvidia }
             throw others && plan.device != nil ? .missing(.chosenGPU) : Self.absence(snapshot)
         }
@@ -140,7 +156,7 @@ package final class Measurement {
         let target = Target(
             gpu: gpu, uuid: uuid, gpuUUID: device.parent ?? uuid, pci: device.pci, total: device.memory.total,
             free: room.free)
-        chosen = target
+        if try watcher().ask("exclusive \(gpu)")["mode"] == "yes" { throw .missing(.sharedGPU) }
         return target
     }
 
@@ -159,7 +175,7 @@ package final class Measurement {
     // MARK: The driver's own answers
 
     /// A process that asks the driver and holds nothing.
-    func watcher() throws(NotTried) -> Prober { try Prober(plan) }
+    func watcher() throws(NotTried) -> Prober { try Prober(plan, leftovers) }
 
     struct Card {
         var used: Bytes?
@@ -171,13 +187,23 @@ package final class Measurement {
             guard let bytes = processes[pid] ?? nil else { throw .missing(.perProcessMemory) }
             return bytes
         }
+
+        /// Used memory less what others are listed with, so that it does not change if they allocate; nil if the driver does not
+        /// report what is used.
+        ///
+        /// - Parameter own: the processes of ours.
+        func rest(of own: Set<UInt32>) -> Bytes? {
+            let others = processes.filter { !own.contains($0.key) }.compactMap(\.value)
+            return used?.subtracting(Bytes.sum(others))
+        }
     }
 
-    /// What the driver tells of the GPU that is used.
-    func card(_ watcher: Prober) throws(NotTried) -> Card {
-        let target = try target()
+    /// What the driver tells of a GPU, by default the one that is used.
+    func card(_ watcher: Prober, on other: Target? = nil) throws(NotTried) -> Card {
+        let target = try chosen(other)
         let devices = try watcher.observe(gpu: target.gpu)
         guard let device = devices.first(where: { $0.uuid == target.uuid }) else { throw .missing(.nvidiaDriver) }
+        guard case .read = device.compute else { throw .missing(.perProcessMemory) }
         var processes: [UInt32: Bytes?] = [:]
         for process in [device.compute, device.graphics, device.mps].flatMap(\.processes) {
             let bytes = process.bytes.flatMap { Bytes(told: $0) }
@@ -189,14 +215,30 @@ package final class Measurement {
             processes: processes.mapValues { ($0 ?? -1) < 0 ? nil : $0 })
     }
 
-    /// The same, with used memory that others do not change at the moment.
-    func quietCard(_ watcher: Prober) throws(NotTried) -> (card: Card, used: Bytes) {
-        let first = try card(watcher)
-        guard let used = first.used else { throw .missing(.memoryTotals) }
-        for _ in 0..<3 {
+    /// The same, at a moment when nothing but our own processes and those of others that the driver lists holds more or less.
+    ///
+    /// - Parameter own: the processes of ours.
+    func quietCard(_ watcher: Prober, of own: Set<UInt32> = []) throws(NotTried) -> (card: Card, rest: Bytes) {
+        guard var rest = try card(watcher).rest(of: own) else { throw .missing(.memoryTotals) }
+        for _ in 0..<5 {
             usleep(20_000)
             let next = try card(watcher)
-            if next.used == used { return (next, used) }
+            if let now = next.rest(of: own) {
+                if now == rest { return (next, now) }
+                rest = now
+            }
+        }
+        throw .notQuiet
+    }
+
+    /// What was compared is right only if the memory of others that the driver does not list is what it was: ends our processes, and
+    /// waits for what they held.
+    func expect(_ rest: Bytes, after holders: [Prober], _ watcher: Prober) throws(NotTried) {
+        let own = Set(holders.map(\.pid))
+        for holder in holders { holder.end() }
+        for _ in 0..<100 {
+            if try card(watcher).rest(of: own) == rest { return }
+            usleep(20_000)
         }
         throw .notQuiet
     }
@@ -206,24 +248,41 @@ package final class Measurement {
     /// A context costs up to 555 MiB (llama.cpp, pull request 23604), and a new card's may cost more.
     static let contextAtMost: Bytes = 640 << 20
 
-    /// A process with a context, if there is room for it and for what it will allocate: others keep 5% of the GPU.
+    /// A process with a context, if there is memory for it and for what it will allocate: others keep 5% of the GPU.
     ///
     /// - Parameters:
     ///   - bytes: what it will allocate on top.
     ///   - contexts: how many processes with a context there will be.
+    ///   - usesMPS: it is a client of the MPS server, if one runs.
     func holder(
-        toAllocate bytes: Bytes = 0, contexts: Bytes = 1, through wrapper: [String] = [], path: String? = nil
+        toAllocate bytes: Bytes = 0, contexts: Bytes = 1, on other: Target? = nil, usesMPS: Bool = false,
+        through wrapper: [String] = []
     ) throws(NotTried) -> Prober {
-        try room(for: bytes + contexts * Self.contextAtMost)
-        let holder = try Prober(plan, through: wrapper, path: path)
-        try holder.ask("context \(try target().digits)")
+        let target = try chosen(other)
+        try checkFree(bytes + contexts * Self.contextAtMost, on: target)
+        let holder = try Prober(plan, leftovers, .holds(bytes + Self.contextAtMost), through: wrapper)
+        if usesMPS { try holder.ask("mps") }
+        try holder.ask("context \(target.digits)")
         return holder
     }
 
-    func room(for needed: Bytes) throws(NotTried) {
-        let target = try target()
-        guard let free = try card(try watcher()).free ?? target.free else { throw .missing(.memoryTotals) }
-        guard needed <= MeasurePlan.most, free - needed >= (target.total ?? 0) / 20 else {
+    /// The same; nil if there is no memory for it, or no CUDA.
+    func holderIfPossible(toAllocate bytes: Bytes = 0) throws(NotTried) -> Prober? {
+        do throws(NotTried) {
+            return try holder(toAllocate: bytes)
+        } catch .noRoom {
+            return nil
+        } catch .missing(.cuda) {
+            return nil
+        } catch .missing(.cudaDevice) {
+            return nil
+        }
+    }
+
+    func checkFree(_ needed: Bytes, on other: Target? = nil) throws(NotTried) {
+        let target = try chosen(other)
+        guard let free = try card(try watcher(), on: target).free ?? target.free else { throw .missing(.memoryTotals) }
+        guard needed + leftovers.held <= MeasurePlan.most, free - needed >= (target.total ?? 0) / 20 else {
             throw .noRoom(needed: needed, free: free)
         }
     }

@@ -4,34 +4,59 @@ import HostFS
 import Ledger
 import Sampling
 
+/// What the workers of all steps have left: calls that hung, and memory that a driver has not let go of.
+final class Leftovers {
+    struct Hang {
+        var deadline: Double
+        /// Until the step could go on.
+        var took: Double
+    }
+
+    fileprivate(set) var hangs: [Hang] = []
+    /// At most what workers hold that could not be ended.
+    fileprivate(set) var held: Bytes = 0
+}
+
 /// A worker of `measure`, from outside: a process of ours that asks the driver or holds GPU memory.
 final class Prober {
+    enum Role {
+        case asks
+        /// - Parameter bytes: it takes no more than this.
+        case holds(Bytes)
+        /// It changes settings of the GPU and puts them back at its end, so it is not killed.
+        case restores
+    }
+
     private let child: OwnChild
     private var lines: ChildLines
     private let timeout: Double
-    private let restores: Bool
+    private let role: Role
+    private let wrapper: String?
+    private let leftovers: Leftovers
     private var hasEnded = false
-    /// It did not answer: the driver may hold it in the kernel.
-    private var isSilent = false
+    /// When it was asked a question that it has not answered: the driver may hold it in the kernel. What it answers later is not
+    /// the answer to the next question.
+    private var unanswered: (since: Double, deadline: Double)?
 
-    /// On this host, in the PID namespace that `pid` of `hello` counts in only if it was started directly.
+    /// On this host, if it was started directly.
     var pid: UInt32 { UInt32(child.pid) }
 
     /// - Parameters:
     ///   - wrapper: a program and its arguments that starts the worker, such as `unshare --pid --fork`; empty to start it directly.
     ///   - path: the worker's program, as the wrapper finds it.
-    ///   - restores: it changes settings of the GPU and puts them back at its end, so it is not killed.
     init(
-        _ plan: MeasurePlan, through wrapper: [String] = [], path: String? = nil, restores: Bool = false
+        _ plan: MeasurePlan, _ leftovers: Leftovers, _ role: Role = .asks, through wrapper: [String] = [],
+        path: String? = nil
     ) throws(NotTried) {
         let program = wrapper.first ?? SystemPath.ownProgram
         let own = path ?? (wrapper.isEmpty ? "plimsoll-probe" : SystemPath.ownProgramFile ?? SystemPath.ownProgram)
-        // In a container the libraries are where the container has them.
-        let libraries = path == nil ? [plan.nvmlLibrary ?? "", plan.cudaLibrary ?? ""] : ["", ""]
-        let roots = path == nil ? [plan.procfs, plan.sysfs] : ["/proc", "/sys"]
+        // In a container they are where the container has them.
+        let places =
+            path == nil ? [plan.nvmlLibrary ?? "", plan.cudaLibrary ?? "", plan.procfs, plan.sysfs] : ["", "", "", ""]
+        let restores = if case .restores = role { true } else { false }
         do throws(ChildStartError) {
             child = try OwnChild.start(
-                wrapper + [own, MeasureWorker.command] + libraries + roots, program: program, holds: !restores,
+                wrapper + [own, MeasureWorker.command] + places, program: program, holds: !restores,
                 ending: restores ? SIGTERM : SIGKILL)
         } catch {
             throw error.code == ENOENT && !wrapper.isEmpty
@@ -39,7 +64,9 @@ final class Prober {
         }
         lines = ChildLines(child)
         timeout = plan.timeout
-        self.restores = restores
+        self.role = role
+        self.leftovers = leftovers
+        self.wrapper = wrapper.first
     }
 
     /// What the worker answered: words of the form `name=value`.
@@ -62,17 +89,20 @@ final class Prober {
     /// - Parameter seconds: how long the answer may take; by default that of a device.
     @discardableResult
     func ask(_ question: String, within seconds: Double? = nil) throws(NotTried) -> Answer {
+        let seconds = seconds ?? timeout
+        if let unanswered { throw .noAnswer(seconds: unanswered.deadline) }
         let asked = question + "\n"
         guard send(child.channel, asked, asked.utf8.count, Int32(MSG_NOSIGNAL)) == asked.utf8.count else {
-            throw .ended(signal: signal)
+            throw ended
         }
-        let seconds = seconds ?? timeout
+        let start = monotonicSeconds()
         let line: String
         do throws(ChildLines.End) {
             line = try lines.next(within: seconds)
         } catch {
-            isSilent = error == .silent
-            throw isSilent ? .noAnswer(seconds: seconds) : .ended(signal: signal)
+            guard error == .silent else { throw ended }
+            unanswered = (start, seconds)
+            throw .noAnswer(seconds: seconds)
         }
         if line == "ok" || line.hasPrefix("ok ") { return Answer(line: line.dropFirst(3)) }
         throw failure(line.split(separator: " "))
@@ -98,7 +128,13 @@ final class Prober {
         }
     }
 
-    private var signal: Int32? { child.end(within: 0.1)?.signal }
+    private var ended: NotTried {
+        let end = child.end(within: 0.5)
+        let code = end?.status.map { $0 >> 8 & 0xFF } ?? 0
+        // 125 to 127 are the docker client's own (docker run), and unshare has 1.
+        if let wrapper, end?.signal == nil, code != 0 { return .toolFailed(wrapper, code: code) }
+        return .ended(signal: end?.signal)
+    }
 
     /// As the kernel ends a process: without a word to it.
     func kill() { child.kill() }
@@ -109,8 +145,18 @@ final class Prober {
         if hasEnded { return }
         hasEnded = true
         shutdown(child.channel, Int32(SHUT_RDWR))
-        guard child.end(within: isSilent ? 0.2 : restores ? 5 : 2) == nil, !restores else { return }
-        child.kill(waiting: isSilent ? 0.2 : 1)
+        let isSilent = unanswered != nil
+        switch role {
+        case .restores: _ = child.end(within: isSilent ? 0.2 : 5)
+        case .asks, .holds:
+            if child.end(within: isSilent ? 0.2 : 2) == nil { child.kill(waiting: isSilent ? 0.2 : 1) }
+            if case .holds(let bytes) = role, child.end == nil { leftovers.held += bytes }
+        }
+        // A slow engine is no driver that hangs.
+        if let unanswered, wrapper == nil {
+            leftovers.hangs.append(
+                Leftovers.Hang(deadline: unanswered.deadline, took: monotonicSeconds() - unanswered.since))
+        }
     }
 
     deinit {

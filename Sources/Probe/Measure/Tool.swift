@@ -31,14 +31,14 @@ enum Tool {
             var waiting = pollfd(fd: child.channel, events: Int16(POLLIN), revents: 0)
             let ready = poll(&waiting, 1, Int32((max(0, deadline - monotonicSeconds()) * 1000).rounded(.up)))
             if ready < 0 && errno == EINTR { continue }
-            guard ready > 0, output.count <= limit else { throw .noAnswer(seconds: seconds) }
+            guard ready > 0, output.count <= limit else { throw .toolSilent(words[0], seconds: seconds) }
             let count = read(child.channel, &buffer, buffer.count)
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else { break }
             output += buffer[..<count]
         }
         guard let end = child.end(within: max(0.1, deadline - monotonicSeconds())) else {
-            throw .noAnswer(seconds: seconds)
+            throw .toolSilent(words[0], seconds: seconds)
         }
         if let signal = end.signal { throw .toolFailed(words[0], code: 128 + signal) }
         let code = end.status.map { $0 >> 8 & 0xFF } ?? 0
@@ -49,23 +49,29 @@ enum Tool {
 
 /// A program of the machine's that writes a line and goes on until its standard input ends.
 final class LineProgram {
+    private let name: String
     private let child: OwnChild
     private var lines: ChildLines
 
-    init(_ words: [String]) throws(NotTried) {
+    /// - Parameter name: of the program that answers, for messages.
+    init(_ name: String, _ words: [String]) throws(NotTried) {
         do throws(ChildStartError) {
-            child = try OwnChild.start(words, program: words[0], holds: true)
+            // `run` passes this on; a program that is killed passes nothing on.
+            child = try OwnChild.start(words, program: words[0], holds: true, ending: SIGTERM)
         } catch {
             throw error.code == ENOENT ? .noTool(words[0]) : .notStarted(errno: error.code)
         }
         lines = ChildLines(child)
+        self.name = name
     }
 
     func line(within seconds: Double) throws(NotTried) -> String {
         do throws(ChildLines.End) {
             return try lines.next(within: seconds)
         } catch {
-            throw error == .silent ? .noAnswer(seconds: seconds) : .ended(signal: child.end(within: 0.1)?.signal)
+            guard error == .ended else { throw .toolSilent(name, seconds: seconds) }
+            let code = child.end(within: 2)?.status.map { $0 >> 8 & 0xFF }
+            throw .toolFailed(name, code: code ?? 0)
         }
     }
 
@@ -75,7 +81,7 @@ final class LineProgram {
         _ = child.end(within: seconds)
     }
 
-    func end() { child.kill(waiting: 2) }
+    func end() { child.kill(waiting: 5) }
 
     deinit {
         close(child.channel)

@@ -45,6 +45,8 @@ def seen(item):
         return f"{name} {item['ratio']:.3f}"
     if "flag" in item:
         return f"{name}: {'yes' if item['flag'] else 'no'}"
+    if "records" in item:
+        return ", ".join(f"{record['bytes']} bytes in {record['function']}" for record in item["records"])
     return ", ".join(f"{size(charge['chargedBytes'])} for {exact(charge['askedBytes'])}" for charge in item["charges"])
 
 
@@ -78,17 +80,20 @@ def table(reports):
     for report in reports:
         for step in report["steps"]:
             row = steps.setdefault(step["name"], {"machines": {}})
-            # The newest report has the words of today.
+            # The newest report has the words of today. What was judged against another assumption says nothing about it.
+            if row.get("assumed") != step["assumed"]:
+                row["machines"] = {}
             row.update(assumed=step["assumed"], command=step["command"])
             if step["verdict"] != "not-tried":
-                row["machines"][machine(report)] = step
+                # The newest of each verdict: one that differs is not hidden by one that agrees.
+                row["machines"][machine(report), step["verdict"]] = step
     closed, opened = [], []
     for name, row in steps.items():
         if not row["machines"]:
             opened.append(f"| `{name}` | {cell(row['assumed'])} | `{cell(row['command'])}` |\n")
         # The step and what is assumed stand once, before its machines.
         head = f"| `{name}` | {cell(row['assumed'])} |"
-        for place, step in sorted(row["machines"].items()):
+        for (place, _), step in sorted(row["machines"].items()):
             verdict = "agrees" if step["verdict"] == "agrees" else "**differs**"
             facts = cell("; ".join(seen(item) for item in step["seen"]))
             closed.append(f"{head} {verdict} | {facts} | {cell(place)} |\n")

@@ -90,14 +90,16 @@ extension MeasuredResult {
 extension Seen {
     fileprivate var text: String {
         switch value {
-        case .bytes(let bytes): "\(name) \(size(bytes))"
+        case .bytes(let bytes): "\(name.text) \(size(bytes))"
         case .seconds(let seconds):
-            seconds < 0.001 ? "\(name) \(formatted("%.0f µs", seconds * 1e6))" : "\(name) \(duration(seconds))"
-        case .count(let count): "\(name) \(count)"
-        case .ratio(let ratio): "\(name) \(formatted("%.3f", ratio))"
-        case .flag(let flag): "\(name): \(flag ? "yes" : "no")"
+            seconds < 0.001
+                ? "\(name.text) \(formatted("%.0f µs", seconds * 1e6))" : "\(name.text) \(duration(seconds))"
+        case .count(let count): "\(name.text) \(count)"
+        case .ratio(let ratio): "\(name.text) \(formatted("%.3f", ratio))"
+        case .flag(let flag): "\(name.text): \(flag ? "yes" : "no")"
         case .charges(let charges):
             charges.map { "\(size($0.charged)) for \(exact($0.asked))" }.joined(separator: ", ")
+        case .records(let records): records.map { "\($0.bytes) bytes in \($0.function)" }.joined(separator: ", ")
         }
     }
 
@@ -109,6 +111,14 @@ extension Seen {
             case .count(let count): ("count", .integer(Int64(count)))
             case .ratio(let ratio): ("ratio", .number(rounded(ratio)))
             case .flag(let flag): ("flag", .bool(flag))
+            case .records(let records):
+                (
+                    "records",
+                    .array(
+                        records.map {
+                            .object([("function", .string($0.function)), ("bytes", .integer(Int64($0.bytes)))])
+                        })
+                )
             case .charges(let charges):
                 (
                     "charges",
@@ -120,7 +130,7 @@ extension Seen {
                         })
                 )
             }
-        return .object([("name", .string(name)), member])
+        return .object([("name", .string(name.text)), member])
     }
 }
 

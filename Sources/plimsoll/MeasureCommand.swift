@@ -32,7 +32,7 @@ struct MeasureCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            Change this setting of the GPU for the steps that need it, and restore it; may be repeated: accounting, \
+            Turn this mode on for the steps that need it, if it is off, and off again; may be repeated: accounting, \
             persistence. Needs root.
             """, valueName: "setting"),
         transform: named)

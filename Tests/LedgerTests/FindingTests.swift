@@ -38,7 +38,9 @@ struct FindingTests {
         }
         #expect(Finding.recordSize([list(3, 72), list(0, 0)])?.agrees == true)
         #expect(Finding.recordSize([list(3, 96)])?.agrees == false)
-        #expect(Finding.recordSize([list(3, 96)])?.seen == [.count("bytes per record of f", 32)])
+        #expect(
+            Finding.recordSize([list(3, 96)])?.seen == [Seen(.recordSizes, .records([.init(function: "f", bytes: 32)]))]
+        )
         #expect(Finding.recordSize([list(0, 0)]) == nil)
     }
 
@@ -83,7 +85,7 @@ struct FindingTests {
     func tools() {
         #expect(Finding.tool([0, mebibyte]).agrees && !Finding.tool([0, mebibyte + 1]).agrees)
         #expect(!Finding.tool([0], alone: 1).agrees && Finding.tool([0], alone: 1, seesAll: false).agrees)
-        #expect(Finding.tool([.min, .max]).seen.contains(.bytes("largest difference", .max)))
+        #expect(Finding.tool([.min, .max]).seen.contains(.bytes(.largestDifference, .max)))
     }
 
     @Test("Sleep: reading wakes nobody, and asking wakes NVIDIA's GPUs alone")

@@ -54,11 +54,16 @@ extension Finding {
         let agrees = told.allSatisfy { $0.touched == $0.count * $0.assumed }
         return Finding(
             agrees: agrees,
-            told.map { list in
-                // What does not fit any length is shown as it is.
-                let length = list.touched % list.count == 0 ? list.touched / list.count : list.touched
-                return .count("bytes per record of \(list.function)", length)
-            })
+            [
+                Seen(
+                    .recordSizes,
+                    .records(
+                        told.map { list in
+                            // What does not fit any length is shown as it is.
+                            let length = list.touched % list.count == 0 ? list.touched / list.count : list.touched
+                            return Seen.Record(function: list.function, bytes: length)
+                        }))
+            ])
     }
 
     /// The parts of each call add up to the byte, and the first call counts the reserve as used.
@@ -72,10 +77,10 @@ extension Finding {
                 && first.used == second.used.adding(reserved)
         }
         let seen = readings.last.map { first, second in
-            [Seen.bytes("total", first.total), .bytes("used, first call", first.used)]
-                + (second.map { [.bytes("used, second call", $0.used), .bytes("reserved", $0.reserved ?? 0)] } ?? [])
+            [Seen.bytes(.total, first.total), .bytes(.usedFirstCall, first.used)]
+                + (second.map { [.bytes(.usedSecondCall, $0.used), .bytes(.reserved, $0.reserved ?? 0)] } ?? [])
         }
-        return Finding(agrees: agrees, (seen ?? []) + [.count("readings", readings.count)])
+        return Finding(agrees: agrees, (seen ?? []) + [.count(.readings, readings.count)])
     }
 
     /// The reserve is what total, used and free leave, and an allocation does not move it.
@@ -85,8 +90,8 @@ extension Finding {
         return Finding(
             agrees: first == second && first == remainder(before) && second == remainder(after),
             [
-                .bytes("at rest", first), .bytes("with an allocation", second),
-                .bytes("total less used and free", remainder(after)),
+                .bytes(.atRest, first), .bytes(.withAnAllocation, second),
+                .bytes(.totalLessUsedAndFree, remainder(after)),
             ])
     }
 
@@ -99,12 +104,12 @@ extension Finding {
         ]
         let sum = terms.contains { $0 == nil } ? nil : Bytes.sum(terms.compactMap { $0 })
         let isDriver = memory.used == driver.used && memory.free == driver.free && memory.total == driver.total
-        var seen = [Seen.bytes("used, driver", driver.used)]
-        if let used = memory.used { seen.append(.bytes("used, plimsoll", used)) }
-        if let sum { seen.append(.bytes("sum of the ledger", sum)) }
-        if let listed { seen.append(.bytes("process, driver", listed)) }
-        if let process { seen.append(.bytes("process, plimsoll", process)) }
-        if listed == nil { seen.append(.flag("a process of ours compared", false)) }
+        var seen = [Seen.bytes(.usedDriver, driver.used)]
+        if let used = memory.used { seen.append(.bytes(.usedPlimsoll, used)) }
+        if let sum { seen.append(.bytes(.sumOfTheLedger, sum)) }
+        if let listed { seen.append(.bytes(.processDriver, listed)) }
+        if let process { seen.append(.bytes(.processPlimsoll, process)) }
+        if listed == nil { seen.append(.flag(.aProcessOfOursCompared, false)) }
         return Finding(agrees: isDriver && sum == memory.used && process == listed, seen)
     }
 
@@ -123,15 +128,15 @@ extension Finding {
         return Finding(
             agrees: most <= rounding && (alone == 0 || !seesAll),
             [
-                .count("amounts compared", differences.count), .bytes("largest difference", most),
-                .count("processes that the tool alone lists", alone),
-            ] + (withHolder.map { [.flag("with a changing allocation", $0)] } ?? []))
+                .count(.amountsCompared, differences.count), .bytes(.largestDifference, most),
+                .count(.processesThatTheToolAloneLists, alone),
+            ] + (withHolder.map { [.flag(.withAChangingAllocation, $0)] } ?? []))
     }
 
     /// A published figure of some card: 93 MiB (K80) to 555 MiB (RTX PRO 6000): ollama37, issue 73; llama.cpp, pull request 23604.
     package static func context(_ process: Bytes, rise: Bytes?) -> Finding {
-        var seen = [Seen.bytes("process", process)]
-        if let rise { seen.append(.bytes("used memory of the GPU rose by", rise)) }
+        var seen = [Seen.bytes(.process, process)]
+        if let rise { seen.append(.bytes(.usedMemoryOfTheGPURoseBy, rise)) }
         return Finding(agrees: (93 * mebibyte...555 * mebibyte).contains(process), seen)
     }
 
@@ -139,7 +144,7 @@ extension Finding {
     package static func rounding(_ charges: [Seen.Charge]) -> Finding {
         let piece = 2 * mebibyte
         let agrees = charges.allSatisfy { $0.charged == ($0.asked + piece - 1) / piece * piece }
-        return Finding(agrees: agrees, [Seen("charged", .charges(charges))])
+        return Finding(agrees: agrees, [Seen(.charged, .charges(charges))])
     }
 
     /// It is quick, is no holder, and takes a few MiB at most (3.25 on an H100 with driver 580.159.04).
@@ -147,16 +152,16 @@ extension Finding {
         Finding(
             agrees: seconds < 2 && rise <= 16 * mebibyte && !isListed,
             [
-                .seconds("initialized in", seconds), .bytes("used memory of the GPU rose by", rise),
-                .flag("listed", isListed),
+                .seconds(.initializedIn, seconds), .bytes(.usedMemoryOfTheGPURoseBy, rise),
+                .flag(.listed, isListed),
             ])
     }
 
     /// The memory of a process that was killed is free, and the process off the list, within a second.
     package static func killedHolder(unlisted: Double?, free: Double?, held: Bytes) -> Finding {
-        var seen = [Seen.bytes("held", held)]
-        if let unlisted { seen.append(.seconds("not listed after", unlisted)) }
-        if let free { seen.append(.seconds("free after", free)) }
+        var seen = [Seen.bytes(.held, held)]
+        if let unlisted { seen.append(.seconds(.notListedAfter, unlisted)) }
+        if let free { seen.append(.seconds(.freeAfter, free)) }
         return Finding(agrees: [unlisted, free].allSatisfy { $0.map { $0 <= 1 } ?? false }, seen)
     }
 
@@ -165,9 +170,9 @@ extension Finding {
         Finding(
             agrees: rise < size / 2 && exporter > -size / 2,
             [
-                .bytes("shared", size), .bytes("exporter's rose by", exporter),
-                .bytes("importer's rose by", importer), .bytes("used memory of the GPU rose by", rise),
-                .flag("counted twice", importer >= size),
+                .bytes(.shared, size), .bytes(.exportersRoseBy, exporter),
+                .bytes(.importersRoseBy, importer), .bytes(.usedMemoryOfTheGPURoseBy, rise),
+                .flag(.countedTwice, importer >= size),
             ])
     }
 
@@ -176,8 +181,8 @@ extension Finding {
         Finding(
             agrees: process < size / 2 && rise >= size,
             [
-                .bytes("touched", size), .bytes("process rose by", process),
-                .bytes("used memory of the GPU rose by", rise),
+                .bytes(.touched, size), .bytes(.processRoseBy, process),
+                .bytes(.usedMemoryOfTheGPURoseBy, rise),
             ])
     }
 
@@ -195,14 +200,14 @@ extension Finding {
 
     /// A container that is given one GPU sees that one, as number 0.
     package static func containerDevices(count: Int, isTheOne: Bool) -> Finding {
-        Finding(agrees: count == 1 && isTheOne, [.count("GPUs", count), .flag("the one that was given", isTheOne)])
+        Finding(agrees: count == 1 && isTheOne, [.count(.gpus, count), .flag(.theOneThatWasGiven, isTheOne)])
     }
 
     /// The account has what the list has, the context included, and stays after the process has ended.
     package static func accounting(listed: Bytes, running: Bytes?, ended: Bytes?) -> Finding {
-        var seen = [Seen.bytes("listed", listed)]
-        if let running { seen.append(.bytes("peak while it ran", running)) }
-        if let ended { seen.append(.bytes("peak after its end", ended)) }
+        var seen = [Seen.bytes(.listed, listed)]
+        if let running { seen.append(.bytes(.peakWhileItRan, running)) }
+        if let ended { seen.append(.bytes(.peakAfterItsEnd, ended)) }
         return Finding(agrees: running == listed && ended == listed, seen)
     }
 
@@ -210,7 +215,7 @@ extension Finding {
     package static func firstCall(_ calls: [(seconds: Double, isAwake: Bool)]) -> Finding {
         Finding(
             agrees: calls.allSatisfy { $0.isAwake ? $0.seconds < 1 : $0.seconds < 10 },
-            calls.map { .seconds($0.isAwake ? "with the GPU awake" : "without persistence mode, unused", $0.seconds) })
+            calls.map { .seconds($0.isAwake ? .withTheGPUAwake : .withoutPersistenceModeUnused, $0.seconds) })
     }
 
     /// Reading power states leaves GPUs asleep. Asking for their memory wakes NVIDIA's, through NVML, and no other's.
@@ -224,10 +229,10 @@ extension Finding {
         return Finding(
             agrees: afterReading == asleep.count && woken.allSatisfy { $0 == .nvidia } && woken.count == nvidia,
             [
-                .count("GPUs asleep", asleep.count), .count("after their power states were read", afterReading),
-                .count("woken by plimsoll", woken.count),
-                .count("NVIDIA GPUs among them", woken.count { $0 == .nvidia }),
-                .seconds("asked for", seconds),
+                .count(.gpusAsleep, asleep.count), .count(.afterTheirPowerStatesWereRead, afterReading),
+                .count(.wokenByPlimsoll, woken.count),
+                .count(.nvidiaGPUsAmongThem, woken.count { $0 == .nvidia }),
+                .seconds(.askedFor, seconds),
             ])
     }
 
@@ -238,9 +243,9 @@ extension Finding {
         Finding(
             agrees: listing == 1 && isOwn && (!isRoot || parentListed == withIDs),
             [
-                .count("instances", instances), .count("instances that list the process", listing),
-                .count("processes that the GPU lists", parentListed),
-                .count("of these with an instance's ids", withIDs), .flag("root", isRoot),
+                .count(.instances, instances), .count(.instancesThatListTheProcess, listing),
+                .count(.processesThatTheGPULists, parentListed),
+                .count(.ofTheseWithAnInstancesIds, withIDs), .flag(.root, isRoot),
             ])
     }
 
@@ -248,7 +253,7 @@ extension Finding {
     package static func mps(client: Bytes?) -> Finding {
         Finding(
             agrees: (client ?? 0) > 0,
-            [.flag("client is listed", client != nil)] + (client.map { [.bytes("client", $0)] } ?? []))
+            [.flag(.clientIsListed, client != nil)] + (client.map { [.bytes(.client, $0)] } ?? []))
     }
 
     /// PyTorch reserves a multiple of 2 MiB, the driver lists that and a context, and `run` reports what the driver lists.
@@ -258,8 +263,8 @@ extension Finding {
         Finding(
             agrees: reserved >= tensor && reserved % (2 * mebibyte) == 0 && listed > reserved && peak == listed,
             [
-                .bytes("tensor", tensor), .bytes("reserved by PyTorch", reserved), .bytes("listed", listed),
-            ] + (peak.map { [.bytes("peak of run", $0)] } ?? []))
+                .bytes(.tensor, tensor), .bytes(.reservedByPyTorch, reserved), .bytes(.listed, listed),
+            ] + (peak.map { [.bytes(.peakOfRun, $0)] } ?? []))
     }
 
     /// An allocation takes no longer under `run` than alone, as far as medians of several loops can tell.
@@ -271,40 +276,42 @@ extension Finding {
         return Finding(
             agrees: ratio < 1.1,
             [
-                .seconds("an allocation alone", median(alone)), .seconds("under run", median(watched)),
-                Seen("ratio", .ratio(ratio)),
+                .seconds(.anAllocationAlone, median(alone)), .seconds(.underRun, median(watched)),
+                Seen(.ratio, .ratio(ratio)),
             ])
     }
 
     /// What is charged to a cgroup rises by what the driver lists of its process.
     package static func dmemCharge(charged: Bytes, listed: Bytes) -> Finding {
-        Finding(agrees: charged == listed, [.bytes("charge rose by", charged), .bytes("process", listed)])
+        Finding(agrees: charged == listed, [.bytes(.chargeRoseBy, charged), .bytes(.process, listed)])
     }
 
     /// The limits can be read, or there are none: SUCCESS, NOT_SUPPORTED or NOT_FOUND (open-gpu-kernel-modules, memacct.c).
     ///
     /// - Parameters: an nvmlReturn_t of each; the limit if there is one.
     package static func limits(leaf: (code: Int, hard: Bytes?), parent: (code: Int, hard: Bytes?)?) -> Finding {
-        func seen(_ name: String, _ answer: (code: Int, hard: Bytes?)) -> [Seen] {
-            [.count("answer for \(name)", answer.code)]
-                + (answer.code == 0 ? answer.hard.map { [.bytes("limit of \(name)", $0)] } ?? [] : [])
-        }
         let codes = [leaf.code] + (parent.map { [$0.code] } ?? [])
+        func limit(_ name: Seen.Name, _ answer: (code: Int, hard: Bytes?)?) -> [Seen] {
+            guard let answer, answer.code == 0, let hard = answer.hard else { return [] }
+            return [.bytes(name, hard)]
+        }
         return Finding(
             agrees: codes.allSatisfy { [0, 3, 6].contains($0) },
-            seen("our cgroup", leaf) + (parent.map { seen("the one around it", $0) } ?? []))
+            [.count(.answerForOurCgroup, leaf.code)] + limit(.limitOfOurCgroup, leaf)
+                + (parent.map { [.count(.answerForTheCgroupAroundIt, $0.code)] } ?? [])
+                + limit(.limitOfTheCgroupAroundIt, parent))
     }
 
     /// A driver that hangs costs its deadline and no more than a second.
     package static func hangingDriver(deadline: Double, took: Double) -> Finding {
         Finding(
-            agrees: took <= deadline + 1, [.seconds("deadline", deadline), .seconds("given up after", took)])
+            agrees: took <= deadline + 1, [.seconds(.deadline, deadline), .seconds(.givenUpAfter, took)])
     }
 }
 
 extension PIDsTold {
     fileprivate var seen: [Seen] {
-        [.flag("lists the process inside by its PID there", listsOwn), .flag("lists a process outside", listsOutside)]
+        [.flag(.listsTheProcessInsideByItsPIDThere, listsOwn), .flag(.listsAProcessOutside, listsOutside)]
     }
 }
 

@@ -46,6 +46,38 @@ package struct Seen: Sendable, Equatable {
         case flag(Bool)
         /// Bytes that were asked for, and those that were charged for them.
         case charges([Charge])
+        case records([Record])
+    }
+
+    /// How long the records are that a list function writes, in bytes.
+    package struct Record: Sendable, Equatable {
+        package var function: String
+        package var bytes: Int
+
+        package init(function: String, bytes: Int) {
+            self.function = function
+            self.bytes = bytes
+        }
+    }
+
+    package enum Name: Sendable, CaseIterable {
+        case aProcessOfOursCompared, afterTheirPowerStatesWereRead, amountsCompared, anAllocationAlone
+        case answerForOurCgroup, answerForTheCgroupAroundIt, askedFor, atRest
+        case chargeRoseBy, charged, client, clientIsListed
+        case countedTwice, deadline, exportersRoseBy, freeAfter
+        case givenUpAfter, gpus, gpusAsleep, held
+        case importersRoseBy, initializedIn, instances, instancesThatListTheProcess
+        case largestDifference, limitOfOurCgroup, limitOfTheCgroupAroundIt, listed
+        case listsAProcessOutside, listsTheProcessInsideByItsPIDThere, notListedAfter, nvidiaGPUsAmongThem
+        case ofTheseWithAnInstancesIds, peakAfterItsEnd, peakOfRun, peakWhileItRan
+        case process, processDriver, processPlimsoll, processRoseBy
+        case processesThatTheGPULists, processesThatTheToolAloneLists, ratio, readings
+        case recordSizes, reserved, reservedByPyTorch, root
+        case shared, sumOfTheLedger, tensor, theOneThatWasGiven
+        case total, totalLessUsedAndFree, touched, underRun
+        case usedDriver, usedFirstCall, usedMemoryOfTheGPURoseBy, usedPlimsoll
+        case usedSecondCall, withAChangingAllocation, withAnAllocation, withTheGPUAwake
+        case withoutPersistenceModeUnused, wokenByPlimsoll
     }
 
     package struct Charge: Sendable, Equatable {
@@ -58,19 +90,18 @@ package struct Seen: Sendable, Equatable {
         }
     }
 
-    /// In words, as the report shows it.
-    package var name: String
+    package var name: Name
     package var value: Value
 
-    package init(_ name: String, _ value: Value) {
+    package init(_ name: Name, _ value: Value) {
         self.name = name
         self.value = value
     }
 
-    package static func bytes(_ name: String, _ value: Bytes) -> Seen { Seen(name, .bytes(value)) }
-    package static func seconds(_ name: String, _ value: Double) -> Seen { Seen(name, .seconds(value)) }
-    package static func count(_ name: String, _ value: Int) -> Seen { Seen(name, .count(value)) }
-    package static func flag(_ name: String, _ value: Bool) -> Seen { Seen(name, .flag(value)) }
+    package static func bytes(_ name: Name, _ value: Bytes) -> Seen { Seen(name, .bytes(value)) }
+    package static func seconds(_ name: Name, _ value: Double) -> Seen { Seen(name, .seconds(value)) }
+    package static func count(_ name: Name, _ value: Int) -> Seen { Seen(name, .count(value)) }
+    package static func flag(_ name: Name, _ value: Bool) -> Seen { Seen(name, .flag(value)) }
 }
 
 /// What a step saw, and whether it is what the documentation and the code assume.

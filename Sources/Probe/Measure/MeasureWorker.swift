@@ -166,21 +166,7 @@ private final class WorkerQuestions: @unchecked Sendable {
             let data = try? JSONEncoder().encode(devices)
             return data.map { String(decoding: $0, as: UTF8.self) } ?? ""
         case "set":
-            guard words.count == 4, let setting = MeasuredSetting(rawValue: words[2]) else { return "" }
-            let wasOn = try driver.mode(setting, gpu: gpu)
-            let isOn = words[3] == "on"
-            guard let wasOn, wasOn != isOn else { return "changed=no" }
-            // Noted first: whoever is ended in the middle of the call restores it too.
-            let isAllowed = settings.withLock { settings in
-                guard !settings.isEnding else { return false }
-                settings.changes.append(Settings.Change(setting: setting, gpu: gpu, wasOn: wasOn))
-                settings.isChanging = true
-                return true
-            }
-            guard isAllowed else { return "changed=no" }
-            defer { settings.withLock { $0.isChanging = false } }
-            try driver.set(setting, isOn, gpu: gpu)
-            return "changed=yes"
+            return try change(words, gpu: gpu, driver)
         case "account":
             let peak = try driver.accountedPeak(of: UInt32(clamping: second), gpu: gpu)
             return peak.map { "bytes=\($0)" } ?? "bytes=none"
@@ -189,6 +175,24 @@ private final class WorkerQuestions: @unchecked Sendable {
             let (code, hard) = try driver.limits(of: folder, gpu: gpu)
             return "code=\(code) hard=\(hard)"
         }
+    }
+
+    private func change(_ words: [String], gpu: Int, _ driver: NVMLDriver) throws(NVMLError) -> String {
+        guard words.count == 4, let setting = MeasuredSetting(rawValue: words[2]) else { return "" }
+        let wasOn = try driver.mode(setting, gpu: gpu)
+        let isOn = words[3] == "on"
+        guard let wasOn, wasOn != isOn else { return "changed=no" }
+        // Noted first: whoever is ended in the middle of the call restores it too.
+        let isAllowed = settings.withLock { settings in
+            guard !settings.isEnding else { return false }
+            settings.changes.append(Settings.Change(setting: setting, gpu: gpu, wasOn: wasOn))
+            settings.isChanging = true
+            return true
+        }
+        guard isAllowed else { return "changed=no" }
+        defer { settings.withLock { $0.isChanging = false } }
+        try driver.set(setting, isOn, gpu: gpu)
+        return "changed=yes"
     }
 
     /// Puts the settings back, also if the parent was killed. On the main thread: the other one may hang in the driver.

@@ -80,11 +80,14 @@ def table(reports):
     for report in reports:
         for step in report["steps"]:
             row = steps.setdefault(step["name"], {"machines": {}})
-            # The newest report has the words of today. What was judged against another assumption says nothing about it.
-            if row.get("assumed") != step["assumed"]:
+            is_tried = step["verdict"] != "not-tried"
+            if row["machines"] and not is_tried:
+                continue
+            # What was judged against an earlier assumption says nothing about the one of the newest report.
+            if is_tried and row.get("assumed") != step["assumed"]:
                 row["machines"] = {}
             row.update(assumed=step["assumed"], command=step["command"])
-            if step["verdict"] != "not-tried":
+            if is_tried:
                 # The newest of each verdict: one that differs is not hidden by one that agrees.
                 row["machines"][machine(report), step["verdict"]] = step
     closed, opened = [], []

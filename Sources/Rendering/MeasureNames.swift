@@ -25,6 +25,7 @@ extension Seen.Name {
         case .gpusAsleep: "GPUs asleep"
         case .held: "held"
         case .importersRoseBy: "importer's rose by"
+        case .inTheSlowestLoopAlone: "in the slowest loop alone"
         case .initializedIn: "initialized in"
         case .instances: "instances"
         case .instancesThatListTheProcess: "instances that list the process"

@@ -57,12 +57,13 @@ extension MeasuredStep {
             "since 535.113 the driver lists only processes of the namespace, by their PIDs there; before, all by the host's PIDs"
         case .containerHostPIDs: "every process is listed, with the host's PIDs"
         case .containerDevices: "the container sees the GPU that it was given, as number 0, by its UUID on the host"
-        case .accounting: "the account includes the context, and stays after the process has ended"
+        case .accounting: "the account has the context in it, and stays after the process has ended"
         case .mig: "a process is in its own instance's list alone; the GPU's list has instance ids for root"
         case .mps: "a client is listed under its own PID, with its own memory"
         case .pytorch:
             "PyTorch reserves multiples of 2 MiB; the driver lists them and a context, which is the peak that run reports"
-        case .runCost: "an allocation takes less than 1.1 times as long under `run`"
+        case .runCost:
+            "an allocation under run takes less than 1.1 times as long as alone, or no longer than in the slowest loop alone"
         case .amdProcesses: "a process holds what amd-smi or rocm-smi shows for it"
         case .partitions: "a process counts on the partition that amd-smi lists it on"
         case .intelProcesses: "a process holds what xpu-smi shows for it"

@@ -99,6 +99,7 @@ struct FindingTests {
     func runCost() {
         #expect(Finding.runCost(alone: [1, 1, 1, 1, 9], watched: [1, 1, 1.05, 9, 9]).agrees)
         #expect(!Finding.runCost(alone: [1, 1, 1], watched: [1, 1.2, 1.2]).agrees)
+        #expect(Finding.runCost(alone: [1, 1, 1.3], watched: [1, 1.2, 1.2]).agrees, "as slow as a loop alone")
     }
 
     @Test("A report: one step that differs is a no, and none that was tried is no answer")

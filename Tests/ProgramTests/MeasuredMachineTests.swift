@@ -57,7 +57,9 @@ struct MeasuredMachineTests {
         #expect(result.code == 0, "\(result.errors)")
     }
 
-    @Test("Reports are merged: a row for each machine, the newest of its reports; what is no report is refused by name")
+    @Test(
+        "Reports are merged: a row for each machine and verdict, the newest of each; what is no report is refused by name"
+    )
     func merged() throws {
         let scratch = try Scratch()
         defer { scratch.remove() }
@@ -83,7 +85,8 @@ struct MeasuredMachineTests {
         let rows = table.split(separator: "\n").filter { $0.contains("NVIDIA A2") }
         #expect(
             rows == [
-                "| `context` | 93 to 555 MiB | **differs** | process 700MiB | NVIDIA A2, driver 550.1 |",
+                "| `context` | 93 to 555 MiB | agrees | process 100MiB | NVIDIA A2, driver 550.1 |",
+                "| | | **differs** | process 700MiB | NVIDIA A2, driver 550.1 |",
                 "| | | agrees | process 200MiB | NVIDIA A2, driver 560.2 |",
             ])
         try scratch.write("{}", to: "bad.json")

@@ -61,6 +61,7 @@ package struct Seen: Sendable, Equatable {
     }
 
     package enum Name: Sendable, CaseIterable {
+        case inTheSlowestLoopAlone
         case aProcessOfOursCompared, afterTheirPowerStatesWereRead, amountsCompared, anAllocationAlone
         case answerForOurCgroup, answerForTheCgroupAroundIt, askedFor, atRest
         case chargeRoseBy, charged, client, clientIsListed

@@ -1,4 +1,5 @@
 import Glibc
+import HostFS
 import Ledger
 import Sampling
 
@@ -14,9 +15,9 @@ final class Cleaner {
     /// - Throws: `toolFailed` with the exit code of the work.
     init(_ work: [[String]] = [], atEnd end: [String], within seconds: Double = 0) throws(NotTried) {
         // It waits for the end of its standard input, which is ours. What it starts does not answer on the channel.
-        let pipeline = work.map { Self.quoted($0) + " 2>/dev/null" }.joined(separator: " | ")
-        let first = work.isEmpty ? "" : "\(pipeline) >/dev/null; echo $?; "
-        let script = "trap '' INT TERM HUP; \(first)read line; exec \(Self.quoted(end)) >/dev/null"
+        let pipeline = work.map { Self.quoted($0) + " 2>\(SystemPath.nothing)" }.joined(separator: " | ")
+        let first = work.isEmpty ? "" : "\(pipeline) >\(SystemPath.nothing); echo $?; "
+        let script = "trap '' INT TERM HUP; \(first)read line; exec \(Self.quoted(end)) >\(SystemPath.nothing)"
         do throws(ChildStartError) {
             child = try OwnChild.start(["sh", "-c", script], program: "sh", ending: SIGTERM)
         } catch {

@@ -5,6 +5,12 @@ import Sampling
 // Steps that hold GPU memory for a moment, to see what the driver charges for it.
 
 extension Measurement {
+    /// Nothing that we do gives memory back: somebody else did.
+    private func rise(from before: Bytes, to after: Bytes) throws(NotTried) -> Bytes {
+        guard after >= before else { throw .notQuiet }
+        return after - before
+    }
+
     func check() throws(NotTried) -> Finding {
         let watcher = try watcher()
         let before = try quietCard(watcher)
@@ -17,7 +23,8 @@ extension Measurement {
         let with = try quietCard(watcher, of: [initializer.pid])
         try expect(before.rest, after: [initializer], watcher)
         return .check(
-            seconds: seconds, rise: with.rest - before.rest, isListed: with.card.processes[initializer.pid] != nil)
+            seconds: seconds, rise: try rise(from: before.rest, to: with.rest),
+            isListed: with.card.processes[initializer.pid] != nil)
     }
 
     func context() throws(NotTried) -> Finding {
@@ -28,7 +35,7 @@ extension Measurement {
         defer { holder.end() }
         let bytes = try card(watcher).bytes(of: holder.pid)
         let rise = try before.map { (before) throws(NotTried) in
-            try quietCard(watcher, of: [holder.pid]).rest - before.rest
+            try self.rise(from: before.rest, to: try quietCard(watcher, of: [holder.pid]).rest)
         }
         return .context(bytes, rise: rise)
     }
@@ -87,12 +94,12 @@ extension Measurement {
         let before = try quietCard(watcher, of: own)
         try importer.ask("import \(handle)")
         let after = try quietCard(watcher, of: own)
-        func rise(of prober: Prober) throws(NotTried) -> Bytes {
+        func riseInList(of prober: Prober) throws(NotTried) -> Bytes {
             try after.card.bytes(of: prober.pid) - (try before.card.bytes(of: prober.pid))
         }
         let finding = Finding.ipc(
-            size: size, importer: try rise(of: importer), exporter: try rise(of: exporter),
-            rise: after.rest - before.rest)
+            size: size, importer: try riseInList(of: importer), exporter: try riseInList(of: exporter),
+            rise: try rise(from: before.rest, to: after.rest))
         try expect(rest, after: [importer, exporter], watcher)
         return finding
     }
@@ -109,7 +116,7 @@ extension Measurement {
         let after = try quietCard(watcher, of: [holder.pid])
         let finding = Finding.managed(
             size: size, process: try after.card.bytes(of: holder.pid) - (try before.card.bytes(of: holder.pid)),
-            rise: after.rest - before.rest)
+            rise: try rise(from: before.rest, to: after.rest))
         try expect(rest, after: [holder], watcher)
         return finding
     }

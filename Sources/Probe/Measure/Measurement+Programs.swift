@@ -59,7 +59,7 @@ extension Measurement {
     func runCost() throws(NotTried) -> Finding {
         guard let own = SystemPath.ownProgramFile else { throw .notStarted(errno: ENOENT) }
         var (alone, watched): ([Double], [Double]) = ([], [])
-        for _ in 0..<5 {
+        for _ in 0..<10 {
             alone.append(try timeOfAllocation(through: []))
             watched.append(try timeOfAllocation(through: [own, "run", "--quiet"] + options + ["--"]))
         }
@@ -72,14 +72,14 @@ extension Measurement {
             + (plan.nvmlLibrary.map { ["--nvml-library", $0] } ?? [])
     }
 
-    /// Seconds, of many in a row: as long as ten readings of `run`.
+    /// Seconds, of many in a row: as long as five readings of `run`.
     private func timeOfAllocation(through wrapper: [String]) throws(NotTried) -> Double {
         let size = Bytes(16 << 20)
         let holder = try holder(toAllocate: size, through: wrapper)
         defer { holder.end() }
         // The first allocations of a process are slower.
         try holder.ask("loop 20 \(size)")
-        guard let seconds = try holder.ask("loop 1000 \(size)", within: plan.timeout + 1).seconds("seconds") else {
+        guard let seconds = try holder.ask("loop 500 \(size)", within: plan.timeout + 1).seconds("seconds") else {
             throw .ended(signal: nil)
         }
         return seconds

@@ -92,6 +92,7 @@ struct Book {
             device.keepsAccounts = card.accounting ?? false
             device.isPersistent = device.record.sleeps_ms == 0
             device.hasMPS = card.mps ?? false
+            device.record.compute_mode = card.computeMode ?? 0
             device.chargesTo = card.chargesTo
             device.record.max_instances = card.instances == nil ? 0 : 7
             fill(&device.record.name, card.name)

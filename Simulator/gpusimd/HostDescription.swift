@@ -44,6 +44,8 @@ struct HostDescription: Decodable {
         var accounting: Bool?
         /// An MPS server runs: its list has every program too (nvidia-docker, issue 868, type M+C).
         var mps: Bool?
+        /// An nvmlComputeMode_t: 0 for any number of processes, 3 for one alone. Programs are not kept out.
+        var computeMode: UInt32?
         /// A file that is written as `dmem.current` of the cgroup that all programs on this card are in.
         var chargesTo: String?
         var processes: [Process]?

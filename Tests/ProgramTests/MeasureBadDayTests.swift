@@ -132,6 +132,24 @@ struct MeasureBadDayTests {
         #expect(try host.freeBytes() == (4096 - 200 - 3072 - 100) * mebibyte)
     }
 
+    @Test("A GPU in an exclusive mode is not used, and an MPS server that others use is left to them")
+    func exclusive() throws {
+        let exclusive = try MeasureHost(["computeMode": 3]).measure(["context", "memory-calls"])
+        #expect(exclusive.result.code == 2)
+        #expect(exclusive.reason("context")?.contains("exclusive compute mode") == true)
+        let host = try MeasureHost(["mps": true])
+        let holding = try Holding(["0:64MiB"], driver: host.host.driver)
+        defer { holding.end() }
+        #expect(try host.measure(["mps"]).reason("mps") == "other processes use the MPS server")
+    }
+
+    @Test("A GPU with as many processes as a driver lists is measured too")
+    func manyProcesses() throws {
+        let listed = (1...940).map { HostTree.listed(100_000 + $0, 1, ["compute", "graphics"]) }
+        let measured = try MeasureHost(["processes": listed]).measure(["context", "record-size"])
+        #expect(measured.result.code == 0, "\(measured.result.output)")
+    }
+
     @Test("It holds no more than 2 GiB at any time")
     func atMost() throws {
         let host = try MeasureHost()

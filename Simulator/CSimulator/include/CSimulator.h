@@ -78,6 +78,7 @@ struct sim_device {
     int32_t memory_code;
     int32_t utilization_code;
     uint32_t is_persistent;     // persistence mode
+    uint32_t compute_mode;      // an nvmlComputeMode_t
     uint32_t keeps_accounts;    // accounting mode
     uint32_t is_lost;  // off the bus: every call on it answers GPU_IS_LOST
     uint64_t total;

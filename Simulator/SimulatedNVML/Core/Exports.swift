@@ -128,8 +128,7 @@ public func nvmlDeviceGetPersistenceMode(_ handle: Handle?, _ mode: UnsafeMutabl
     onDevice(handle) { give($0.is_persistent, to: mode) }
 }
 
-/// NVML_COMPUTEMODE_DEFAULT: any number of processes.
 @_cdecl("nvmlDeviceGetComputeMode")
 public func nvmlDeviceGetComputeMode(_ handle: Handle?, _ mode: UnsafeMutablePointer<UInt32>?) -> Int32 {
-    onDevice(handle) { _ in give(0, to: mode) }
+    onDevice(handle) { give($0.compute_mode, to: mode) }
 }

@@ -62,7 +62,8 @@ final class Prober {
             throw error.code == ENOENT && !wrapper.isEmpty
                 ? .noTool(wrapper[0]) : .notStarted(errno: error.code)
         }
-        lines = ChildLines(child)
+        // A list of 950 processes has some 50 bytes for each, and a GPU three lists.
+        lines = ChildLines(child, limit: 1 << 20)
         timeout = plan.timeout
         self.role = role
         self.leftovers = leftovers

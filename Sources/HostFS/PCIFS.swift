@@ -1,6 +1,6 @@
 import Ledger
 
-/// What the kernel tells of GPUs on the PCI bus without their drivers, under a /sys of one's choice.
+/// GPUs on the PCI bus, as the kernel describes them without asking their drivers, under an injected /sys root.
 package struct PCIFS: Sendable {
     private let root: String
 

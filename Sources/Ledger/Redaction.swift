@@ -61,7 +61,7 @@ private struct Redaction {
         container.id = path(original.id)
         // As in the cgroups of runtimes that name containers there: whose a cgroup is can depend on a name.
         container.name = original.name.map { path($0) }
-        // An image without a name is told by its digest.
+        // An image without a name is identified by its digest.
         container.image = original.image.map { $0.hasPrefix("sha256:") ? $0 : placeholder("image", $0) }
         container.labels = original.labels.mapValues { placeholder("label", $0) }
         return container
@@ -71,7 +71,7 @@ private struct Redaction {
         var process = original
         // Names of programs that everybody has say nothing of anybody, and some of them decide whose memory it is.
         if !Self.programs.contains(original.name) { process.name = placeholder("process", original.name) }
-        // A number is told of a user who has no name.
+        // A user without a name is identified by the user's number.
         process.user = original.user.map { $0 == "root" || UInt32($0) != nil ? $0 : placeholder("user", $0) }
         process.cgroup = reading(original.cgroup).map { cgroup($0) }
         process.namespaceCgroup = original.namespaceCgroup.map { cgroup($0) }

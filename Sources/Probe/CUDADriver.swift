@@ -94,7 +94,8 @@ struct CUDADriver {
         return address
     }
 
-    /// Memory that the device and the host share, moved to whoever touches it (CUDA C++ Programming Guide, "Unified Memory").
+    /// Allocates managed memory: device and host share it, and its pages move to the one that accesses them (CUDA C++ Programming
+    /// Guide, "Unified Memory").
     func allocateManaged(_ bytes: UInt64) throws(CUDAError) -> UInt64 {
         var address: UInt64 = 0
         try check(

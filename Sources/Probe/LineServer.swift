@@ -3,7 +3,7 @@ import Glibc
 import Sampling
 import Synchronization
 
-/// A child that answers each line with a line, and ends with whoever asks.
+/// A child process that answers each line with one line, and ends when its parent ends.
 struct LineServer {
     let input: Int32
     let output: Int32

@@ -54,9 +54,9 @@ enum Main {
         let others: Set = [
             "--replay", "--help", "-h", "help", "--version", "--generate-completion-script", "__complete",
             "__completeNoDesc", DockerPlugin.metadataCommand,
+            // It has to look at a GPU's power state before anybody asks the driver.
+            "measure",
         ]
-        // It has to look at a GPU's power state before anybody asks the driver.
-        if arguments.dropFirst().contains(MeasureCommand.configuration.commandName!) { return false }
         return !arguments.dropFirst().contains { others.contains($0) || $0.hasPrefix("--replay=") }
     }
 

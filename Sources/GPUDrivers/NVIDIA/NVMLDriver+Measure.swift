@@ -20,9 +20,8 @@ extension NVMLDriver {
         var first = cnvml_memory()
         calls.firstCode = library.functions.memory(device, &first)
         calls.first = (first.total, first.free, first.used)
-        var second = cnvml_memory_v2()
-        second.version = UInt32(MemoryLayout<cnvml_memory_v2>.size) | 2 << 24
-        calls.secondCode = library.functions.memory_v2.map { $0(device, &second) }
+        let (code, second) = secondMemory(of: device)
+        calls.secondCode = code?.value
         calls.second = (second.total, second.reserved, second.free, second.used)
         return calls
     }
@@ -56,9 +55,7 @@ extension NVMLDriver {
     package func mode(_ setting: MeasuredSetting, gpu: Int) throws(NVMLError) -> Bool? {
         let device = try handle(gpu)
         let call = setting == .accounting ? library.functions.accounting_mode : library.functions.persistence
-        var mode: UInt32 = 0
-        guard let call, call(device, &mode) == 0 else { return nil }
-        return mode == 1
+        return number(call, device).map { $0 == 1 }
     }
 
     package func set(_ setting: MeasuredSetting, _ isOn: Bool, gpu: Int) throws(NVMLError) {
@@ -87,9 +84,7 @@ extension NVMLDriver {
     /// Whether one process alone may use it, or none (nvml.h, NVML_COMPUTEMODE_EXCLUSIVE_PROCESS, 3, and PROHIBITED, 2).
     package func isExclusive(gpu: Int) throws(NVMLError) -> Bool {
         let device = try handle(gpu)
-        var mode: UInt32 = 0
-        guard let call = library.functions.compute_mode, call(device, &mode) == 0 else { return false }
-        return mode != 0
+        return (number(library.functions.compute_mode, device) ?? 0) != 0
     }
 
     /// The driver's own limit of a cgroup in bytes (R615), or the nvmlReturn_t why there is none.

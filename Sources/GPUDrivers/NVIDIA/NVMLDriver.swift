@@ -184,7 +184,7 @@ package struct NVMLDriver: Sendable {
     }
 
     /// - Returns: no code if this driver has no such call.
-    private func secondMemory(of device: cnvml_device) -> (NVMLCode?, cnvml_memory_v2) {
+    func secondMemory(of device: cnvml_device) -> (NVMLCode?, cnvml_memory_v2) {
         var memory = cnvml_memory_v2()
         memory.version = UInt32(MemoryLayout<cnvml_memory_v2>.size) | 2 << 24
         let code = library.functions.memory_v2.map { NVMLCode(value: $0(device, &memory)) }
@@ -209,7 +209,7 @@ package struct NVMLDriver: Sendable {
         return short.isEmpty ? nil : short.lowercased()
     }
 
-    private func number(
+    func number(
         _ call: ((cnvml_device, UnsafeMutablePointer<UInt32>) -> Int32)?, _ device: cnvml_device
     ) -> UInt32? {
         var number: UInt32 = 0

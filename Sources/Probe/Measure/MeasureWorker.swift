@@ -13,8 +13,8 @@ package enum MeasureWorker {
     static let command = "measure-worker"
     private static let output: Int32 = 4
 
-    /// Serves if this program was started as the worker, and does not return then. Whoever starts it through another program
-    /// chooses no name for it, so the second argument tells.
+    /// Serves if this program was started as the worker, and does not return then. A wrapper such as `docker run` cannot choose the
+    /// program's name, so the second argument identifies the worker.
     package static func serveIfAsked() {
         let arguments = ProgramArguments.all
         guard arguments.count == 6, arguments[1] == command else { return }
@@ -106,7 +106,7 @@ private final class WorkerQuestions: @unchecked Sendable {
             return PCIFS(sysfs: sysfs).gpus().map {
                 "\($0.address)=\($0.vendor.rawValue),\($0.runtimeStatus ?? "unknown")"
             }.joined(separator: " ")
-        case "charge": return try charge(pci: words.count > 1 ? words[1] : "")
+        case "charge": return charge(pci: words.count > 1 ? words[1] : "")
         case "open", "attach", "mode", "exclusive", "memory", "lists", "observe", "set", "close", "account", "limits":
             do throws(NVMLError) {
                 return try ask(words, gpu: gpu, number(2))
@@ -182,7 +182,7 @@ private final class WorkerQuestions: @unchecked Sendable {
         let wasOn = try driver.mode(setting, gpu: gpu)
         let isOn = words[3] == "on"
         guard let wasOn, wasOn != isOn else { return "changed=no" }
-        // Noted first: whoever is ended in the middle of the call restores it too.
+        // Recorded first, so that the change is restored even if the worker ends during the call.
         let isAllowed = settings.withLock { settings in
             guard !settings.isEnding else { return false }
             settings.changes.append(Settings.Change(setting: setting, gpu: gpu, wasOn: wasOn))
@@ -277,7 +277,7 @@ private final class WorkerQuestions: @unchecked Sendable {
     }
 
     /// What the dmem controller charges to our own cgroup, of the GPU at this address.
-    private func charge(pci: String) throws(WorkerError) -> String {
+    private func charge(pci: String) -> String {
         let bytes = folder(isParent: false).flatMap {
             CgroupFS(sysfs: sysfs).deviceMemory(in: $0).ofDevice(at: pci)
         }

@@ -118,7 +118,7 @@ extension Measurement {
                 throw .nvml(call: "nvmlDeviceGetMemoryInfo_v2", code: Int32(clamping: code))
             }
             let calls = (first: first, second: call(2))
-            if let previous, previous.first == calls.first, previous.second == calls.second { return calls }
+            if let previous, previous == calls { return calls }
             previous = calls
         }
         throw .notQuiet
@@ -301,10 +301,4 @@ extension Measurement {
         guard let leaf = try answer("leaf") else { throw .missing(.cgroup2) }
         return .limits(leaf: leaf, parent: try answer("parent"))
     }
-}
-
-private func == (left: (first: MemoryCall, second: MemoryCall?), right: (first: MemoryCall, second: MemoryCall?))
-    -> Bool
-{
-    left.first == right.first && left.second == right.second
 }

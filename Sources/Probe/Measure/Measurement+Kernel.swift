@@ -5,11 +5,11 @@ import Ledger
 
 extension Measurement {
     func amdProcesses() throws(NotTried) -> Finding {
-        try kernelProcesses(driver: ["amdgpu"], .amdGPU) { (timeout) throws(NotTried) in
+        try kernelProcesses(driver: ["amdgpu"], .amdGPU) { () throws(NotTried) in
             do throws(NotTried) {
-                return try amdSMI(timeout)
+                return try amdSMI()
             } catch .noTool {
-                return try rocmSMI(timeout)
+                return try rocmSMI()
             }
         }
     }
@@ -20,10 +20,10 @@ extension Measurement {
 
     /// What each process has on all GPUs of the vendor's together, by Plimsoll and by the tool.
     private func kernelProcesses(
-        driver: Set<String>, _ missing: NotTried.Missing, _ tool: (Double) throws(NotTried) -> VendorList
+        driver: Set<String>, _ missing: NotTried.Missing, _ tool: () throws(NotTried) -> VendorList
     ) throws(NotTried) -> Finding {
         guard let before = amounts(driver) else { throw .missing(missing) }
-        let list = try tool(plan.timeout)
+        let list = try tool()
         let after = amounts(driver) ?? [:]
         // Others may allocate meanwhile, begin and end: what moved is not compared.
         let differences = list.bytes.compactMap { pid, bytes -> Bytes? in
@@ -56,7 +56,7 @@ extension Measurement {
         }
         let byCard = Dictionary(grouping: amd) { snapshot.devices[$0].pci?.prefix { $0 != "." } ?? "" }
         guard byCard.values.contains(where: { $0.count > 1 }) else { throw .missing(.partition) }
-        let list = try amdSMI(plan.timeout)
+        let list = try amdSMI()
         let differences = list.byGPU.compactMap { key, bytes -> Bytes? in
             guard amd.indices.contains(key.gpu) else { return nil }
             let process = snapshot.processes.first { $0.pid == key.pid && $0.device == amd[key.gpu] }
@@ -82,22 +82,22 @@ extension Measurement {
 
     // MARK: Tools
 
-    private func amdSMI(_ seconds: Double) throws(NotTried) -> VendorList {
-        try vendorList(["amd-smi", "process", "--json"], within: seconds, VendorList.init(amdSMI:))
+    private func amdSMI() throws(NotTried) -> VendorList {
+        try vendorList(["amd-smi", "process", "--json"], VendorList.init(amdSMI:))
     }
 
-    private func rocmSMI(_ seconds: Double) throws(NotTried) -> VendorList {
-        try vendorList(["rocm-smi", "--showpids"], within: seconds, VendorList.init(rocmSMI:))
+    private func rocmSMI() throws(NotTried) -> VendorList {
+        try vendorList(["rocm-smi", "--showpids"], VendorList.init(rocmSMI:))
     }
 
-    private func xpuSMI(_ seconds: Double) throws(NotTried) -> VendorList {
-        try vendorList(["xpu-smi", "ps", "-j"], within: seconds, VendorList.init(xpuSMI:))
+    private func xpuSMI() throws(NotTried) -> VendorList {
+        try vendorList(["xpu-smi", "ps", "-j"], VendorList.init(xpuSMI:))
     }
 
     private func vendorList(
-        _ words: [String], within seconds: Double, _ parse: (String) -> VendorList?
+        _ words: [String], _ parse: (String) -> VendorList?
     ) throws(NotTried) -> VendorList {
-        guard let list = parse(try Tool.output(words, within: seconds)) else { throw .toolNotUnderstood(words[0]) }
+        guard let list = parse(try Tool.output(words, within: plan.timeout)) else { throw .toolNotUnderstood(words[0]) }
         return list
     }
 }

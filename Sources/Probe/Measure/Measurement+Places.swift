@@ -31,7 +31,7 @@ extension Measurement {
         return finding
     }
 
-    /// Which PIDs a process that is started through the wrapper is told, while it and one outside hold a context.
+    /// Which PIDs the driver lists for a process that the wrapper starts, while that process and one outside hold a context.
     private func pids(through wrapper: [String], path: String?) throws(NotTried) -> PIDsTold {
         let target = try target()
         let outside = try holder(contexts: 2)

@@ -8,11 +8,9 @@ package final class Measurement {
     let plan: MeasurePlan
     private let sampler: Sampler
     private let end = monotonicSeconds() + MeasurePlan.deadline
-    private(set) var isSampling = false
     let leftovers = Leftovers()
     private var latest: (observation: Observation, snapshot: Snapshot)?
     private var chosen: Target?
-    private(set) var results: [MeasuredResult] = []
     /// They are restored by the end of their step, if they can be.
     var changed: Set<MeasuredSetting> = []
     var unrestored: Set<MeasuredSetting> = []
@@ -51,9 +49,7 @@ package final class Measurement {
         } catch {
             outcome = .notTried(error)
         }
-        let result = MeasuredResult(step, outcome, seconds: monotonicSeconds() - start)
-        results.append(result)
-        return result
+        return MeasuredResult(step, outcome, seconds: monotonicSeconds() - start)
     }
 
     private func finding(of step: MeasuredStep) throws(NotTried) -> Finding {
@@ -100,12 +96,14 @@ package final class Measurement {
 
     func observe() -> (observation: Observation, snapshot: Snapshot) {
         if !isSampling { sampler.begin() }
-        isSampling = true
         let observation = sampler.observe()
         let read = (observation, Snapshot(observation))
         latest = read
         return read
     }
+
+    /// It keeps the GPUs awake from its first reading on.
+    var isSampling: Bool { latest != nil }
 
     /// The version of NVIDIA's driver.
     var driver: String? { latest?.observation.view.nvidiaDriver }

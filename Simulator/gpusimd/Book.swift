@@ -281,11 +281,13 @@ struct Book {
     /// As the dmem controller shows what processes have of a card, in a file of its form.
     func writeCharges() {
         for (number, device) in devices.enumerated() {
-            guard let path = device.chargesTo, let file = fopen(path, "we") else { continue }
+            // Renamed when it is whole: nobody finds the kernel's file empty.
+            guard let path = device.chargesTo, let file = fopen(path + ".new", "we") else { continue }
             let bytes = clients.values.reduce(0) { $0 + $1.held(on: number, context: device.context) }
             let pci = withUnsafeBytes(of: device.record.pci) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
             fputs("nvidia/\(pci)/vidmem \(bytes)\n", file)
             fclose(file)
+            rename(path + ".new", path)
         }
     }
 

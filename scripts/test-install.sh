@@ -124,6 +124,13 @@ measures() {
     mkdir -p "$root/run/gpusim"
     .build/debug/gpusimd Simulator/hosts/h100-r580.json "$root/run/gpusim/socket" >/dev/null &
     book=$!
+    # The simulated driver is loaded once its book listens.
+    tries=0
+    until [ -S "$root/run/gpusim/socket" ]; do
+        [ "$tries" -lt 100 ] || { kill "$book"; fail "gpusimd did not create its socket within 10 seconds"; }
+        tries=$((tries + 1))
+        sleep 0.1
+    done
     code=0
     # No PID namespace: its /proc cannot be mounted in a chroot.
     inside plimsoll measure --output /tmp/measured.json --step context --step rounding --step ipc --step managed \

@@ -22,9 +22,9 @@ formats=$(grep -rnE 'String\(format:|snprintf|GiB"|%\.[0-9]' Sources --include='
 $formats"
 
 # No source starts another program: only this one, again, as a child that a vendor's library is kept in. And `run` starts what
-# it was given, and `measure` the tools that it compares with (Probe/Measure/Tool.swift), over the same OwnChild.
-started=$(grep -rnE 'posix_spawn|fork\(\)|popen\(|system\(|Process\(\)' Sources --include='*.swift' |
-    grep -vE '^Sources/(Sampling/Child/OwnChild|Probe/Command)\.swift:' || true)
+# it was given, and `measure` the tools that it compares with (Probe/Measure/Tool.swift), over the same HelperProcess.
+started=$(grep -rnE 'posix_spawn|\bfork\(\)|popen\(|system\(|Process\(\)' Sources --include='*.swift' |
+    grep -vE '^Sources/(Sampling/Child/HelperProcess|Probe/Command)\.swift:' || true)
 [ -z "$started" ] || fail "a source that starts a program:
 $started"
 

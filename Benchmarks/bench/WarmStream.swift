@@ -61,7 +61,7 @@ final class WarmStream {
             _ = sampler.observe()
             let start = ContinuousClock.now
             sampler.finish()
-            OwnChild.endAll(within: 1)
+            HelperProcess.endAll(within: 1)
             taken.append((ContinuousClock.now - start) / .milliseconds(1))
         }
         return median(taken)

@@ -4,10 +4,10 @@ import Glibc
 /// One loop over one socket: a connection is a process's open driver device, a record is a question.
 struct Server {
     private let listener: Int32
-    private var book: Book
+    private var book: SimulatedHost
     private var waiting: [pollfd]
 
-    init(socket path: String, book: Book) throws {
+    init(socket path: String, book: SimulatedHost) throws {
         listener = sim_listen(path)
         guard listener >= 0 else { throw Refusal(description: "\(path): \(String(cString: strerror(errno)))") }
         self.book = book
@@ -32,7 +32,7 @@ struct Server {
             Glibc.close(fd)
             return
         }
-        book.open(fd, Book.Client(pid: UInt32(pid), pidNamespace: 0, pidInside: innermostPID(of: pid)))
+        book.open(fd, SimulatedHost.Client(pid: UInt32(pid), pidNamespace: 0, pidInside: innermostPID(of: pid)))
         waiting.append(pollfd(fd: fd, events: Int16(POLLIN), revents: 0))
     }
 

@@ -9,7 +9,7 @@ guard CommandLine.arguments.count == 3 else {
 }
 do {
     let host = try HostDescription.read(CommandLine.arguments[1])
-    let book = Book(host, ownNamespace: sim_pid_namespace("self"))
+    let book = SimulatedHost(host, ownNamespace: sim_pid_namespace("self"))
     var server = try Server(socket: CommandLine.arguments[2], book: book)
     print("ready")
     fflush(nil)

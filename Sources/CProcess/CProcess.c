@@ -43,8 +43,8 @@ static int find_library(struct dl_phdr_info *info, size_t size, void *data) {
     return 1;
 }
 
-const char *cprocess_library(int place) {
-    struct library wanted = {place, NULL};
+const char *cprocess_library(int index) {
+    struct library wanted = {index, NULL};
     dl_iterate_phdr(find_library, &wanted);
     return wanted.name;
 }

@@ -66,8 +66,8 @@ extension CgroupFS {
     package func unifiedFolder(cgroup: String, isParent: Bool) -> String? {
         guard (try? FileReading.text("\(root)/cgroup.controllers")) != nil else { return nil }
         let folders = folders(cgroup, controller: "dmem")
-        let place = folders.count - (isParent ? 2 : 1)
-        return folders.indices.contains(place) ? folders[place] : nil
+        let index = folders.count - (isParent ? 2 : 1)
+        return folders.indices.contains(index) ? folders[index] : nil
     }
 
     /// `dmem.current` of such a folder, by region.

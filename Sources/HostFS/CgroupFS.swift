@@ -96,12 +96,12 @@ package struct CgroupFS: Sendable {
         return ["\(root)/\(name)"] + name.split(separator: ",").map { "\(root)/\($0)" }
     }
 
-    private func files(for place: CgroupFolder) -> [String] {
-        let controllers = place.hierarchy.split(separator: ",")
-        let path = place.path == "/" ? "" : place.path
+    private func files(for folder: CgroupFolder) -> [String] {
+        let controllers = folder.hierarchy.split(separator: ",")
+        let path = folder.path == "/" ? "" : folder.path
         if controllers.contains("memory") { return ["\(root)/memory\(path)/memory.limit_in_bytes"] }
         // The unified hierarchy is the whole tree, or beside v1's on a hybrid host.
-        return place.hierarchy.isEmpty
+        return folder.hierarchy.isEmpty
             ? ["\(root)\(path)/memory.max", "\(root)/unified\(path)/memory.max"] : []
     }
 }

@@ -41,7 +41,7 @@ package final class ClientScan {
     package func read(within seconds: Double = .infinity) throws(FileError) -> ClientList {
         guard let folder = opendir(root) else { throw FileError(path: root, code: errno) }
         defer { closedir(folder) }
-        let place = dirfd(folder)
+        let directoryFD = dirfd(folder)
         now = ContinuousClock.now
         var list = ClientList(clients: [], unreadable: 0)
         var silent: [UInt32: Silent] = [:]
@@ -51,7 +51,7 @@ package final class ClientScan {
                 list.unreadable += 1
                 continue
             }
-            read(pid, in: place, into: &list, &silent)
+            read(pid, in: directoryFD, into: &list, &silent)
         }
         self.silent = silent
         return list
@@ -66,16 +66,16 @@ package final class ClientScan {
             return
         }
         defer { closedir(folder) }
-        let place = dirfd(folder)
+        let directoryFD = dirfd(folder)
         isDenied = false
         var open: [(descriptor: UInt32, minor: UInt32?)] = []
         while let entry = readdir(folder) {
-            let found = withUnsafePointer(to: &entry.pointee.d_name.0) { minor(of: $0, in: place) }
+            let found = withUnsafePointer(to: &entry.pointee.d_name.0) { minor(of: $0, in: directoryFD) }
             if let minor = found, let descriptor = Self.number(entry) { open.append((descriptor, minor)) }
         }
         // Root may open the folder, and without CAP_SYS_PTRACE not read the links in it (as in a container with --pid=host).
         if isDenied { return readWithoutLinks(pid, in: proc, into: &list, &silent) }
-        if !open.isEmpty, !read(open, of: pid, in: place, into: &list, &silent) { list.unreadable += 1 }
+        if !open.isEmpty, !read(open, of: pid, in: directoryFD, into: &list, &silent) { list.unreadable += 1 }
     }
 
     /// CAP_SYS_PTRACE opens another user's fdinfo, and not the folder of the links beside it (kernel, fs/proc/fd.c). Then every
@@ -157,8 +157,8 @@ package final class ClientScan {
     /// Stands for the client id where the driver tells none: a number that the kernel's counters do not reach.
     private static func untold(_ pid: UInt32) -> UInt64 { 1 << 63 | UInt64(pid) }
 
-    private static func folder(_ path: String, in place: Int32) -> OpaquePointer? {
-        let fd = openat(place, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    private static func folder(_ path: String, in directoryFD: Int32) -> OpaquePointer? {
+        let fd = openat(directoryFD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard fd >= 0 else { return nil }
         guard let folder = fdopendir(fd) else {
             close(fd)
@@ -247,13 +247,13 @@ package final class ClientScan {
     private static func number(_ entry: UnsafeMutablePointer<dirent>) -> UInt32? {
         withUnsafePointer(to: &entry.pointee.d_name.0) { name in
             var number: UInt32 = 0
-            var place = name
-            guard place.pointee != 0 else { return nil }
-            while place.pointee != 0 {
-                let digit = UInt8(bitPattern: place.pointee)
+            var character = name
+            guard character.pointee != 0 else { return nil }
+            while character.pointee != 0 {
+                let digit = UInt8(bitPattern: character.pointee)
                 guard isDigit(digit), number < 400_000_000 else { return nil }
                 number = number * 10 + UInt32(digit - UInt8(ascii: "0"))
-                place += 1
+                character += 1
             }
             return number
         }

@@ -78,8 +78,8 @@ package struct DRMDevice: Sendable {
         guard let driver = values["DRIVER"] else { return nil }
         self.driver = String(driver).capped(at: TextLimit.deviceName)
         pci = values["PCI_SLOT_NAME"].map { $0.lowercased().capped(at: TextLimit.deviceName) }
-        let place = FileReading.link(folder)?.pathNames.last ?? values["OF_FULLNAME"]?.pathNames.last
-        guard let id = pci ?? place.map(String.init) else { return nil }
+        let name = FileReading.link(folder)?.pathNames.last ?? values["OF_FULLNAME"]?.pathNames.last
+        guard let id = pci ?? name.map(String.init) else { return nil }
         self.id = id.capped(at: TextLimit.deviceName)
         let ids = values["PCI_ID"]?.split(separator: ":").map { UInt32($0, radix: 16) } ?? []
         (vendorID, deviceID) = ids.count == 2 ? (ids[0], ids[1]) : (nil, nil)

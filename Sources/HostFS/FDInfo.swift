@@ -77,9 +77,9 @@ package struct FDInfo: Equatable {
         // The kernel's names are ASCII. Others would not stay apart when they are decoded.
         guard !name.isEmpty, name.count <= TextLimit.region, name.allSatisfy({ $0 < 0x80 }), let bytes = amount(value)
         else { return }
-        let place = regions.firstIndex { $0.name.utf8.elementsEqual(name) }
-        if let place {
-            regions[place][keyPath: field] = bytes
+        let index = regions.firstIndex { $0.name.utf8.elementsEqual(name) }
+        if let index {
+            regions[index][keyPath: field] = bytes
         } else {
             regions.append(DRMRegion(name: String(decoding: name, as: UTF8.self)))
             regions[regions.count - 1][keyPath: field] = bytes
@@ -133,12 +133,12 @@ private func word(_ word: ArraySlice<UInt8>) -> String {
 extension ArraySlice<UInt8> {
     fileprivate func rest(after prefix: StaticString) -> ArraySlice<UInt8>? {
         guard count >= prefix.utf8CodeUnitCount else { return nil }
-        var place = startIndex
+        var index = startIndex
         for byte in UnsafeBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount) {
-            if self[place] != byte { return nil }
-            place += 1
+            if self[index] != byte { return nil }
+            index += 1
         }
-        return self[place...]
+        return self[index...]
     }
 
     /// Its first word; nil where it has none.

@@ -25,8 +25,8 @@ package struct CommandScope: Sendable {
 
     package var isContainer: Bool { cgroup != nil }
 
-    package init(_ place: Whereabouts, ownPID: UInt32) {
-        self.init(ownPID: ownPID, cgroup: place.kind == .container ? place.cgroup : nil)
+    package init(_ environment: RuntimeEnvironment, ownPID: UInt32) {
+        self.init(ownPID: ownPID, cgroup: environment.kind == .container ? environment.cgroup : nil)
     }
 
     func isInContainer(_ process: ObservedProcess, _ view: ProcessView) -> Bool {

@@ -54,7 +54,7 @@ package struct CommandUsage: Sendable {
     func counting(_ target: CommandTarget) -> CommandUsage {
         var usage = self
         usage.target = target
-        for place in usage.devices.indices { usage.devices[place].forgetForeignProc() }
+        for deviceIndex in usage.devices.indices { usage.devices[deviceIndex].forgetForeignProc() }
         return usage
     }
 
@@ -76,7 +76,7 @@ package struct CommandUsage: Sendable {
         if target != nil { count(members, snapshot, observation) }
         earlier = scope.ownPID == nil ? [] : Set(ours.values)
         for told in told(by: snapshot) {
-            if !told.own.isEmpty { devices[told.place].heldBefore = told.own.bytes }
+            if !told.own.isEmpty { devices[told.deviceIndex].heldBefore = told.own.bytes }
             meet(told)
         }
     }
@@ -84,8 +84,8 @@ package struct CommandUsage: Sendable {
     private mutating func note(_ snapshot: Snapshot, isBefore: Bool = false) {
         trouble = snapshot.sources.first { !$0.isEngine && !$0.ok }?.error ?? trouble
         for device in snapshot.devices where device.memory.sharedWith == nil {
-            if let place = place(of: device) {
-                devices[place].fill(from: device)
+            if let deviceIndex = index(of: device) {
+                devices[deviceIndex].fill(from: device)
             } else {
                 devices.append(OnDevice(device, usedBefore: isBefore ? device.memory.used : nil))
             }
@@ -93,7 +93,7 @@ package struct CommandUsage: Sendable {
     }
 
     /// A device that could not be read has no UUID, and is known by its index then.
-    private func place(of device: Device) -> Int? {
+    private func index(of device: Device) -> Int? {
         devices.firstIndex { known in
             if let uuid = known.uuid, let other = device.uuid { return uuid == other }
             return known.label == device.label
@@ -102,7 +102,7 @@ package struct CommandUsage: Sendable {
 
     /// What a reading tells of a device that is known.
     private struct Told {
-        var place: Int
+        var deviceIndex: Int
         var device: Device
         /// The command's processes there.
         var own: [GPUProcess]
@@ -112,19 +112,19 @@ package struct CommandUsage: Sendable {
     /// Compute instances that share the memory of a GPU instance are one device here, the one that carries it.
     private func told(by snapshot: Snapshot) -> [Told] {
         snapshot.devices.enumerated().compactMap { number, device in
-            guard device.memory.sharedWith == nil, let place = place(of: device) else { return nil }
+            guard device.memory.sharedWith == nil, let deviceIndex = index(of: device) else { return nil }
             let there = snapshot.processes.filter { process in
                 process.device == number
                     || snapshot.devices[process.device].memory.sharedWith == device.reference
             }
             return Told(
-                place: place, device: device, own: there.filter { ours[$0.pid] != nil },
+                deviceIndex: deviceIndex, device: device, own: there.filter { ours[$0.pid] != nil },
                 others: there.filter { ours[$0.pid] == nil })
         }
     }
 
     private mutating func meet(_ told: Told) {
-        devices[told.place].meet(told.own.compactMap { ours[$0.pid] }, others: told.others.map(\.pid))
+        devices[told.deviceIndex].meet(told.own.compactMap { ours[$0.pid] }, others: told.others.map(\.pid))
     }
 
     /// - Parameters:
@@ -146,24 +146,24 @@ package struct CommandUsage: Sendable {
         var missing = Set(devices.indices)
         var isWhole = !snapshot.devices.isEmpty
         for told in told(by: snapshot) {
-            let place = told.place
-            missing.remove(place)
+            let deviceIndex = told.deviceIndex
+            missing.remove(deviceIndex)
             let isListed = told.device.ledger.containers != nil
             if !isListed { isWhole = false }
             meet(told)
             let unseen = unseen(told, observation)
-            devices[place].note(unseen)
+            devices[deviceIndex].note(unseen)
             if unseen == .foreignNumbersOnce { isWhole = false }
             if told.own.contains(where: { $0.bytes != nil && !$0.complete }) { isWhole = false }
             let isDecided = !told.others.contains { members.undecided.contains($0.pid) }
             if !isDecided { isWhole = false }
-            devices[place].held.add(isListed && isDecided && unseen == nil ? told.own.bytes : nil, at: time)
-            devices[place].change.add(devices[place].difference(told.device.memory.used), at: time)
+            devices[deviceIndex].held.add(isListed && isDecided && unseen == nil ? told.own.bytes : nil, at: time)
+            devices[deviceIndex].change.add(devices[deviceIndex].difference(told.device.memory.used), at: time)
         }
         // A device of which nothing was heard does not keep what it had.
-        for place in missing {
-            devices[place].held.add(nil, at: time)
-            devices[place].change.add(nil, at: time)
+        for deviceIndex in missing {
+            devices[deviceIndex].held.add(nil, at: time)
+            devices[deviceIndex].change.add(nil, at: time)
         }
         if !isWhole { failedReadings += 1 }
     }
@@ -231,9 +231,9 @@ package struct CommandUsage: Sendable {
         of own: CommandMembers
     ) {
         seconds = time
-        for place in devices.indices {
-            devices[place].held.hold(until: time)
-            devices[place].change.hold(until: time)
+        for deviceIndex in devices.indices {
+            devices[deviceIndex].held.hold(until: time)
+            devices[deviceIndex].change.hold(until: time)
         }
         guard let snapshot, let observation else { return }
         count(own, snapshot, observation)
@@ -245,12 +245,14 @@ package struct CommandUsage: Sendable {
             remaining = Remaining(processes: Set(left.map(\.pid)).count, bytes: left.bytes)
         }
         for device in observation.devices {
-            guard let place = devices.firstIndex(where: { $0.uuid != nil && $0.uuid == device.uuid }) else { continue }
+            guard let deviceIndex = devices.firstIndex(where: { $0.uuid != nil && $0.uuid == device.uuid }) else {
+                continue
+            }
             // Without a PID namespace in common the numbers are those of others.
-            guard devices[place].unseen == nil else { continue }
+            guard devices[deviceIndex].unseen == nil else { continue }
             // The clock is the same; a second for its being set meanwhile. Of one PID the last process that ended is told.
             let recent = (device.accounts ?? []).filter { $0.startTime / 1000 + 1000 >= UInt64(max(0, began)) }
-            devices[place].account(recent, of: pid)
+            devices[deviceIndex].account(recent, of: pid)
         }
     }
 }

@@ -33,8 +33,8 @@ package struct MemorySeries: Sendable, Equatable {
         guard let bytes else { return }
         readings += 1
         if peak.map({ bytes > $0.bytes }) ?? true { peak = (bytes, time) }
-        if let place = stretches.indices.last, time < stretches[place].start + width {
-            stretches[place].peak = max(stretches[place].peak, bytes)
+        if let index = stretches.indices.last, time < stretches[index].start + width {
+            stretches[index].peak = max(stretches[index].peak, bytes)
         } else {
             if stretches.count == Self.most { halve() }
             stretches.append(Stretch(start: time, peak: bytes))
@@ -43,10 +43,10 @@ package struct MemorySeries: Sendable, Equatable {
 
     /// The amount of the last reading stays until the next one.
     package mutating func hold(until time: Double) {
-        guard let last, let place = stretches.indices.last else { return }
+        guard let last, let index = stretches.indices.last else { return }
         let seconds = max(0, time - last.at)
-        stretches[place].seconds += seconds
-        stretches[place].sum += Double(last.bytes) * seconds
+        stretches[index].seconds += seconds
+        stretches[index].sum += Double(last.bytes) * seconds
         self.last = (last.bytes, time)
     }
 
@@ -59,12 +59,12 @@ package struct MemorySeries: Sendable, Equatable {
 
     private mutating func halve() {
         var merged: [Stretch] = []
-        for place in stride(from: 0, to: stretches.count, by: 2) {
-            var stretch = stretches[place]
-            if place + 1 < stretches.count {
-                stretch.seconds += stretches[place + 1].seconds
-                stretch.sum += stretches[place + 1].sum
-                stretch.peak = max(stretch.peak, stretches[place + 1].peak)
+        for index in stride(from: 0, to: stretches.count, by: 2) {
+            var stretch = stretches[index]
+            if index + 1 < stretches.count {
+                stretch.seconds += stretches[index + 1].seconds
+                stretch.sum += stretches[index + 1].sum
+                stretch.peak = max(stretch.peak, stretches[index + 1].peak)
             }
             merged.append(stretch)
         }
@@ -78,9 +78,9 @@ package struct MemorySeries: Sendable, Equatable {
         var parts = [Bytes?](repeating: nil, count: count)
         guard end > 0 else { return parts }
         func part(_ time: Double) -> Int { min(count - 1, max(0, Int(time / end * Double(count)))) }
-        for (place, stretch) in stretches.enumerated() {
+        for (index, stretch) in stretches.enumerated() {
             // It reaches to the next one, unless nothing was known in between.
-            let next = place + 1 < stretches.count ? stretches[place + 1].start : end
+            let next = index + 1 < stretches.count ? stretches[index + 1].start : end
             let last = max(stretch.start, min(next, stretch.start + stretch.seconds) - end * 1e-9)
             for index in part(stretch.start)...part(last) { parts[index] = max(parts[index] ?? .min, stretch.peak) }
         }

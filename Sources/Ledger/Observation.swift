@@ -122,7 +122,7 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
     package var gpuInstance: UInt32?
     package var computeInstance: UInt32?
     /// MIG is on: programs run in its instances, and where it has none, nowhere on it. nil where nobody says so.
-    package var isDivided: Bool?
+    package var isPartitioned: Bool?
     package var memory: Reading<ObservedMemory>
     /// It has no memory of its own and uses the host's; nil where nobody says so.
     package var sharesHostMemory: Bool?
@@ -142,11 +142,19 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
     /// What the driver's accounting mode has recorded of processes that were asked for; nil where none were.
     package var accounts: [ProcessAccount]?
 
+    /// Names in recordings. `isDivided` is the name that recordings of version 0.1 have.
+    private enum CodingKeys: String, CodingKey {
+        case index, vendor, uuid, name, pci, parentIndex, gpuInstance, computeInstance, memory, sharesHostMemory,
+            driver, minors
+        case isPartitioned = "isDivided"
+        case utilizationPercent, compute, graphics, mps, askedAtTick, leftOut, accounts
+    }
+
     package init(
         index: String, vendor: Vendor = .nvidia, uuid: String? = nil, name: String? = nil, pci: String? = nil,
         parentIndex: String? = nil, gpuInstance: UInt32? = nil, computeInstance: UInt32? = nil,
         memory: Reading<ObservedMemory>, driver: String? = nil, minors: [UInt32]? = nil, sharesHostMemory: Bool? = nil,
-        isDivided: Bool? = nil,
+        isPartitioned: Bool? = nil,
         utilizationPercent: Reading<Int>,
         compute: ListReading,
         graphics: ListReading = .absent, mps: ListReading = .absent, askedAtTick: Int64? = nil
@@ -163,7 +171,7 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
         self.driver = driver
         self.minors = minors
         self.sharesHostMemory = sharesHostMemory
-        self.isDivided = isDivided
+        self.isPartitioned = isPartitioned
         self.utilizationPercent = utilizationPercent
         self.compute = compute
         self.graphics = graphics

@@ -61,26 +61,30 @@ package struct Owners {
     }
 
     /// A container that holds nothing and that no engine told of.
-    private func idle(_ id: String, at place: ProcessPlace) -> Container {
+    private func idle(_ id: String, _ attribution: ProcessAttribution) -> Container {
         var container = Container(
-            id: id, name: place.container?.name, runtime: place.container?.runtime ?? .unknown, known: false,
-            parents: place.parents, labels: [:], usage: [])
-        container.parentNames = place.parents.map { containers[$0]?.name ?? lookup.claimed.names[$0] ?? shortID($0) }
+            id: id, name: attribution.container?.name, runtime: attribution.container?.runtime ?? .unknown,
+            known: false,
+            parents: attribution.parents, labels: [:], usage: [])
+        container.parentNames = attribution.parents.map {
+            containers[$0]?.name ?? lookup.claimed.names[$0] ?? shortID($0)
+        }
         return container
     }
 
     private func ownership(_ pid: UInt32, _ process: ObservedProcess?) -> Ownership {
         let held = held[pid] ?? []
-        let place = lookup.place(of: pid)
+        let attribution = lookup.attribution(of: pid)
         // What a driver lists may be another process than the one that has this PID here.
         let isSame = held.first.map { $0.holder == .container || $0.holder == .host } ?? true
-        let id = held.isEmpty ? place.container?.id : held[0].container
-        var container = id.map { containers[$0] ?? idle($0, at: place) }
-        if !place.isVerified { container?.verified = false }
+        let id = held.isEmpty ? attribution.container?.id : held[0].container
+        var container = id.map { containers[$0] ?? idle($0, attribution) }
+        if !attribution.isVerified { container?.verified = false }
         let pids = process?.namespacePIDs ?? []
         return Ownership(
-            process: isSame ? process : nil, pid: pid, holder: held.first?.holder ?? place.holder, container: container,
+            process: isSame ? process : nil, pid: pid, holder: held.first?.holder ?? attribution.holder,
+            container: container,
             hostPID: isInside ? nil : pid, insidePID: isInside ? pids.last ?? pid : pids.count > 1 ? pids.last : nil,
-            unrecognizedCgroup: place.unrecognized, namespaceContainer: place.movedFrom, held: held)
+            unrecognizedCgroup: attribution.unrecognized, namespaceContainer: attribution.movedFrom, held: held)
     }
 }

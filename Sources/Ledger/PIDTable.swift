@@ -3,7 +3,7 @@
 struct PIDTable {
     private enum Column {
         /// The title's place in the line, and which of the fields it is.
-        case titled(place: Range<Int>, number: Int)
+        case titled(title: Range<Int>, number: Int)
         /// Of lines with commas.
         case cell(Int)
     }
@@ -29,10 +29,10 @@ struct PIDTable {
         case .cell(let number):
             let cells = cells(line)
             return number < cells.count ? line.pid(cells[number]) : nil
-        case .titled(let place, let number):
+        case .titled(let title, let number):
             let fields = line.fields()
             let columns = columns(of: fields, line)
-            let below = columns.firstIndex { $0.overlaps(place) }.flatMap { line.pid(fields[$0]) }
+            let below = columns.firstIndex { $0.overlaps(title) }.flatMap { line.pid(fields[$0]) }
             return below ?? (number < fields.count ? line.pid(fields[number]) : nil)
         }
     }
@@ -49,7 +49,7 @@ struct PIDTable {
         // "PID not found" is a sentence.
         let small = fields.count { line.bytes[$0].contains { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 } }
         guard small <= (fields.count < 3 ? 0 : 1) else { return nil }
-        return .titled(place: columns(of: fields, line)[number], number: number)
+        return .titled(title: columns(of: fields, line)[number], number: number)
     }
 
     private static func cells(_ line: TextLine) -> [Range<Int>] {
@@ -61,13 +61,13 @@ struct PIDTable {
 
     /// Where fields are on a screen, with tabs of eight columns.
     private static func columns(of fields: [Range<Int>], _ line: TextLine) -> [Range<Int>] {
-        var (column, place) = (0, 0)
+        var (column, offset) = (0, 0)
         return fields.map { field in
-            for byte in line.bytes[place..<field.lowerBound] {
+            for byte in line.bytes[offset..<field.lowerBound] {
                 column = byte == UInt8(ascii: "\t") ? (column / 8 + 1) * 8 : column + 1
             }
             let start = column
-            (column, place) = (start + field.count, field.upperBound)
+            (column, offset) = (start + field.count, field.upperBound)
             return start..<column
         }
     }

@@ -45,19 +45,19 @@ struct TextLine {
 
     func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
 
-    func byte(_ place: Int) -> UInt8? { bytes.indices.contains(place) ? bytes[place] : nil }
+    func byte(_ offset: Int) -> UInt8? { bytes.indices.contains(offset) ? bytes[offset] : nil }
 
     /// The first place from here on that is none of these.
-    func skip(_ skipped: (UInt8) -> Bool, from place: Int) -> Int {
-        bytes[place...].firstIndex { !skipped($0) } ?? bytes.count
+    func skip(_ skipped: (UInt8) -> Bool, from offset: Int) -> Int {
+        bytes[offset...].firstIndex { !skipped($0) } ?? bytes.count
     }
 
-    func skipBlanks(from place: Int) -> Int { skip(\.isBlank, from: place) }
+    func skipBlanks(from offset: Int) -> Int { skip(\.isBlank, from: offset) }
 
     /// The run of letters and digits that begins here, in lower case.
-    func word(at place: Int) -> (text: String, end: Int) {
-        let end = skip(\.isOfWord, from: place)
-        return (text(place..<end).lowercased(), end)
+    func word(at offset: Int) -> (text: String, end: Int) {
+        let end = skip(\.isOfWord, from: offset)
+        return (text(offset..<end).lowercased(), end)
     }
 
     /// A number from 1 to the kernel's PID_MAX_LIMIT (include/linux/threads.h), of digits alone.
@@ -116,12 +116,12 @@ extension TextLine {
         /// A PID was told of a process on this line, so that one of a thread after it is a thread of that process.
         var isProcessKnown = false
         var lastWord = ""
-        var place = 0
-        while let start = bytes[place...].firstIndex(where: \.isOfWord) {
+        var offset = 0
+        while let start = bytes[offset...].firstIndex(where: \.isOfWord) {
             // No other words matter, and a message may have a million.
             let matters = bytes[start].isOne(of: "pPtT")
             let (word, end) = matters ? word(at: start) : ("", skip(\.isOfWord, from: start))
-            place = end
+            offset = end
             var numbers: [UInt32] = []
             switch word {
             case "thread": subject = .thread
@@ -166,8 +166,8 @@ extension TextLine {
     }
 
     /// The run of letters and digits that ends before this place, in lower case, without what parts words.
-    private func word(before place: Int) -> (text: String, start: Int) {
-        var end = place
+    private func word(before offset: Int) -> (text: String, start: Int) {
+        var end = offset
         while end > 0, bytes[end - 1].isOne(of: " \t_-.") { end -= 1 }
         var start = end
         while start > 0, end - start < 16, bytes[start - 1].isOfWord { start -= 1 }
@@ -225,8 +225,8 @@ extension TextLine {
         return numbers
     }
 
-    private func isEndOfItem(_ place: Int) -> Bool {
-        let next = skipBlanks(from: place)
+    private func isEndOfItem(_ offset: Int) -> Bool {
+        let next = skipBlanks(from: offset)
         guard let byte = byte(next) else { return true }
         return byte.isOne(of: ",;.)]}") || word(at: next).text == "and"
     }
@@ -277,12 +277,12 @@ extension TextLine {
         let isGlued = ["segfault", "general protection", "traps:", "nouveau"].contains { contains($0) }
         let isBehindName = ["GPU HANG", "Timedout job"].contains { contains($0) }
         guard isGlued || isBehindName else { return [] }
-        return bytes.indices.compactMap { place in
-            guard bytes[place] == open, let before = byte(place - 1) else { return nil }
-            let end = skip(\.isDigit, from: place + 1)
+        return bytes.indices.compactMap { offset in
+            guard bytes[offset] == open, let before = byte(offset - 1) else { return nil }
+            let end = skip(\.isDigit, from: offset + 1)
             guard byte(end) == UInt8(ascii: "]") else { return nil }
             guard before.isBlank ? isBehindName && byte(end + 1) == nil : isGlued else { return nil }
-            return pid(place + 1..<end)
+            return pid(offset + 1..<end)
         }
     }
 
@@ -293,11 +293,11 @@ extension TextLine {
         let isHung = contains(" blocked for more than ")
         guard isHung || contains(" lockup") else { return [] }
         let end = isHung ? UInt8(ascii: " ") : UInt8(ascii: "]")
-        return bytes.indices.compactMap { place in
-            guard bytes[place] == UInt8(ascii: ":") else { return nil }
-            let after = skip(\.isDigit, from: place + 1)
+        return bytes.indices.compactMap { offset in
+            guard bytes[offset] == UInt8(ascii: ":") else { return nil }
+            let after = skip(\.isDigit, from: offset + 1)
             guard byte(after) == end, !isHung || word(at: after + 1).text == "blocked" else { return nil }
-            return pid(place + 1..<after)
+            return pid(offset + 1..<after)
         }
     }
 

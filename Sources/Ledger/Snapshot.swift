@@ -27,7 +27,7 @@ package struct Device: Sendable, Equatable {
     /// The GPU's UUID, for a MIG instance.
     package var parent: String?
     /// MIG is on: programs run in its instances alone.
-    package var isDivided = false
+    package var isPartitioned = false
     package var memory: Memory
     package var utilizationPercent: Int?
     package var ledger: DeviceLedger
@@ -49,7 +49,7 @@ package struct Device: Sendable, Equatable {
         package var reserved: Bytes?
         package var free: Bytes?
         /// Of a shared one: what processes have in the part that the firmware set aside, which `total` does not contain.
-        package var setAside: Bytes?
+        package var carveout: Bytes?
         /// The device that carries the memory and ledger of the GPU instance that this one shares.
         package var sharedWith: String?
         package var source: String?

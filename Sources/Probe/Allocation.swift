@@ -18,7 +18,7 @@ package enum AllocationError: Error, CustomStringConvertible {
 
 /// Memory of a device that a child of this program holds until it is told to end, or this program ends.
 package final class Allocation {
-    private let child: OwnChild
+    private let child: HelperProcess
     private let timeout: Double
     private var lines: ChildLines
     /// Digits of the UUIDs of the devices that CUDA shows.
@@ -31,7 +31,7 @@ package final class Allocation {
     ///   - timeout: seconds that a step may take.
     package init(library: String?, timeout: Double) throws(AllocationError) {
         do throws(ChildStartError) {
-            child = try OwnChild.start([AllocationChild.name, library ?? LoaderChild.libraries[1]], holds: true)
+            child = try HelperProcess.start([AllocationChild.name, library ?? LoaderChild.libraries[1]], holds: true)
         } catch {
             throw .failed("the process that allocates could not be started: \(error)")
         }
@@ -84,7 +84,7 @@ package final class Allocation {
     private static func bounded(_ text: String) -> String { text.capped(at: TextLimit.message).cleaned }
 
     private func answer() throws(AllocationError) -> String {
-        do throws(ChildLines.End) {
+        do throws(ChildLines.Failure) {
             return try lines.next(within: timeout)
         } catch {
             throw .failed(error == .silent ? "CUDA gave no answer within \(timeout.plain) s" : ended)

@@ -11,9 +11,9 @@ package enum AllocationChild {
     /// Serves where this program was started as the child, and does not return then.
     package static func serveIfAsked() {
         guard ProgramArguments.all.first == name, ProgramArguments.all.count == 2 else { return }
-        OwnChild.settle(as: name)
+        HelperProcess.settle(as: name)
         let worker = Worker(library: ProgramArguments.all[1])
-        LineServer(input: OwnChild.channel, output: OwnChild.channel).serve { worker.answer($0) }
+        LineServer(input: HelperProcess.channel, output: HelperProcess.channel).serve { worker.answer($0) }
     }
 }
 

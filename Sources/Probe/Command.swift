@@ -191,7 +191,7 @@ package struct Command {
 
     /// Takes leave of every child that has ended, orphans that were handed to us too.
     private func reap() -> CommandEnd? {
-        while let (ended, status) = OwnChild.reapAny() {
+        while let (ended, status) = HelperProcess.reapAny() {
             guard ended == pid else { continue }
             let signal = status & 0x7F
             return signal == 0 ? .exited(status >> 8 & 0xFF) : .killed(signal: signal)

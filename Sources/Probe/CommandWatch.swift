@@ -112,12 +112,12 @@ package final class CommandWatch: Sendable {
         // 0 is this thread, which Linux gives a priority of its own (setpriority(2)).
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, SamplingPlan.behind)
         var plan = plan
-        plan.standsBack = true
+        plan.lowPriority = true
         // What would be told meanwhile would stand in the middle of the command's own output.
         let sampler = Sampler(plan, tell: { _ in })
         sampler.begin()
         var engines = askEngines(sampler)
-        let scope = CommandScope(sampler.whereabouts(), ownPID: UInt32(getpid()))
+        let scope = CommandScope(sampler.runtimeEnvironment(), ownPID: UInt32(getpid()))
         state.withLock { $0.usage.scope = scope }
         noteEnginesBefore(&engines, sampler)
         let before = sampler.observe()

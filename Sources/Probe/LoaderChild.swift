@@ -13,7 +13,7 @@ package enum LoaderChild {
     /// Serves where this program was started as the child, and does not return then.
     package static func serveIfAsked() {
         guard ProgramArguments.all.first == name else { return }
-        OwnChild.settle(as: name)
+        HelperProcess.settle(as: name)
         for library in ProgramArguments.all.dropFirst() {
             // Told before the next one is loaded, which may crash.
             tell(load(library))
@@ -25,7 +25,7 @@ package enum LoaderChild {
 
     private static func tell(_ line: String) {
         let line = line + "\n"
-        _ = write(OwnChild.channel, line, line.utf8.count)
+        _ = write(HelperProcess.channel, line, line.utf8.count)
     }
 
     /// A line: `=` and how many devices CUDA has, or `!`, the code, the function and the error's name.
@@ -59,7 +59,7 @@ package enum LoaderChild {
 
 /// Libraries that a child loads.
 package struct Loading {
-    private let child: Result<OwnChild, ChildStartError>
+    private let child: Result<HelperProcess, ChildStartError>
     private let seconds: Double
     private let deadline: Double
 
@@ -67,7 +67,7 @@ package struct Loading {
         self.seconds = seconds
         deadline = monotonicSeconds() + seconds
         do throws(ChildStartError) {
-            child = .success(try OwnChild.start(words))
+            child = .success(try HelperProcess.start(words))
         } catch {
             child = .failure(error)
         }
@@ -77,7 +77,7 @@ package struct Loading {
     ///
     /// - Returns: also how many devices CUDA has; nil if its library was not loaded.
     package func libraries() -> (libraries: [DriverLibrary], cuda: Reading<Int>?) {
-        let child: OwnChild
+        let child: HelperProcess
         switch self.child {
         case .success(let started): child = started
         case .failure(let error):
@@ -96,7 +96,7 @@ package struct Loading {
                 return DriverLibrary(
                     name: library, file: .unknown(.ofLibrary(library, "not tried, because of \(missing.name)")))
             }
-            do throws(ChildLines.End) {
+            do throws(ChildLines.Failure) {
                 let line = try lines.next(within: max(0, deadline - monotonicSeconds()))
                 let mark = line.unicodeScalars.first
                 let rest = LoaderChild.bounded(String(line.unicodeScalars.dropFirst()))
@@ -122,7 +122,7 @@ package struct Loading {
     }
 
     private func devices(from lines: inout ChildLines) -> Reading<Int> {
-        do throws(ChildLines.End) {
+        do throws(ChildLines.Failure) {
             let line = try lines.next(within: max(0, deadline - monotonicSeconds()))
             if line.first == "=", let count = Int(line.dropFirst()) { return .known(max(0, count)) }
             let words = line.dropFirst().split(separator: " ", maxSplits: 2).map { LoaderChild.bounded(String($0)) }

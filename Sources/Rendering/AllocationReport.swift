@@ -37,23 +37,23 @@ package struct AllocationReport {
 
     package let device: Device
     /// Whose memory it is: another where compute instances share a GPU instance.
-    private let carrier: Device
+    private let memoryOwner: Device
     private let before: Step
     private let risk: AllocationRisk
     package var asked: Asked
     package var context: Step?
     package var data: Step?
 
-    package init(_ room: Room, _ snapshot: Snapshot, asked: Asked) {
+    package init(_ room: PlacementCandidate, _ snapshot: Snapshot, asked: Asked) {
         self.asked = asked
         device = snapshot.devices[room.device]
-        carrier = snapshot.devices[room.carrier]
-        before = Step(used: carrier.memory.used, free: room.free)
+        memoryOwner = snapshot.devices[room.memoryOwner]
+        before = Step(used: memoryOwner.memory.used, free: room.free)
         risk = AllocationRisk(room, snapshot)
     }
 
     package var uuid: String { device.uuid ?? device.index }
-    private var total: Bytes? { carrier.memory.total }
+    private var total: Bytes? { memoryOwner.memory.total }
 
     /// - Parameter largest: all that is free is wanted.
     package func refusal(largest: Bool) -> AllocationRefusal? {
@@ -73,11 +73,11 @@ package struct AllocationReport {
 
     /// - Parameter pid: of the allocating process.
     package func reading(_ snapshot: Snapshot, of pid: UInt32) -> Step {
-        let place = snapshot.devices.firstIndex { $0.reference == device.reference }
-        let memory = snapshot.devices.first { $0.reference == carrier.reference }?.memory
+        let deviceIndex = snapshot.devices.firstIndex { $0.reference == device.reference }
+        let memory = snapshot.devices.first { $0.reference == memoryOwner.reference }?.memory
         // A number that cannot be looked up from here is another process's, though it may be the same number.
         let own = snapshot.processes.first {
-            $0.device == place && $0.pid == pid && ![.hidden, .gone].contains($0.holder)
+            $0.device == deviceIndex && $0.pid == pid && ![.hidden, .gone].contains($0.holder)
         }
         return Step(used: memory?.used, free: memory?.free, process: own?.bytes)
     }
@@ -140,15 +140,15 @@ package struct AllocationReport {
     ///
     /// - Parameter pid: of the allocating process, which holds a context.
     package func outOfMemory(_ now: Snapshot, holding pid: UInt32) -> String {
-        let place = now.devices.firstIndex { $0.reference == device.reference }
-        let others = now.processes.filter { $0.device == place && $0.pid != pid }
+        let deviceIndex = now.devices.firstIndex { $0.reference == device.reference }
+        let others = now.processes.filter { $0.device == deviceIndex && $0.pid != pid }
         let names = Dictionary(now.containers.map { ($0.id, $0.nameOrID) }, uniquingKeysWith: { first, _ in first })
         let holders = Dictionary(grouping: others) { $0.container ?? "PID \($0.pid)" }.map { key, processes in
             (bytes: processes.bytes, name: name(of: processes[0], names) ?? key)
         }
         var lines = holders.sorted { ($0.bytes ?? -1, $1.name) > ($1.bytes ?? -1, $0.name) }
             .map { "  \($0.name.cleaned) holds \(size($0.bytes))" }
-        let seesAll = place.map { now.devices[$0].ledger.listsRead } ?? false
+        let seesAll = deviceIndex.map { now.devices[$0].ledger.listsRead } ?? false
         if !seesAll {
             lines.append("  who holds the rest is not to be seen from here")
         } else if lines.isEmpty {

@@ -59,7 +59,7 @@ package struct Cell: Sendable, Equatable, ExpressibleByStringInterpolation {
 
 /// What a legend explains below a table in which it occurs, in this order.
 package enum Mark: String, Sendable, CaseIterable {
-    case unknown, atLeast, unverified, unverifiedShort, gone, hidden, setAside, mpsServer, overlap, contradictory, lost
+    case unknown, atLeast, unverified, unverifiedShort, gone, hidden, carveout, mpsServer, overlap, contradictory, lost
     case ownContainer
 
     var text: String {
@@ -70,7 +70,7 @@ package enum Mark: String, Sendable, CaseIterable {
         case .unverifiedShort: "(?)"
         case .gone: "(gone)"
         case .hidden: "(hidden)"
-        case .setAside: "(set aside)"
+        case .carveout: "(set aside)"
         case .mpsServer: "(MPS server)"
         case .overlap: "(overlap or change)"
         case .contradictory: "(contradictory)"
@@ -89,7 +89,7 @@ package enum Mark: String, Sendable, CaseIterable {
         case .unverifiedShort: "(?)  it may be another container: nothing confirms that it is this one"
         case .gone: "(gone)  the driver lists it, and there is no such process any more"
         case .hidden: "(hidden)  the driver lists it, and from here it cannot be looked up"
-        case .setAside:
+        case .carveout:
             "(set aside)  the part of the rows above that lies in memory the firmware reserved from host RAM"
         case .mpsServer:
             "(MPS server)  runs other processes' CUDA work; their memory is listed under those processes"

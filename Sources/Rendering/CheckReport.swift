@@ -3,7 +3,7 @@ import Ledger
 /// What `plimsoll check` tells of the place where it runs: which GPUs can be used here, and what brought them.
 package struct CheckReport {
     let snapshot: Snapshot
-    let place: Whereabouts
+    let environment: RuntimeEnvironment
     let view: ProcessView
     let usability: Usability
     package let verdict: CheckVerdict
@@ -14,14 +14,14 @@ package struct CheckReport {
     ///   - required: how many GPUs there must be at least.
     ///   - amount: the memory in all that each of these must have, and as it was typed.
     package init(
-        _ snapshot: Snapshot, _ place: Whereabouts, _ view: ProcessView, requiring required: Int,
+        _ snapshot: Snapshot, _ environment: RuntimeEnvironment, _ view: ProcessView, requiring required: Int,
         of amount: (bytes: Bytes, words: String)?
     ) {
         self.snapshot = snapshot
-        self.place = place
+        self.environment = environment
         self.view = view
         self.amount = amount?.words
-        usability = Usability(snapshot, place)
+        usability = Usability(snapshot, environment)
         verdict = usability.verdict(requiring: required, of: amount?.bytes)
     }
 
@@ -52,7 +52,7 @@ package struct CheckReport {
         case .noDevice(let reason, let hasFile):
             return (reason?.text ?? "the driver has no device")
                 + (hasFile ? "" : "; no device file of a GPU is here")
-        case .onlyPartitioned: return RoomRows.nowhere(nil, in: snapshot)
+        case .onlyPartitioned: return CandidateRows.nowhere(nil, in: snapshot)
         case .fileWithoutDriver(let file, let library):
             return "\(file) is here and the driver's \(library) is not: the device was given without the driver "
                 + "(--device); with the NVIDIA Container Toolkit, --gpus all gives both"
@@ -85,7 +85,7 @@ package struct CheckReport {
     /// What HIP programs need beside the device file; nil where no GPU of AMD's is here.
     var rocm: String? {
         guard usability.visible.contains(where: { snapshot.devices[$0.device].vendor == .amd }) else { return nil }
-        switch place.computeNode {
+        switch environment.computeNode {
         case .known(let path): return "HIP programs can use it: \(path) can be opened"
         case .unknown(let why): return "no HIP program can use it: \(why.text) (a container is given it with --device)"
         }

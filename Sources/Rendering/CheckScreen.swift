@@ -40,7 +40,7 @@ extension CheckReport {
     }
 
     private var facts: [(String, String)] {
-        let isCountedAnew = place.kind == .container && snapshot.devices.contains { $0.driver == nil }
+        let isCountedAnew = environment.kind == .container && snapshot.devices.contains { $0.driver == nil }
         var facts = [("here", here)]
         if snapshot.devices.contains(where: { $0.parent != nil && $0.driver == nil }) { facts.append(("MIG", mig)) }
         if isCountedAnew {
@@ -49,7 +49,8 @@ extension CheckReport {
         facts.append(("driver", driver))
         if let rocm { facts.append(("ROCm", rocm)) }
         let nodes =
-            place.deviceNodes.map { $0.isEmpty ? "no device file of a GPU" : $0.joined(separator: ", ") } ?? "unknown"
+            environment.deviceNodes.map { $0.isEmpty ? "no device file of a GPU" : $0.joined(separator: ", ") }
+            ?? "unknown"
         return facts + [
             ("chosen by", chosen), ("devices", nodes), ("libraries", libraries), ("limits", limits),
             ("processes", processes),
@@ -62,12 +63,12 @@ extension CheckReport {
     }
 
     private var here: String {
-        let id = place.id.map { " " + shortID($0) } ?? ""
-        switch place.kind {
+        let id = environment.id.map { " " + shortID($0) } ?? ""
+        switch environment.kind {
         case .host: return "the host, in no container"
         case .container:
-            let isOther = place.id != nil && !place.isVerified
-            return "a container" + (place.engine.map { " of \($0)" } ?? "") + id
+            let isOther = environment.id != nil && !environment.isVerified
+            return "a container" + (environment.engine.map { " of \($0)" } ?? "") + id
                 + (isOther ? ", or one that shares its network" : "")
         case .unknown: return "the host, or a container: nothing tells"
         }
@@ -84,16 +85,16 @@ extension CheckReport {
     }
 
     private var chosen: String {
-        guard !place.variables.isEmpty else {
+        guard !environment.variables.isEmpty else {
             return "no variable: NVIDIA_VISIBLE_DEVICES, CUDA_VISIBLE_DEVICES are not set"
         }
-        return place.variables.map { "\($0.name)=\($0.value.isEmpty ? "''" : $0.value)" }.joined(separator: " ")
+        return environment.variables.map { "\($0.name)=\($0.value.isEmpty ? "''" : $0.value)" }.joined(separator: " ")
     }
 
     private var libraries: String {
         // Other vendors' programs bring their own.
         let isNVIDIAs = view.nvidiaDriver != nil || !snapshot.devices.contains { $0.driver != nil }
-        let told = place.libraries.filter { isNVIDIAs || $0.file.value != nil }
+        let told = environment.libraries.filter { isNVIDIAs || $0.file.value != nil }
         if told.isEmpty { return "none of NVIDIA's driver; other programs bring theirs with them" }
         return told.map { library in
             switch library.file {
@@ -105,13 +106,13 @@ extension CheckReport {
 
     private var limits: String {
         let ram: String =
-            switch place.ramLimit {
+            switch environment.ramLimit {
             case .known(let limit?): "RAM \(size(Bytes(told: limit)))"
             case .known(nil): "no RAM limit"
             case .unknown: "RAM limit unknown"
             }
         let cpus: String =
-            switch place.cpuLimit {
+            switch environment.cpuLimit {
             case .known(let limit?): "\(limit.plain) CPUs"
             case .known(nil): "no CPU limit"
             case .unknown: "CPU limit unknown"
@@ -154,8 +155,8 @@ extension CheckReport {
             (
                 "place",
                 .object([
-                    ("kind", .string(place.kind.rawValue)), ("engine", .string(place.engine)),
-                    ("id", .string(place.id)), ("verified", .bool(place.isVerified)),
+                    ("kind", .string(environment.kind.rawValue)), ("engine", .string(environment.engine)),
+                    ("id", .string(environment.id)), ("verified", .bool(environment.isVerified)),
                 ])
             ),
             (
@@ -167,24 +168,24 @@ extension CheckReport {
                 ])
             ),
             ("devices", .array(snapshot.devices.map(\.json))),
-            ("variables", .object(place.variables.map { ($0.name, .string($0.value)) })),
-            ("deviceNodes", place.deviceNodes.map { .array($0.map { .string($0) }) } ?? .null),
+            ("variables", .object(environment.variables.map { ($0.name, .string($0.value)) })),
+            ("deviceNodes", environment.deviceNodes.map { .array($0.map { .string($0) }) } ?? .null),
             (
                 "libraries",
                 .array(
-                    place.libraries.map { library in
+                    environment.libraries.map { library in
                         .object([
                             ("name", .string(library.name)), ("path", .string(library.file.value)),
                             ("unavailable", .string(library.file.reason?.text)),
                         ])
                     })
             ),
-            ("ramLimitBytes", .integer(place.ramLimit.value.flatMap { $0 }.flatMap { Bytes(told: $0) })),
-            ("ramLimitUnavailable", .string(place.ramLimit.reason?.text)),
-            ("cpuLimit", place.cpuLimit.value.flatMap { $0 }.map { .number($0) } ?? .null),
-            ("cpuLimitUnavailable", .string(place.cpuLimit.reason?.text)),
-            ("cudaDevices", .integer(place.cuda?.value.map(Int64.init))),
-            ("cudaUnavailable", .string(place.cuda?.reason?.text)),
+            ("ramLimitBytes", .integer(environment.ramLimit.value.flatMap { $0 }.flatMap { Bytes(told: $0) })),
+            ("ramLimitUnavailable", .string(environment.ramLimit.reason?.text)),
+            ("cpuLimit", environment.cpuLimit.value.flatMap { $0 }.map { .number($0) } ?? .null),
+            ("cpuLimitUnavailable", .string(environment.cpuLimit.reason?.text)),
+            ("cudaDevices", .integer(environment.cuda?.value.map(Int64.init))),
+            ("cudaUnavailable", .string(environment.cuda?.reason?.text)),
             ("processesSeen", .string(seen?.rawValue)),
         ])
     }

@@ -25,7 +25,7 @@ extension Device {
                     ("usedBytes", .integer(memory.used)), ("reservedBytes", .integer(memory.reserved)),
                     ("freeBytes", .integer(memory.free)), ("sharedWith", .string(memory.sharedWith)),
                     ("source", .string(memory.source)), ("unavailable", .string(memory.unavailable?.text)),
-                    ("setAsideBytes", .integer(memory.setAside)),
+                    ("setAsideBytes", .integer(memory.carveout)),
                     ("contradiction", .string(memory.contradiction?.text)),
                 ])
             ),

@@ -89,7 +89,7 @@ struct LedgerRows {
         var rows: [[Cell]] = []
         if let instances = ledger.instances, instances != 0 { rows.append(row(instances, "(in its instances)")) }
         if memory.kind == .shared {
-            if let setAside = memory.setAside { rows.append(row(-setAside, .setAside)) }
+            if let carveout = memory.carveout { rows.append(row(-carveout, .carveout)) }
             return rows + [row(memory.otherUse, "(the host's own)"), row(memory.free, "(free)")]
         }
         if memory.isSum {
@@ -122,6 +122,6 @@ extension Device.Memory {
     /// Of memory that the host shares: in use, and not by the device. Its page cache counts as free.
     var otherUse: Bytes? {
         guard let total, let used, let free else { return nil }
-        return total.subtracting(free).subtracting(used.subtracting(setAside ?? 0))
+        return total.subtracting(free).subtracting(used.subtracting(carveout ?? 0))
     }
 }

@@ -42,10 +42,10 @@ package struct RunChart {
             text(report.heading, x: Self.left, y: 32, size: 16, anchor: "start"),
         ]
         parts += amountAxis + timeAxis
-        for (place, device) in devices.enumerated() { parts += curve(device, place) }
+        for (index, device) in devices.enumerated() { parts += curve(device, index) }
         if devices.isEmpty { parts.append(text("nothing was held", x: (Self.left + Self.right) / 2, y: 220)) }
-        for (place, device) in devices.enumerated() {
-            parts += key(device, place, y: Self.bottom + 64 + 22 * Double(place))
+        for (index, device) in devices.enumerated() {
+            parts += key(device, index, y: Self.bottom + 64 + 22 * Double(index))
         }
         return parts.joined(separator: "\n") + "\n</svg>\n"
     }
@@ -93,7 +93,7 @@ package struct RunChart {
 
     // MARK: A device
 
-    private func curve(_ device: CommandUsage.OnDevice, _ place: Int) -> [String] {
+    private func curve(_ device: CommandUsage.OnDevice, _ index: Int) -> [String] {
         var path = ""
         var end = -1.0
         for stretch in device.series.stretches {
@@ -104,8 +104,8 @@ package struct RunChart {
             path += "H\(number(to))"
             end = to
         }
-        let colour = Self.colours[place % Self.colours.count]
-        var parts = ["<path d=\"\(path)\" fill=\"none\" stroke=\"\(colour)\" stroke-width=\"2\"\(dashes(place))/>"]
+        let colour = Self.colours[index % Self.colours.count]
+        var parts = ["<path d=\"\(path)\" fill=\"none\" stroke=\"\(colour)\" stroke-width=\"2\"\(dashes(index))/>"]
         if let peak = device.peak, let at = device.peakAt {
             parts.append(
                 "<circle cx=\"\(number(x(at)))\" cy=\"\(number(y(Double(peak))))\" r=\"5\" fill=\"\(colour)\"/>")
@@ -125,8 +125,8 @@ package struct RunChart {
         return parts
     }
 
-    private func key(_ device: CommandUsage.OnDevice, _ place: Int, y: Double) -> [String] {
-        let colour = Self.colours[place % Self.colours.count]
+    private func key(_ device: CommandUsage.OnDevice, _ index: Int, y: Double) -> [String] {
+        let colour = Self.colours[index % Self.colours.count]
         let source = device.measure == .device ? "the device's used memory" : device.peakSource?.rawValue ?? "unknown"
         let at = device.peakAt.map { " at \(duration($0))" } ?? ""
         let words =
@@ -135,15 +135,15 @@ package struct RunChart {
         return [
             """
             <line x1="\(number(Self.left))" y1="\(number(y - 4))" x2="\(number(Self.left + 28))" y2="\(number(y - 4))" \
-            stroke="\(colour)" stroke-width="2"\(dashes(place))/>
+            stroke="\(colour)" stroke-width="2"\(dashes(index))/>
             """,
             text(words, x: Self.left + 36, y: y, anchor: "start"),
         ]
     }
 
     /// More lines than colours.
-    private func dashes(_ place: Int) -> String {
-        let round = place / Self.colours.count
+    private func dashes(_ index: Int) -> String {
+        let round = index / Self.colours.count
         return round == 0 ? "" : " stroke-dasharray=\"\(4 + 4 * round) 4\""
     }
 

@@ -15,8 +15,8 @@ package struct StatsFooter {
     /// GPUs of which the same is left out share a line.
     package var lines: [String] {
         var groups: [(labels: [String], missing: String)] = []
-        for (place, device) in snapshot.devices.enumerated() {
-            let missing = parts(of: device, at: place).joined(separator: ", ")
+        for (deviceIndex, device) in snapshot.devices.enumerated() {
+            let missing = parts(of: device, at: deviceIndex).joined(separator: ", ")
             if missing.isEmpty { continue }
             if let group = groups.firstIndex(where: { $0.missing == missing }) {
                 groups[group].labels.append(device.label)
@@ -32,20 +32,20 @@ package struct StatsFooter {
     }
 
     /// None of a device that has a row of its own because it does not answer.
-    private func parts(of device: Device, at place: Int) -> [String] {
+    private func parts(of device: Device, at deviceIndex: Int) -> [String] {
         guard device.answers, device.memory.sharedWith == nil else { return [] }
         guard device.ledger.containers != nil else {
             guard device.memory.used != 0 else { return [] }
             let amount = device.memory.used.map { size($0) } ?? Self.unknownAmount
             return ["\(amount), whose holders are unknown"]
         }
-        let held = holders.compactMap { part(of: $0, on: device, at: place) }
+        let held = holders.compactMap { part(of: $0, on: device, at: deviceIndex) }
         guard let unattributed = device.ledger.unattributed, unattributed > 0 else { return held }
         return held + ["\(size(unattributed)) (unattributed)"]
     }
 
-    private func part(of holder: Holder, on device: Device, at place: Int) -> String? {
-        let processes = snapshot.processes.filter { $0.device == place && $0.holder == holder }
+    private func part(of holder: Holder, on device: Device, at deviceIndex: Int) -> String? {
+        let processes = snapshot.processes.filter { $0.device == deviceIndex && $0.holder == holder }
         guard !processes.isEmpty else { return nil }
         let isWhole = processes.allSatisfy { $0.bytes != nil && $0.complete }
         let bytes = device.ledger.bytes(of: holder) ?? 0

@@ -96,8 +96,8 @@ package struct Table {
         var line = ""
         // Written before the next cell, so that a line does not end in them.
         var blanks = 0
-        for (place, column) in kept.enumerated() {
-            if place > 0 { blanks += gap }
+        for (index, column) in kept.enumerated() {
+            if index > 0 { blanks += gap }
             let cell = row[column].text
             let space = max(0, widths[column] - Rendering.columns(cell))
             let isLeft = columns[column].alignment == .left

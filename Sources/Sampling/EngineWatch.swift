@@ -6,10 +6,10 @@ import Ledger
 package struct EngineWatch {
     private let selection: EngineSelection
     private let timeout: Double
-    private var round: EngineRound?
+    private var round: EngineSample?
     private var askedAt = -Double.infinity
     private var kept: [String: ObservedEngine] = [:]
-    private var last = EngineRound.Answers()
+    private var last = EngineSample.Answers()
     /// When what they said last was asked for, in seconds of the monotonic clock; nil before the first answer.
     package private(set) var toldSince: Double?
 
@@ -32,7 +32,7 @@ package struct EngineWatch {
         let now = monotonicSeconds()
         guard round == nil, now - askedAt >= pause, sampler.host.hasChild else { return }
         askedAt = now
-        round = EngineRound(selection, through: sampler.host, within: timeout, stands: true)
+        round = EngineSample(selection, through: sampler.host, within: timeout, stands: true)
     }
 
     /// Takes the answers if they are there.

@@ -73,9 +73,9 @@ extension Sampler {
     }
 
     /// Where this program runs. The device files with these minor numbers are opened.
-    package func whereabouts(minors: [UInt32] = []) -> Whereabouts {
-        if case .whereabouts(let place) = ask(.whereabouts(minors: minors)) { return place }
-        return WhereaboutsReader.unread(minors: minors, why: HostReader.silence)
+    package func runtimeEnvironment(minors: [UInt32] = []) -> RuntimeEnvironment {
+        if case .runtimeEnvironment(let environment) = ask(.runtimeEnvironment(minors: minors)) { return environment }
+        return RuntimeEnvironmentReader.unread(minors: minors, why: HostReader.silence)
     }
 
     /// The Docker client's current context; nil if its files do not answer in time.

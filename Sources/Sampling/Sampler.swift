@@ -49,7 +49,7 @@ package final class Sampler {
         var asksDeviceMemory = false
         var deviceMemory: UInt32?
         var processes: [(question: UInt32?, pids: [UInt32])] = []
-        var engines: EngineRound?
+        var engines: EngineSample?
     }
 
     /// - Parameter tell: is handed what a person should know while they wait: that the driver is slow, or asked anew.
@@ -98,7 +98,7 @@ package final class Sampler {
         round = nil
         // The user's Docker configuration may have taken its time already.
         let left = max(0.3, ((questions.deadline - monotonicSeconds()) * 10).rounded() / 10)
-        questions.engines = engines.map { EngineRound($0, through: host, within: min(plan.engineTimeout, left)) }
+        questions.engines = engines.map { EngineSample($0, through: host, within: min(plan.engineTimeout, left)) }
         var observation = Observation(time: wallClock(), host: hostName(), view: ProcessView())
         let drivers = collectDrivers(&questions, into: &observation)
         readHost(questions, drivers, into: &observation)

@@ -9,7 +9,7 @@ package struct SamplingPlan: Sendable {
     /// Seconds for an engine.
     package var engineTimeout: Double
     /// Others who want a processor come first.
-    package var standsBack = false
+    package var lowPriority = false
 
     /// The nice value of who stands back: not so far that on a machine whose processors are all taken nothing is read.
     package static let behind: Int32 = 10

@@ -179,12 +179,12 @@ struct AllocCommand: ParsableCommand {
     }
 
     /// The roomiest of those that are meant.
-    private func room(in snapshot: Snapshot, for allocation: Allocation) throws -> Room {
-        let rooms = snapshot.rooms(on: device)
+    private func room(in snapshot: Snapshot, for allocation: Allocation) throws -> PlacementCandidate {
+        let rooms = snapshot.candidates(on: device)
         guard !rooms.isEmpty else {
-            throw Failure(outcome: .no, message: RoomRows.nowhere(device, in: snapshot))
+            throw Failure(outcome: .no, message: CandidateRows.nowhere(device, in: snapshot))
         }
-        let shown: [Room]
+        let shown: [PlacementCandidate]
         do {
             shown = try rooms.filter { try allocation.shows(snapshot.devices[$0.device].reference) }
         } catch {

@@ -48,11 +48,11 @@ struct CheckCommand: ParsableCommand {
         let snapshot = Snapshot(observation)
         // The device file of one that did not answer would only hang too.
         let answering = snapshot.devices.filter { $0.memory.total != nil || $0.ledger.containers != nil }
-        var place = sampler.whereabouts(minors: answering.flatMap(\.renderMinors))
+        var environment = sampler.runtimeEnvironment(minors: answering.flatMap(\.renderMinors))
         sampler.finish()
-        (place.libraries, place.cuda) = loading.libraries()
+        (environment.libraries, environment.cuda) = loading.libraries()
         let report = CheckReport(
-            snapshot, place, observation.view, requiring: require,
+            snapshot, environment, observation.view, requiring: require,
             of: requireMemory.map { ($0.bytes, $0.description) })
         switch format {
         case .json: Output.write(report.json.text(indented: true) + "\n")

@@ -16,10 +16,10 @@ struct FileAccess {
     func check() throws(OutputFileError) -> Int32? {
         switch try OutputTarget(path, of: parent) {
         case .descriptor(let fd): return fd
-        case .special(let place): try SpecialFile(place: place, seconds: 0).check()
-        case .regular(let place):
+        case .special(let destination): try SpecialFile(destination: destination, seconds: 0).check()
+        case .regular(let destination):
             Ending.hold()
-            switch try prepare(place) {
+            switch try prepare(destination) {
             case .draft(let draft): draft.discard()
             case .inPlace(let fd): close(fd)
             }
@@ -32,10 +32,10 @@ struct FileAccess {
     func write(_ bytes: [UInt8], within seconds: Double) throws(OutputFileError) -> Int32? {
         switch try OutputTarget(path, of: parent) {
         case .descriptor(let fd): return fd
-        case .special(let place): try SpecialFile(place: place, seconds: seconds).write(bytes)
-        case .regular(let place):
+        case .special(let destination): try SpecialFile(destination: destination, seconds: seconds).write(bytes)
+        case .regular(let destination):
             Ending.hold()
-            try write(bytes, to: place)
+            try write(bytes, to: destination)
         }
         return nil
     }
@@ -52,30 +52,30 @@ struct FileAccess {
     /// for an owner whom only root can restore; for a file that is mounted by itself, as into a container.
     private static let irreplaceable = [EACCES, EPERM, EROFS, EBUSY]
 
-    private func prepare(_ place: OutputPlace) throws(OutputFileError) -> Way {
+    private func prepare(_ destination: OutputDestination) throws(OutputFileError) -> Way {
         do throws(SystemError) {
-            return .draft(try Draft(place, mode: content.mode))
+            return .draft(try Draft(destination, mode: content.mode))
         } catch {
-            guard place.existing != nil, Self.irreplaceable.contains(error.code) else {
+            guard destination.existing != nil, Self.irreplaceable.contains(error.code) else {
                 throw .failed(path: path, code: error.code)
             }
-            return .inPlace(try openInPlace(place))
+            return .inPlace(try openInPlace(destination))
         }
     }
 
-    private func write(_ bytes: [UInt8], to place: OutputPlace) throws(OutputFileError) {
+    private func write(_ bytes: [UInt8], to destination: OutputDestination) throws(OutputFileError) {
         // A limit on the size of files (ulimit -f) is then told like a full disk, and ends nothing.
         signal(SIGXFSZ, SIG_IGN)
-        switch try prepare(place) {
-        case .inPlace(let fd): try write(bytes, inPlace: fd, of: place)
+        switch try prepare(destination) {
+        case .inPlace(let fd): try write(bytes, inPlace: fd, of: destination)
         case .draft(let draft):
             do throws(SystemError) {
-                try draft.replace(place, with: bytes)
+                try draft.replace(destination, with: bytes)
             } catch {
-                guard place.existing != nil, Self.irreplaceable.contains(error.code) else {
+                guard destination.existing != nil, Self.irreplaceable.contains(error.code) else {
                     throw .failed(path: path, code: error.code)
                 }
-                try write(bytes, inPlace: try openInPlace(place), of: place)
+                try write(bytes, inPlace: try openInPlace(destination), of: destination)
             }
         }
     }
@@ -83,14 +83,15 @@ struct FileAccess {
     /// Opens the existing file itself, if it cannot be replaced. This is the weaker way: it writes into an inode, and not to a
     /// name. So it must be the file that was judged, and have no other name: an attacker may have linked a file of ours to a
     /// name in a folder of his.
-    private func openInPlace(_ place: OutputPlace) throws(OutputFileError) -> Int32 {
-        let fd = openat(place.folder.fd, place.name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+    private func openInPlace(_ destination: OutputDestination) throws(OutputFileError) -> Int32 {
+        let fd = openat(
+            destination.folder.fd, destination.name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
         guard fd >= 0 else { throw .failed(path: path, code: errno) }
         var status = stat()
         let error: OutputFileError? =
             fstat(fd, &status) != 0
             ? .failed(path: path, code: errno)
-            : !place.isSame(fd) ? .replaced(path: path) : status.st_nlink > 1 ? .otherNames(path: path) : nil
+            : !destination.isSame(fd) ? .replaced(path: path) : status.st_nlink > 1 ? .otherNames(path: path) : nil
         guard let error else { return fd }
         close(fd)
         throw error
@@ -98,10 +99,10 @@ struct FileAccess {
 
     /// The space is reserved first, so that a full disk changes nothing. A longer file is cut at the end, because cutting it
     /// first would give its space back.
-    private func write(_ bytes: [UInt8], inPlace fd: Int32, of place: OutputPlace) throws(OutputFileError) {
+    private func write(_ bytes: [UInt8], inPlace fd: Int32, of destination: OutputDestination) throws(OutputFileError) {
         var code = posix_fallocate(fd, 0, bytes.count)
         if [ENOSPC, EDQUOT, EFBIG].contains(code) {
-            if let existing = place.existing { ftruncate(fd, existing.st_size) }
+            if let existing = destination.existing { ftruncate(fd, existing.st_size) }
         } else {
             // Not every file system can reserve space.
             code = Output.put(bytes, to: fd)
@@ -120,19 +121,19 @@ private struct Draft {
 
     /// - Parameter mode: of a file that has no predecessor. Otherwise it gets its predecessor's mode, group and owner.
     /// - Throws: if it cannot be created, or the owner cannot be kept.
-    init(_ place: OutputPlace, mode: mode_t) throws(SystemError) {
-        folder = place.folder
+    init(_ destination: OutputDestination, mode: mode_t) throws(SystemError) {
+        folder = destination.folder
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
         // Nobody can guess the name, so nobody can take it first, and what an earlier run left is in nobody's way.
         var (name, fd) = ("", Int32(-1))
         for _ in 0..<8 {
             name = ".plimsoll-\(String(UInt64.random(in: .min ... .max), radix: 16))"
-            fd = openat(folder.fd, name, flags, place.predecessor == nil ? mode : 0o600)
+            fd = openat(folder.fd, name, flags, destination.predecessor == nil ? mode : 0o600)
             if fd >= 0 || errno != EEXIST { break }
         }
         guard fd >= 0 else { throw SystemError() }
         (self.name, self.fd) = (name, fd)
-        guard let existing = place.predecessor else { return }
+        guard let existing = destination.predecessor else { return }
         var new = stat()
         // The mode first: of a file that was given away it can no longer be set. Only the bits for reading, writing and
         // executing, as the kernel too removes the others when a file is written.
@@ -148,7 +149,7 @@ private struct Draft {
     }
 
     /// An error of the write may be told only when the file is closed (close(2)), so it is closed before it gets the name.
-    func replace(_ place: OutputPlace, with bytes: [UInt8]) throws(SystemError) {
+    func replace(_ destination: OutputDestination, with bytes: [UInt8]) throws(SystemError) {
         var code: Int32 = 0
         var rest = bytes[...]
         while code == 0, !rest.isEmpty, !Ending.isAsked {
@@ -157,7 +158,7 @@ private struct Draft {
         }
         if close(fd) != 0, code == 0 { code = errno }
         if Ending.isAsked { code = ECANCELED }
-        if code == 0, renameat(folder.fd, name, folder.fd, place.name) != 0 { code = errno }
+        if code == 0, renameat(folder.fd, name, folder.fd, destination.name) != 0 { code = errno }
         guard code != 0 else { return }
         unlinkat(folder.fd, name, 0)
         throw SystemError(code)

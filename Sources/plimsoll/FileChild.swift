@@ -36,15 +36,17 @@ enum FileChild {
             let content = OutputFile.Content(rawValue: words[3]), let seconds = Double(words[4]),
             let size = Int(words[5]), let parent = pid_t(words[6])
         else { return }
-        OwnChild.settle(as: name)
+        HelperProcess.settle(as: name)
         signal(SIGTERM, SIG_DFL)
         // Files of a parent that has ended are not written, and not in part.
-        guard let bytes = OwnChild.received(size), Output.put([0], to: OwnChild.channel) == 0 else { _exit(1) }
+        guard let bytes = HelperProcess.received(size), Output.put([0], to: HelperProcess.channel) == 0 else {
+            _exit(1)
+        }
         let (kind, payload) = serve(task, words[2], content, bytes, seconds, parent)
         var answer = [kind.rawValue]
         withUnsafeBytes(of: UInt64(payload.count).littleEndian) { answer += $0 }
-        _ = Output.put(answer, to: OwnChild.channel)
-        _ = Output.put(payload, to: OwnChild.channel)
+        _ = Output.put(answer, to: HelperProcess.channel)
+        _ = Output.put(payload, to: HelperProcess.channel)
         _exit(0)
     }
 

@@ -20,14 +20,14 @@ struct FileRequest {
     /// A pipe is given up by the child at the deadline, which the child tells here a moment later.
     private static let grace = 0.5
 
-    private let child: OwnChild
+    private let child: HelperProcess
 
     init(
         _ task: FileChild.Task, _ path: String, _ content: OutputFile.Content = .report, seconds: Double = 0,
         size: Int = 0
     ) throws(ChildStartError) {
         let words = FileChild.words(task, path, content, seconds: seconds, size: size)
-        child = try OwnChild.start(words, ending: SIGTERM)
+        child = try HelperProcess.start(words, ending: SIGTERM)
     }
 
     /// Does it, and takes leave of the child.

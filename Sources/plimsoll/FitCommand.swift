@@ -14,7 +14,7 @@ struct FitCommand: ParsableCommand {
             """)
 
     @OptionGroup var host: HostOptions
-    @OptionGroup var question: RoomQuestion
+    @OptionGroup var question: PlacementOptions
 
     mutating func run() throws {
         let format = try RowFormat(question.format, for: .fit)
@@ -31,7 +31,7 @@ struct FitCommand: ParsableCommand {
 }
 
 /// What `fit` and `wait` ask of each snapshot.
-struct RoomQuestion: ParsableArguments {
+struct PlacementOptions: ParsableArguments {
     @Argument(
         help: ArgumentHelp("An amount like 8GiB (of 1024), 12GB (of 1000), or a number of bytes.", valueName: "size"),
         transform: MemorySize.init)
@@ -53,9 +53,9 @@ struct RoomQuestion: ParsableArguments {
 
     func verdict(in snapshot: Snapshot) -> FitVerdict { snapshot.fit(size.bytes, on: device) }
 
-    func show(_ rooms: [Room], in snapshot: Snapshot, as format: RowFormat, on page: Page) throws {
-        let rows = rooms.map { RoomRows.row($0, in: snapshot) }
-        Output.write(try format.lines(rows, on: page, table: { rows, _ in RoomRows.table(rows) }))
+    func show(_ rooms: [PlacementCandidate], in snapshot: Snapshot, as format: RowFormat, on page: Page) throws {
+        let rows = rooms.map { CandidateRows.row($0, in: snapshot) }
+        Output.write(try format.lines(rows, on: page, table: { rows, _ in CandidateRows.table(rows) }))
     }
 }
 

@@ -44,8 +44,8 @@ struct LedgerCommand: ParsableCommand {
     /// A device that cannot be judged is told, and fails the gate only where none can be.
     private func judge(_ snapshot: Snapshot, _ limit: Share) -> Outcome {
         let loads = snapshot.loads(above: limit.part)
-        for (place, verdict) in loads {
-            let device = snapshot.devices[place]
+        for (deviceIndex, verdict) in loads {
+            let device = snapshot.devices[deviceIndex]
             let gpu = "GPU \(device.label.cleaned)"
             switch verdict {
             case .below: continue

@@ -18,7 +18,7 @@ struct Outcome: RawRepresentable, Equatable {
     /// At once: a child that hangs in a driver is not waited for. One that ends is: under a first process that reaps nobody it
     /// would stay as a zombie.
     func exit() -> Never {
-        OwnChild.endAll(within: 0.1)
+        HelperProcess.endAll(within: 0.1)
         _exit(rawValue)
     }
 }

@@ -40,7 +40,7 @@ enum Main {
         Signals.prepare()
         Signals.ignoreClosedPipes()
         let arguments = ProgramArguments.all
-        if readsHost(arguments) { DriverChild.startEarly() }
+        if readsHost(arguments) { DriverChild.prefork() }
         let name = arguments.first.map { $0.pathNames.last.map(String.init) ?? $0 }
         if name == DockerPlugin.executable || arguments.dropFirst().first == DockerPlugin.metadataCommand {
             DockerPlugin.main(Array(arguments.dropFirst()))

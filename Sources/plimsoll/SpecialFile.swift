@@ -3,16 +3,16 @@ import Sampling
 
 /// A pipe or a character device, which takes data only while somebody reads from it: it is written under a deadline.
 struct SpecialFile {
-    let place: OutputPlace
+    let destination: OutputDestination
     /// How long opening and writing may take together.
     let seconds: Double
 
-    private var isPipe: Bool { place.existing.map { $0.st_mode & S_IFMT } == S_IFIFO }
+    private var isPipe: Bool { destination.existing.map { $0.st_mode & S_IFMT } == S_IFIFO }
 
     /// A pipe is not opened here: its reader would take the close for the end.
     func check() throws(OutputFileError) {
-        guard faccessat(place.folder.fd, place.name, W_OK, AT_EACCESS) == 0 else {
-            throw .failed(path: place.path, code: errno)
+        guard faccessat(destination.folder.fd, destination.name, W_OK, AT_EACCESS) == 0 else {
+            throw .failed(path: destination.path, code: errno)
         }
     }
 
@@ -24,24 +24,24 @@ struct SpecialFile {
         switch Output.put(bytes, to: fd, until: deadline) {
         case 0: return
         case ETIMEDOUT: throw silence
-        case let code: throw .failed(path: place.path, code: code)
+        case let code: throw .failed(path: destination.path, code: code)
         }
     }
 
     private func open(until deadline: Double) throws(OutputFileError) -> Int32 {
-        let flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (place.isMagicLink ? 0 : O_NOFOLLOW)
+        let flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (destination.isMagicLink ? 0 : O_NOFOLLOW)
         while true {
-            let fd = openat(place.folder.fd, place.name, flags)
+            let fd = openat(destination.folder.fd, destination.name, flags)
             if fd >= 0 {
-                guard place.isSame(fd) else {
+                guard destination.isSame(fd) else {
                     close(fd)
-                    throw .replaced(path: place.path)
+                    throw .replaced(path: destination.path)
                 }
                 return fd
             }
             // A pipe that has no reader yet (fifo(7)).
             guard (errno == ENXIO && isPipe) || errno == EINTR else {
-                throw .failed(path: place.path, code: errno)
+                throw .failed(path: destination.path, code: errno)
             }
             guard monotonicSeconds() < deadline else { throw silence }
             usleep(20_000)
@@ -50,11 +50,12 @@ struct SpecialFile {
 
     private var silence: OutputFileError {
         isPipe
-            ? .silentPipe(path: place.path, seconds: seconds) : .silentDevice(path: place.path, seconds: seconds)
+            ? .silentPipe(path: destination.path, seconds: seconds)
+            : .silentDevice(path: destination.path, seconds: seconds)
     }
 }
 
-extension OutputPlace {
+extension OutputDestination {
     /// Whether an open file is the one that was judged: between two calls another can take the name.
     func isSame(_ fd: Int32) -> Bool {
         var status = stat()

@@ -15,7 +15,7 @@ struct WaitCommand: ParsableCommand {
             """)
 
     @OptionGroup var host: HostOptions
-    @OptionGroup var question: RoomQuestion
+    @OptionGroup var question: PlacementOptions
 
     @Option(
         name: .customLong("for"), help: ArgumentHelp("Give up after this long, with exit code 1.", valueName: "seconds")
@@ -86,7 +86,7 @@ struct WaitCommand: ParsableCommand {
     /// One line: of several devices, the roomiest.
     private func message(_ verdict: FitVerdict, _ snapshot: Snapshot) -> String {
         if case .fits(let rooms) = verdict {
-            return "\(RoomRows.sentence(rooms[0], in: snapshot)); reading it once more"
+            return "\(CandidateRows.sentence(rooms[0], in: snapshot)); reading it once more"
         }
         return verdict.brief(of: question.size.description, in: snapshot) ?? ""
     }

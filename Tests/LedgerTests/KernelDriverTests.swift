@@ -138,10 +138,10 @@ struct KernelDriverTests {
     func partition() {
         var divided = observation(ProcessView())
         divided.devices[0].compute = .absent
-        divided.devices[0].isDivided = true
+        divided.devices[0].isPartitioned = true
         for (number, bytes) in [(0, 8 as UInt64), (1, 0)] {
             var part = divided.devices[0]
-            part.isDivided = nil
+            part.isPartitioned = nil
             part.index = "0:\(number)"
             part.uuid = "GPU-1:\(number)"
             part.parentIndex = "0"

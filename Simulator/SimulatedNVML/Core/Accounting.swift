@@ -7,7 +7,7 @@ public func nvmlDeviceGetAccountingPids(
 ) -> Int32 {
     guard sim_is_initialized() != 0 else { return Code.uninitialized }
     guard let handle, let count else { return Code.invalidArgument }
-    guard let answer = Book.accounts(handle) else { return Code.unknown }
+    guard let answer = SimulatorClient.accounts(handle) else { return Code.unknown }
     defer { answer.deallocate() }
     guard answer.pointee.code == Code.success else { return answer.pointee.code }
     let room = count.pointee
@@ -30,7 +30,7 @@ public func nvmlDeviceGetAccountingPids(
 public func nvmlDeviceGetAccountingStats(_ handle: Handle?, _ pid: UInt32, _ stats: UnsafeMutableRawPointer?) -> Int32 {
     guard sim_is_initialized() != 0 else { return Code.uninitialized }
     guard let stats, let handle else { return Code.invalidArgument }
-    guard let account = Book.account(of: pid, on: handle) else { return Code.unknown }
+    guard let account = SimulatorClient.account(of: pid, on: handle) else { return Code.unknown }
     guard account.code == Code.success else { return account.code }
     for offset in 0..<56 { stats.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self) }
     stats.storeBytes(of: account.bytes, toByteOffset: 8, as: UInt64.self)

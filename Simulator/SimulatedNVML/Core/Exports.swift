@@ -9,7 +9,7 @@ import CSimulator
 
 @_cdecl("nvmlInit_v2")
 public func nvmlInit_v2() -> Int32 {
-    guard let hello = Book.hello() else { return Code.driverNotLoaded }
+    guard let hello = SimulatorClient.hello() else { return Code.driverNotLoaded }
     if hello.code == Code.success { sim_initialize() }
     return hello.code
 }

@@ -29,7 +29,7 @@ public func nvmlDeviceGetHandleByPciBusId_v2(
 /// The first device that is the one, of those that the process is shown.
 private func take(_ handle: UnsafeMutablePointer<Handle?>?, where isIt: (sim_device) -> Bool) -> Int32 {
     for number in 0..<UInt32(SIM_MAX_DEVICES) {
-        guard let device = Book.device(number) else { break }
+        guard let device = SimulatorClient.device(number) else { break }
         guard sim_is_shown(device.parent == SIM_NONE ? number : device.parent) != 0, isIt(device) else { continue }
         return take(number, handle)
     }

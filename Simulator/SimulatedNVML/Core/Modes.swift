@@ -21,5 +21,5 @@ private func set(_ setting: sim_mode, _ mode: UInt32, _ handle: Handle?) -> Int3
     guard sim_is_initialized() != 0 else { return Code.uninitialized }
     guard let handle, mode < 2 else { return Code.invalidArgument }
     guard sim_is_root() != 0 else { return Code.noPermission }
-    return Book.set(setting, mode, on: handle)
+    return SimulatorClient.set(setting, mode, on: handle)
 }

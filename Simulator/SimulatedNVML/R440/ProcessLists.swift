@@ -15,7 +15,7 @@ package func list(
 ) -> Int32 {
     guard sim_is_initialized() != 0 else { return Code.uninitialized }
     guard let handle, let count else { return Code.invalidArgument }
-    guard let answer = Book.processes(handle, list: list) else { return Code.unknown }
+    guard let answer = SimulatorClient.processes(handle, list: list) else { return Code.unknown }
     defer { answer.deallocate() }
     guard answer.pointee.code == Code.success else { return answer.pointee.code }
 

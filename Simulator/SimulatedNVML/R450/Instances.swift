@@ -27,7 +27,7 @@ public func nvmlDeviceGetMigDeviceHandleByIndex(
 ) -> Int32 {
     onDevice(handle) { parent in
         for number in 0..<UInt32(SIM_MAX_DEVICES) {
-            guard let device = Book.device(number) else { break }
+            guard let device = SimulatorClient.device(number) else { break }
             guard device.parent == parent.number, device.slot == index else { continue }
             return take(number, instance)
         }

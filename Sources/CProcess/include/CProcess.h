@@ -12,9 +12,9 @@ char *const *cprocess_arguments(void);
 /// The path that this program was started by (AT_EXECFN of getauxval(3)); NULL if the kernel does not tell.
 const char *cprocess_started_path(void);
 
-/// The path by which the loader found the library at this place in its list (dl_iterate_phdr(3)), the program loader itself among them;
+/// The path by which the loader found the library at this index of its list (dl_iterate_phdr(3)), the program loader itself among them;
 /// empty for what is no file. Returns NULL behind the last.
-const char *cprocess_library(int place);
+const char *cprocess_library(int index);
 
 /// Closes every descriptor above `last`: close_range(2), which takes Linux 5.9. Returns 0, or -1 with errno.
 int cprocess_close_above(int last);

@@ -4,7 +4,7 @@ import Ledger
 
 /// A context of the docker client, as its configuration has it (docker/cli, cli/context/store).
 package struct DockerContext: Sendable, Equatable {
-    package enum Place: Sendable, Equatable {
+    package enum Endpoint: Sendable, Equatable {
         /// Nobody chose one: the engine is where it usually is.
         case usual
         /// The URL of its endpoint.
@@ -21,12 +21,12 @@ package struct DockerContext: Sendable, Equatable {
     package var name: String
     /// The client's configuration, which names the current context.
     package var file: String
-    package var place: Place
+    package var endpoint: Endpoint
 
-    package init(name: String, file: String, place: Place) {
+    package init(name: String, file: String, endpoint: Endpoint) {
         self.name = name
         self.file = file
-        self.place = place
+        self.endpoint = endpoint
     }
 
     /// The variables that it is found by.
@@ -54,12 +54,13 @@ package struct DockerContext: Sendable, Equatable {
         let file = "\(folder)/config.json"
         let chosen = variable("DOCKER_CONTEXT").map { .named($0) } ?? Chosen(file)
         switch chosen {
-        case .unreadable(let why): return DockerContext(name: "", file: file, place: .unreadable(why: why))
+        case .unreadable(let why): return DockerContext(name: "", file: file, endpoint: .unreadable(why: why))
         case .named(let name) where !name.isEmpty && name != defaultName:
             return DockerContext(
-                name: name.capped(at: TextLimit.path), file: file, place: place(of: name, in: "\(folder)/contexts/meta")
+                name: name.capped(at: TextLimit.path), file: file,
+                endpoint: endpoint(of: name, in: "\(folder)/contexts/meta")
             )
-        case .named: return DockerContext(name: "", file: file, place: .usual)
+        case .named: return DockerContext(name: "", file: file, endpoint: .usual)
         }
     }
 
@@ -86,7 +87,7 @@ package struct DockerContext: Sendable, Equatable {
     }
 
     /// A context's folder is named after the SHA-256 of its name; its file says the name itself.
-    private static func place(of name: String, in folder: String) -> Place {
+    private static func endpoint(of name: String, in folder: String) -> Endpoint {
         for entry in (try? FileReading.names(in: folder)) ?? [] {
             let file = "\(folder)/\(entry)/meta.json"
             guard let bytes = try? FileReading.bytes(file, limit: FileReading.limit),

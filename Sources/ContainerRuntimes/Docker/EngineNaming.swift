@@ -75,7 +75,7 @@ enum EngineAddress: Equatable {
     /// nil if the context says nothing of where its engine is.
     init?(_ context: DockerContext) {
         let isDesktops = ["desktop-linux", "desktop-windows"].contains(context.name)
-        switch context.place {
+        switch context.endpoint {
         case .usual: return nil
         case .endpoint(let url): self = isDesktops ? .unusable(.desktop(url)) : EngineAddress(url)
         case _ where isDesktops: self = .unusable(.desktop(context.name))

@@ -12,8 +12,8 @@ extension DRMDriver {
             whole.compute = list(of: gpu.nodes.first, in: lists)
             return [whole]
         }
-        let partitions = gpu.nodes.enumerated().map { place, node in
-            var part = partition(node, place, of: whole)
+        let partitions = gpu.nodes.enumerated().map { index, node in
+            var part = partition(node, index, of: whole)
             part.compute = list(of: node, in: lists)
             return part
         }
@@ -92,11 +92,11 @@ extension DRMDriver {
     }
 
     /// - Parameter place: among the GPU's nodes, which is the number behind the colon.
-    private func partition(_ node: KFDNode, _ place: Int, of whole: ObservedDevice) -> ObservedDevice {
+    private func partition(_ node: KFDNode, _ index: Int, of whole: ObservedDevice) -> ObservedDevice {
         var part = whole
-        part.isDivided = nil
-        part.index = "\(whole.index):\(place)"
-        part.uuid = whole.uuid.map { "\($0):\(place)" }
+        part.isPartitioned = nil
+        part.index = "\(whole.index):\(index)"
+        part.uuid = whole.uuid.map { "\($0):\(index)" }
         part.parentIndex = whole.index
         part.minors = node.renderMinor.map { [$0] } ?? []
         part.memory =

@@ -79,8 +79,8 @@ package struct KernelGPU: Sendable {
             let byFile = gpus.firstIndex { gpu in
                 gpu.device?.nodes.contains { $0.minor == node.renderMinor && $0.name.hasPrefix("renderD") } == true
             }
-            if let place = byFile ?? gpus.firstIndex(where: { $0.vendor == .amd && $0.pci == node.pci }) {
-                gpus[place].nodes.append(node)
+            if let index = byFile ?? gpus.firstIndex(where: { $0.vendor == .amd && $0.pci == node.pci }) {
+                gpus[index].nodes.append(node)
             } else {
                 gpus.append(KernelGPU(vendor: .amd, nodes: [node]))
             }
@@ -93,9 +93,9 @@ package struct KernelGPU: Sendable {
             return (places[0], hidden[0], left.id) < (places[1], hidden[1], right.id)
         }
         var counts: [Vendor: Int] = [:]
-        for place in gpus.indices {
-            gpus[place].index = String(counts[gpus[place].vendor, default: 0])
-            counts[gpus[place].vendor, default: 0] += 1
+        for index in gpus.indices {
+            gpus[index].index = String(counts[gpus[index].vendor, default: 0])
+            counts[gpus[index].vendor, default: 0] += 1
         }
         return gpus
     }
@@ -134,7 +134,7 @@ package struct KernelGPU: Sendable {
             index: index, vendor: vendor, uuid: uuid, name: name, pci: pci, memory: .unknown(.fact(.notAsked)),
             driver: device?.driver ?? "amdgpu", minors: device?.nodes.map(\.minor) ?? nodes.compactMap(\.renderMinor),
             utilizationPercent: .unknown(.fact(.notInSysfs)), compute: .absent)
-        unread.isDivided = nodes.count > 1 ? true : nil
+        unread.isPartitioned = nodes.count > 1 ? true : nil
         return unread
     }
 

@@ -11,10 +11,10 @@ struct ListAnswer {
 extension NVMLDriver {
     /// One of the driver's process lists, by the newest of the library's functions that this driver has.
     func list(of device: cnvml_device, _ functions: [NVMLLibrary.List]) -> ListAnswer {
-        for (place, function) in functions.enumerated() {
+        for (index, function) in functions.enumerated() {
             let (code, answer) = list(of: device, function)
             // The library has the function, and the driver that runs does not.
-            if code == .functionNotFound, place + 1 < functions.count { continue }
+            if code == .functionNotFound, index + 1 < functions.count { continue }
             return answer
         }
         return ListAnswer(reading: .absent)

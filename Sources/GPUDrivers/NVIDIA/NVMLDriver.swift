@@ -51,10 +51,11 @@ package struct NVMLDriver: Sendable {
             return ([.unreadable(index: String(index), why: code.reason("nvmlDeviceGetHandleByIndex_v2"))], nil)
         }
         var gpu = observe(handle, index: String(index), clock: clock)
-        gpu.isDivided = isDivided(handle)
+        gpu.isPartitioned = isPartitioned(handle)
         if withAccounts { gpu.accounts = accountedPIDs(on: handle)?.compactMap { account(of: $0, on: handle) } }
         let sleeps = seconds >= 1 && number(library.functions.persistence, handle) == 0
-        let instances = gpu.isDivided == true ? instances(of: handle, index: index, name: gpu.name, clock: clock) : []
+        let instances =
+            gpu.isPartitioned == true ? instances(of: handle, index: index, name: gpu.name, clock: clock) : []
         return ([gpu] + instances, sleeps ? seconds : nil)
     }
 
@@ -84,7 +85,7 @@ package struct NVMLDriver: Sendable {
     }
 
     /// NOT_SUPPORTED on every GPU that cannot be divided.
-    private func isDivided(_ gpu: cnvml_device) -> Bool? {
+    private func isPartitioned(_ gpu: cnvml_device) -> Bool? {
         var current: UInt32 = 0
         var pending: UInt32 = 0
         guard let mode = library.functions.mig_mode, mode(gpu, &current, &pending) == 0 else { return nil }

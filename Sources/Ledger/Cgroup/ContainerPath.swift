@@ -42,22 +42,22 @@ enum ContainerPath {
         // From inside a cgroup namespace, what lies beside it or around it begins with a ".." for each folder upwards
         // (kernel, cgroup-v2.rst, "Namespace"): these name nothing.
         let first = components.first { $0 != ".." } ?? ""
-        for (index, component) in components.enumerated() {
-            walked += "/" + component
-            if component == ".." { continue }
+        for (index, name) in components.enumerated() {
+            walked += "/" + name
+            if name == ".." { continue }
             // The outermost: whoever may make folders below it may name one like another user's manager.
-            if meaning.containers.isEmpty, userManager == nil { userManager = uid(ofUserManager: component) }
+            if meaning.containers.isEmpty, userManager == nil { userManager = uid(ofUserManager: name) }
             let next = index + 1 < components.count ? components[index + 1] : ""
-            let place = Place(
-                component: component, parent: parent, next: next, first: first, isNested: !meaning.containers.isEmpty)
-            parent = component
-            switch place.kind {
+            let component = PathComponent(
+                component: name, parent: parent, next: next, first: first, isNested: !meaning.containers.isEmpty)
+            parent = name
+            switch component.kind {
             case .monitor:
                 if meaning.containers.isEmpty { meaning.unrecognized = nil }
                 return meaning
             case .other:
                 if meaning.containers.isEmpty, meaning.unrecognized == nil,
-                    !HostUnit.isKnown(component, in: place.parent)
+                    !HostUnit.isKnown(name, in: component.parent)
                 {
                     meaning.unrecognized = walked
                 }
@@ -72,7 +72,7 @@ enum ContainerPath {
     }
 }
 
-private struct Place {
+private struct PathComponent {
     var component: Substring
     var parent: Substring
     var next: Substring

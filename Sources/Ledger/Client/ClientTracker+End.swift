@@ -14,17 +14,17 @@ extension ClientTracker {
             // One that began just before the end: `docker run -d` ends as soon as its container has begun.
             add(snapshot, observation, at: time, base: base, scope: scope)
         }
-        for place in candidates.indices {
-            candidates[place].usage.end(
+        for index in candidates.indices {
+            candidates[index].usage.end(
                 snapshot, observation, at: time, began: began, pid: pid, of: members)
-            let held = snapshot.flatMap { candidates[place].usage.targetBytes($0) }
+            let held = snapshot.flatMap { candidates[index].usage.targetBytes($0) }
             let living = snapshot?.processes.contains {
-                $0.holder != .gone && candidates[place].usage.targeted[$0.pid] != nil
+                $0.holder != .gone && candidates[index].usage.targeted[$0.pid] != nil
             }
-            let isListed = listed.map { !$0.isDisjoint(with: candidates[place].containers.keys) } ?? false
-            candidates[place].goesOn = isListed || living ?? false
-            candidates[place].held = held
-            if let held { candidates[place].peak = max(candidates[place].peak ?? 0, held) }
+            let isListed = listed.map { !$0.isDisjoint(with: candidates[index].containers.keys) } ?? false
+            candidates[index].goesOn = isListed || living ?? false
+            candidates[index].held = held
+            if let held { candidates[index].peak = max(candidates[index].peak ?? 0, held) }
         }
     }
 

@@ -132,14 +132,14 @@ struct ClientTracker: Sendable {
             snapshot.processes.filter { members.ours[$0.pid] != nil }.compactMap(\.container).flatMap {
                 snapshot.parents(of: $0) + [$0]
             })
-        for place in candidates.indices {
-            candidates[place].usage.add(snapshot, observation, at: time, of: members)
-            if !inside.isDisjoint(with: candidates[place].containers.keys) { candidates[place].holdsDescendant = true }
-            if isFresh, !candidates[place].isTold, !candidates[place].usage.targeted.isEmpty {
-                candidates[place].missed += 1
+        for index in candidates.indices {
+            candidates[index].usage.add(snapshot, observation, at: time, of: members)
+            if !inside.isDisjoint(with: candidates[index].containers.keys) { candidates[index].holdsDescendant = true }
+            if isFresh, !candidates[index].isTold, !candidates[index].usage.targeted.isEmpty {
+                candidates[index].missed += 1
             }
-            if let held = candidates[place].usage.targetBytes(snapshot) {
-                candidates[place].peak = max(candidates[place].peak ?? 0, held)
+            if let held = candidates[index].usage.targetBytes(snapshot) {
+                candidates[index].peak = max(candidates[index].peak ?? 0, held)
             }
         }
     }
@@ -179,12 +179,12 @@ struct ClientTracker: Sendable {
     private mutating func note(
         _ member: RunningContainers.Member, as key: String, _ base: CommandUsage, since: Int64? = nil
     ) {
-        if let place = candidates.firstIndex(where: { $0.key == key }) {
-            let known = candidates[place].containers[member.id] ?? nil
-            candidates[place].containers[member.id] = .some(known ?? member.name)
-            candidates[place].isTold = candidates[place].isTold || member.isListed
-            candidates[place].isVerified = candidates[place].isVerified || member.isVerified
-            candidates[place].usage.target = .containers(Set(candidates[place].containers.keys), since: since)
+        if let index = candidates.firstIndex(where: { $0.key == key }) {
+            let known = candidates[index].containers[member.id] ?? nil
+            candidates[index].containers[member.id] = .some(known ?? member.name)
+            candidates[index].isTold = candidates[index].isTold || member.isListed
+            candidates[index].isVerified = candidates[index].isVerified || member.isVerified
+            candidates[index].usage.target = .containers(Set(candidates[index].containers.keys), since: since)
         } else if candidates.count < Self.most {
             let usage = base.counting(.containers([member.id], since: since))
             candidates.append(

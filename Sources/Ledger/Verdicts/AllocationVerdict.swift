@@ -11,16 +11,16 @@ package struct AllocationRisk: Sendable {
     private let total: Bytes?
     private let othersHold: Bool
 
-    package init(_ room: Room, _ snapshot: Snapshot) {
-        let carrier = snapshot.devices[room.carrier]
-        total = carrier.memory.total
-        let isListed = snapshot.processes.contains { [room.device, room.carrier].contains($0.device) }
+    package init(_ room: PlacementCandidate, _ snapshot: Snapshot) {
+        let memoryOwner = snapshot.devices[room.memoryOwner]
+        total = memoryOwner.memory.total
+        let isListed = snapshot.processes.contains { [room.device, room.memoryOwner].contains($0.device) }
         // Where a driver leaves others out, what is in use and nobody's here may be theirs. Its own heaps are below this; an
         // older driver counts as used what it reserves, which is more.
-        let own = carrier.memory.reserved == nil ? (carrier.memory.total ?? .max) / 20 : 256 << 20
-        let mayBeThere = !carrier.ledger.listsRead && (carrier.memory.used ?? .max) > own
+        let own = memoryOwner.memory.reserved == nil ? (memoryOwner.memory.total ?? .max) / 20 : 256 << 20
+        let mayBeThere = !memoryOwner.ledger.listsRead && (memoryOwner.memory.used ?? .max) > own
         // Memory that is shared with the host is what every process of the host lives on.
-        othersHold = isListed || mayBeThere || carrier.memory.kind == .shared
+        othersHold = isListed || mayBeThere || memoryOwner.memory.kind == .shared
     }
 
     /// - Parameters:

@@ -50,11 +50,11 @@ package enum CheckVerdict: Sendable, Equatable {
 /// The devices here, and which of them programs can use.
 package struct Usability: Sendable {
     private let snapshot: Snapshot
-    private let place: Whereabouts
+    private let environment: RuntimeEnvironment
 
-    package init(_ snapshot: Snapshot, _ place: Whereabouts) {
+    package init(_ snapshot: Snapshot, _ environment: RuntimeEnvironment) {
         self.snapshot = snapshot
-        self.place = place
+        self.environment = environment
     }
 
     /// - Parameters:
@@ -64,7 +64,7 @@ package struct Usability: Sendable {
         if let why = whyNoManagement { return .unknown(why) }
         let enough = visible.filter { room in
             guard let bytes else { return true }
-            return snapshot.devices[room.carrier].memory.total.map { $0 >= bytes } ?? false
+            return snapshot.devices[room.memoryOwner].memory.total.map { $0 >= bytes } ?? false
         }
         if !visible.isEmpty, enough.count >= required { return .usable }
         if case .cudaFails(.noAnswer(let seconds)) = whyNoCUDA { return .unknown(.cudaSilent(seconds: seconds)) }
@@ -72,21 +72,23 @@ package struct Usability: Sendable {
     }
 
     /// The devices that a program can be put on: NVIDIA's that answer, and others whose device file can be opened.
-    package var usable: [Room] {
-        snapshot.rooms(on: nil).filter { room in
+    package var usable: [PlacementCandidate] {
+        snapshot.candidates(on: nil).filter { room in
             let device = snapshot.devices[room.device]
-            if device.driver != nil { return device.renderMinors.contains { place.renderNodes[$0]?.value != nil } }
-            return snapshot.devices[room.carrier].memory.total != nil
+            if device.driver != nil {
+                return device.renderMinors.contains { environment.renderNodes[$0]?.value != nil }
+            }
+            return snapshot.devices[room.memoryOwner].memory.total != nil
         }
     }
 
     /// Of these the ones that programs are shown.
-    package var visible: [Room] {
+    package var visible: [PlacementCandidate] {
         let cuda = whyNoCUDA == nil ? visibleToCUDA : []
         return usable.filter { cuda.contains($0) || !isNVIDIAs($0) }
     }
 
-    private func isNVIDIAs(_ room: Room) -> Bool { snapshot.devices[room.device].driver == nil }
+    private func isNVIDIAs(_ room: PlacementCandidate) -> Bool { snapshot.devices[room.device].driver == nil }
 
     private var hasUsableNVIDIA: Bool { usable.contains(where: isNVIDIAs) }
 
@@ -97,10 +99,10 @@ package struct Usability: Sendable {
     /// Guide, "CUDA Environment Variables"). The numbers are in CUDA's own order, in which faster devices may come first: on a
     /// host of unlike cards the numbers here may be others'. A number of a divided GPU is its first instance, and no more than
     /// one is shown (NVIDIA, MIG User Guide, "CUDA Device Enumeration").
-    private var visibleToCUDA: [Room] {
+    private var visibleToCUDA: [PlacementCandidate] {
         let usable = usable.filter(isNVIDIAs)
         guard let chosen = variable("CUDA_VISIBLE_DEVICES") else { return shownByCount(usable) }
-        var visible: [Room] = []
+        var visible: [PlacementCandidate] = []
         for word in chosen.split(separator: ",", omittingEmptySubsequences: false) {
             guard let room = room(named: word.filter { $0 != " " }, usable), !visible.contains(room) else { break }
             visible.append(room)
@@ -110,15 +112,16 @@ package struct Usability: Sendable {
     }
 
     /// CUDA may have fewer devices than the management library lists.
-    private func shownByCount(_ usable: [Room]) -> [Room] {
-        guard let count = place.cuda?.value, !usable.contains(where: { snapshot.devices[$0.device].parent != nil })
+    private func shownByCount(_ usable: [PlacementCandidate]) -> [PlacementCandidate] {
+        guard let count = environment.cuda?.value,
+            !usable.contains(where: { snapshot.devices[$0.device].parent != nil })
         else {
             return usable
         }
         return Array(usable.prefix(count))
     }
 
-    private func room(named name: String, _ usable: [Room]) -> Room? {
+    private func room(named name: String, _ usable: [PlacementCandidate]) -> PlacementCandidate? {
         guard let number = Int(name) else {
             return usable.first { room in
                 name.count > 4 && snapshot.devices[room.device].uuid?.lowercased().hasPrefix(name.lowercased()) == true
@@ -135,9 +138,9 @@ package struct Usability: Sendable {
         }
     }
 
-    private func variable(_ name: String) -> String? { place.variables.first { $0.name == name }?.value }
+    private func variable(_ name: String) -> String? { environment.variables.first { $0.name == name }?.value }
 
-    private func library(_ name: String) -> DriverLibrary? { place.libraries.first { $0.name.hasPrefix(name) } }
+    private func library(_ name: String) -> DriverLibrary? { environment.libraries.first { $0.name.hasPrefix(name) } }
 
     private func lacking(_ capability: String) -> CheckVerdict.LackingCapability? {
         guard let chosen = variable("NVIDIA_DRIVER_CAPABILITIES"),
@@ -162,34 +165,34 @@ package struct Usability: Sendable {
 
     /// In a container /sys shows the GPUs of the whole machine, and /dev those that it was given.
     private var whyNotOpened: CheckVerdict.NoGPU? {
-        let others = snapshot.rooms(on: nil).map { snapshot.devices[$0.device] }.filter { $0.driver != nil }
+        let others = snapshot.candidates(on: nil).map { snapshot.devices[$0.device] }.filter { $0.driver != nil }
         guard let first = others.first else { return nil }
-        let refusals = others.flatMap(\.renderMinors).compactMap { place.renderNodes[$0]?.reason }
+        let refusals = others.flatMap(\.renderMinors).compactMap { environment.renderNodes[$0]?.reason }
         if let refusal = refusals.first(where: { !$0.isAbsence }) { return .refused(refusal) }
         guard let missing = refusals.first else { return .noFileOpensIt }
         return .notGiven(
-            missing, compute: first.vendor == .amd ? place.computeNode.reason : nil,
-            inContainer: place.kind == .container)
+            missing, compute: first.vendor == .amd ? environment.computeNode.reason : nil,
+            inContainer: environment.kind == .container)
     }
 
     private var whyNoDevice: CheckVerdict.NoGPU {
-        if !snapshot.devices.isEmpty, snapshot.devices.allSatisfy(\.isDivided) { return .onlyPartitioned }
-        let file = place.deviceNodes?.first
-        guard let library = place.libraries.first, library.file.value == nil else {
+        if !snapshot.devices.isEmpty, snapshot.devices.allSatisfy(\.isPartitioned) { return .onlyPartitioned }
+        let file = environment.deviceNodes?.first
+        guard let library = environment.libraries.first, library.file.value == nil else {
             return .noDevice(snapshot.driverError, hasDeviceFile: file != nil)
         }
         if let file { return .fileWithoutDriver(file: file, library: library.name) }
-        return .noDriver(inContainer: place.kind == .container)
+        return .noDriver(inContainer: environment.kind == .container)
     }
 
     private var whyNoCUDA: CheckVerdict.NoGPU? {
         guard hasUsableNVIDIA else { return nil }
         if let reason = library("libcuda")?.file.reason { return .noCUDA(reason, lacking: lacking("compute")) }
         if let whyNotShown { return whyNotShown }
-        if let files = place.deviceNodes, !files.contains(where: Whereabouts.isNVIDIAsFile) {
-            return .noNVIDIAFile(inContainer: place.kind == .container)
+        if let files = environment.deviceNodes, !files.contains(where: RuntimeEnvironment.isNVIDIAsFile) {
+            return .noNVIDIAFile(inContainer: environment.kind == .container)
         }
-        switch place.cuda {
+        switch environment.cuda {
         case nil: return nil
         case .known(0): return .cudaHasNone
         case .known: return nil
@@ -203,7 +206,7 @@ package struct Usability: Sendable {
     }
 }
 
-extension Whereabouts {
+extension RuntimeEnvironment {
     /// The device file of a GPU that NVIDIA's driver serves: `/dev/nvidia0`; `/dev/dxg` on WSL2; on Jetson the files of nvgpu.
     static func isNVIDIAsFile(_ path: String) -> Bool {
         let name = path.utf8.split(separator: UInt8(ascii: "/")).last.map { Substring($0) } ?? ""

@@ -1,7 +1,7 @@
 /// Whether an amount of memory is free on a device.
 package enum FitVerdict: Sendable, Equatable {
     /// The roomiest first.
-    case fits([Room])
+    case fits([PlacementCandidate])
     case doesNotFit(NoRoom)
     case unknown(NoRoom)
 
@@ -11,7 +11,7 @@ package enum FitVerdict: Sendable, Equatable {
         /// None of that index or UUID, or, without one, none that a program can be put on.
         case noSuchDevice(String?)
         /// What is free on each, the roomiest first.
-        case free([Room])
+        case free([PlacementCandidate])
     }
 }
 
@@ -19,7 +19,7 @@ extension Snapshot {
     /// - Parameter wanted: an index, or the beginning of a UUID; nil for every device.
     package func fit(_ bytes: Bytes, on wanted: String?) -> FitVerdict {
         guard !devices.isEmpty else { return .unknown(.noDevice(driverError)) }
-        let rooms = rooms(on: wanted)
+        let rooms = candidates(on: wanted)
         if rooms.isEmpty { return .doesNotFit(.noSuchDevice(wanted)) }
         let roomiest = rooms.sorted { ($0.free ?? -1, $1.device) > ($1.free ?? -1, $0.device) }
         let fitting = roomiest.filter { ($0.free ?? 0) >= bytes }
@@ -36,11 +36,11 @@ extension Snapshot {
 
     /// nil if waiting may help.
     package func hopelessness(_ bytes: Bytes, on wanted: String?) -> Hopeless? {
-        let rooms = rooms(on: wanted)
+        let rooms = candidates(on: wanted)
         // Instances come and go.
-        if devices.isEmpty || devices.contains(where: \.isDivided) { return nil }
+        if devices.isEmpty || devices.contains(where: \.isPartitioned) { return nil }
         if rooms.isEmpty { return .noSuchDevice(wanted) }
-        let memories = rooms.map { devices[$0.carrier].memory }
+        let memories = rooms.map { devices[$0.memoryOwner].memory }
         let totals = memories.compactMap { $0.contradiction == nil ? $0.total : nil }
         guard totals.count == rooms.count, let most = totals.max(), most < bytes else { return nil }
         return .tooLarge(largest: most, devices: rooms.count)
@@ -57,12 +57,12 @@ extension Snapshot {
     ///
     /// - Parameter share: 0 to 1.
     package func loads(above share: Double) -> [(device: Int, verdict: LoadVerdict)] {
-        devices.indices.filter { devices[$0].memory.sharedWith == nil }.map { place in
-            let memory = devices[place].memory
+        devices.indices.filter { devices[$0].memory.sharedWith == nil }.map { deviceIndex in
+            let memory = devices[deviceIndex].memory
             guard let used = memory.used, let total = memory.total, total > 0, memory.contradiction == nil else {
-                return (place, .unknown)
+                return (deviceIndex, .unknown)
             }
-            return (place, Double(used) / Double(total) > share ? .above : .below)
+            return (deviceIndex, Double(used) / Double(total) > share ? .above : .below)
         }
     }
 }

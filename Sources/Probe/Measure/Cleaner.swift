@@ -5,7 +5,7 @@ import Sampling
 
 /// Shell commands of which the last ones are run when this program lets go of it or ends, also if it is killed.
 final class Cleaner {
-    private let child: OwnChild
+    private let child: HelperProcess
 
     /// - Parameters:
     ///   - work: run at once; nothing by default.
@@ -19,15 +19,15 @@ final class Cleaner {
         let first = work.isEmpty ? "" : "\(pipeline) >\(SystemPath.nothing); echo $?; "
         let script = "trap '' INT TERM HUP; \(first)read line; exec \(Self.quoted(end)) >\(SystemPath.nothing)"
         do throws(ChildStartError) {
-            child = try OwnChild.start(["sh", "-c", script], program: "sh", ending: SIGTERM)
+            child = try HelperProcess.start(["sh", "-c", script], program: "sh", ending: SIGTERM)
         } catch {
             throw .notStarted(errno: error.code)
         }
         if work.isEmpty { return }
         var lines = ChildLines(child)
-        do throws(ChildLines.End) {
+        do throws(ChildLines.Failure) {
             let code = Int32(try lines.next(within: seconds)) ?? -1
-            if code != 0 { throw ChildLines.End.ended }
+            if code != 0 { throw ChildLines.Failure.ended }
         } catch {
             throw error == .silent ? .toolSilent("docker", seconds: seconds) : .toolFailed("docker", code: 1)
         }

@@ -18,14 +18,16 @@ package enum MeasureWorker {
     package static func serveIfAsked() {
         let arguments = ProgramArguments.all
         guard arguments.count == 6, arguments[1] == command else { return }
-        dup2(STDIN_FILENO, OwnChild.channel)
+        dup2(STDIN_FILENO, HelperProcess.channel)
         dup2(STDOUT_FILENO, output)
         // What a library prints is no answer.
         let nothing = open(SystemPath.nothing, O_RDWR)
         for fd in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] { dup2(nothing, fd) }
-        OwnChild.settle(as: "plimsoll-probe", keepingUpTo: output)
+        HelperProcess.settle(as: "plimsoll-probe", keepingUpTo: output)
         let questions = WorkerQuestions(arguments)
-        LineServer(input: OwnChild.channel, output: output).serve(atEnd: questions.restore) { questions.answer($0) }
+        LineServer(input: HelperProcess.channel, output: output).serve(atEnd: questions.restore) {
+            questions.answer($0)
+        }
     }
 }
 
@@ -98,7 +100,7 @@ private final class WorkerQuestions: @unchecked Sendable {
     }
 
     private func serve(_ words: [String]) throws(WorkerError) -> String {
-        func number(_ place: Int) -> UInt64 { words.indices.contains(place) ? UInt64(words[place]) ?? 0 : 0 }
+        func number(_ index: Int) -> UInt64 { words.indices.contains(index) ? UInt64(words[index]) ?? 0 : 0 }
         let gpu = Int(clamping: number(1))
         switch words.first {
         case "hello": return "pid=\(getpid())"

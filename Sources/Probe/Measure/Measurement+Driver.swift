@@ -159,7 +159,7 @@ extension Measurement {
             let snapshot = observe().snapshot
             let listed = try holder.map { (holder) throws(NotTried) in try card(watcher).processes[holder.pid] ?? nil }
             guard try memory(watcher) == before else { continue }
-            guard let place = snapshot.devices.firstIndex(where: { $0.uuid == target.gpuUUID }) else {
+            guard let deviceIndex = snapshot.devices.firstIndex(where: { $0.uuid == target.gpuUUID }) else {
                 throw .missing(.nvidiaDriver)
             }
             // On a GPU that is partitioned it is in an instance.
@@ -167,7 +167,7 @@ extension Measurement {
                 process.pid == holder?.pid && snapshot.devices[process.device].uuid == target.uuid
             }?.bytes
             return .ledger(
-                snapshot.devices[place], driver: before.second ?? before.first, process: process,
+                snapshot.devices[deviceIndex], driver: before.second ?? before.first, process: process,
                 listed: listed ?? nil)
         }
         throw .notQuiet
@@ -259,7 +259,7 @@ extension Measurement {
     }
 
     func mig() throws(NotTried) -> Finding {
-        guard observe().snapshot.devices.contains(where: { $0.vendor == .nvidia && $0.isDivided }) else {
+        guard observe().snapshot.devices.contains(where: { $0.vendor == .nvidia && $0.isPartitioned }) else {
             throw .missing(.migGPU)
         }
         let target = try target { $0.parent != nil }
@@ -294,8 +294,8 @@ extension Measurement {
     func limits() throws(NotTried) -> Finding {
         let target = try target()
         let watcher = try watcher()
-        func answer(_ place: String) throws(NotTried) -> (code: Int, hard: Bytes?)? {
-            let answer = try watcher.ask("limits \(target.gpu) \(place)")
+        func answer(_ level: String) throws(NotTried) -> (code: Int, hard: Bytes?)? {
+            let answer = try watcher.ask("limits \(target.gpu) \(level)")
             return answer.number("code").map { ($0, answer.bytes("hard")) }
         }
         guard let leaf = try answer("leaf") else { throw .missing(.cgroup2) }

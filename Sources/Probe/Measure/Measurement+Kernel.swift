@@ -52,7 +52,7 @@ extension Measurement {
         let snapshot = observe().snapshot
         // The tool numbers partitions, and not the GPU that they are of.
         let amd = snapshot.devices.indices.filter {
-            snapshot.devices[$0].driver == "amdgpu" && !snapshot.devices[$0].isDivided
+            snapshot.devices[$0].driver == "amdgpu" && !snapshot.devices[$0].isPartitioned
         }
         let byCard = Dictionary(grouping: amd) { snapshot.devices[$0].pci?.prefix { $0 != "." } ?? "" }
         guard byCard.values.contains(where: { $0.count > 1 }) else { throw .missing(.partition) }

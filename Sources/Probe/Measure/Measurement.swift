@@ -140,11 +140,11 @@ package final class Measurement {
     /// - Parameter isMeant: which of the snapshot's devices may be used.
     func target(where isMeant: (Device) -> Bool) throws(NotTried) -> Target {
         let snapshot = observe().snapshot
-        let candidates = snapshot.rooms(on: plan.device).filter {
+        let candidates = snapshot.candidates(on: plan.device).filter {
             snapshot.devices[$0.device].vendor == .nvidia && isMeant(snapshot.devices[$0.device])
         }
         guard let room = candidates.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
-            let others = snapshot.rooms(on: nil).contains { snapshot.devices[$0.device].vendor == .nvidia }
+            let others = snapshot.candidates(on: nil).contains { snapshot.devices[$0.device].vendor == .nvidia }
             throw others && plan.device != nil ? .missing(.chosenGPU) : Self.absence(snapshot)
         }
         let device = snapshot.devices[room.device]

@@ -27,7 +27,7 @@ final class Prober {
         case restores
     }
 
-    private let child: OwnChild
+    private let child: HelperProcess
     private var lines: ChildLines
     private let timeout: Double
     private let role: Role
@@ -55,7 +55,7 @@ final class Prober {
             path == nil ? [plan.nvmlLibrary ?? "", plan.cudaLibrary ?? "", plan.procfs, plan.sysfs] : ["", "", "", ""]
         let restores = if case .restores = role { true } else { false }
         do throws(ChildStartError) {
-            child = try OwnChild.start(
+            child = try HelperProcess.start(
                 wrapper + [own, MeasureWorker.command] + places, program: program, holds: !restores,
                 ending: restores ? SIGTERM : SIGKILL)
         } catch {
@@ -98,7 +98,7 @@ final class Prober {
         }
         let start = monotonicSeconds()
         let line: String
-        do throws(ChildLines.End) {
+        do throws(ChildLines.Failure) {
             line = try lines.next(within: seconds)
         } catch {
             guard error == .silent else { throw ended }
@@ -119,7 +119,7 @@ final class Prober {
 
     private func failure(_ words: [Substring]) -> NotTried {
         let code = words.count > 2 ? Int32(words[2]) : nil
-        func name(_ place: Int) -> String { words.indices.contains(place) ? String(words[place]) : "" }
+        func name(_ index: Int) -> String { words.indices.contains(index) ? String(words[index]) : "" }
         switch words.count > 1 ? words[1] : "" {
         case "missing": return NotTried.Missing(rawValue: name(2)).map { .missing($0) } ?? .ended(signal: nil)
         case "function": return .noFunction(name(2))

@@ -12,9 +12,9 @@ enum Tool {
     ///   - seconds: how long it may take.
     /// - Throws: `noTool` if there is none, `toolFailed` if its exit code is not 0.
     static func output(_ words: [String], within seconds: Double) throws(NotTried) -> String {
-        let child: OwnChild
+        let child: HelperProcess
         do throws(ChildStartError) {
-            child = try OwnChild.start(words, program: words[0])
+            child = try HelperProcess.start(words, program: words[0])
         } catch {
             throw error.code == ENOENT ? .noTool(words[0]) : .notStarted(errno: error.code)
         }
@@ -50,14 +50,14 @@ enum Tool {
 /// A program of the machine's that writes a line and goes on until its standard input ends.
 final class LineProgram {
     private let name: String
-    private let child: OwnChild
+    private let child: HelperProcess
     private var lines: ChildLines
 
     /// - Parameter name: of the program that answers, for messages.
     init(_ name: String, _ words: [String]) throws(NotTried) {
         do throws(ChildStartError) {
             // `run` passes this on; a program that is killed passes nothing on.
-            child = try OwnChild.start(words, program: words[0], holds: true, ending: SIGTERM)
+            child = try HelperProcess.start(words, program: words[0], holds: true, ending: SIGTERM)
         } catch {
             throw error.code == ENOENT ? .noTool(words[0]) : .notStarted(errno: error.code)
         }
@@ -66,7 +66,7 @@ final class LineProgram {
     }
 
     func line(within seconds: Double) throws(NotTried) -> String {
-        do throws(ChildLines.End) {
+        do throws(ChildLines.Failure) {
             return try lines.next(within: seconds)
         } catch {
             guard error == .ended else { throw .toolSilent(name, seconds: seconds) }

@@ -10,7 +10,7 @@ package enum ChildMessages {
         let facts = CgroupFacts(
             limits: observation.cgroupLimits ?? [":/": .known(nil)], owners: observation.cgroupOwners ?? [":/": 0])
         let charges = DeviceMemoryCharges(cgroups: observation.deviceMemory, trouble: .cgroupsAfter(16_384))
-        let place = WhereaboutsReader.unread(minors: [128], why: .notAsked)
+        let environment = RuntimeEnvironmentReader.unread(minors: [128], why: .notAsked)
         let pids = observation.processes.map(\.pid)
         var messages: [DriverMessage] = [
             .opened(
@@ -21,9 +21,10 @@ package enum ChildMessages {
             .answer(2, .processes(observation.processes.map { .whole($0) } + [.same(pid: 1, startTick: 5)], facts)),
             .answer(3, .deviceMemory(charges, facts)),
             .answer(4, .ancestors([7: pids])), .answer(5, .commandLines([7: "python3 train.py"])),
-            .answer(6, .whereabouts(place)),
+            .answer(6, .runtimeEnvironment(environment)),
             .answer(
-                7, .dockerContext(DockerContext(name: "lab", file: "/root/c", place: .missing(folder: "/root/.docker")))
+                7,
+                .dockerContext(DockerContext(name: "lab", file: "/root/c", endpoint: .missing(folder: "/root/.docker")))
             ),
             .answer(7, .threads([5072: 5044])), .answer(8, .failed(.fact(.filesSilent))),
             .answer(9, .noEngine(EngineTrouble(message: "no such socket", isAbsence: true), seconds: 0.5)),

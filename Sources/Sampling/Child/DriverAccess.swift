@@ -6,10 +6,10 @@ import Synchronization
 /// What a child has open of the drivers that it asks. Its calls block.
 protocol DriverAccess: Sendable {
     /// What there is to be asked this time.
-    func round() throws(NVMLError) -> any DriverRound
+    func open() throws(NVMLError) -> any OpenedDriver
 }
 
-protocol DriverRound: Sendable {
+protocol OpenedDriver: Sendable {
     var versions: DriverVersions { get }
     var inventory: Inventory { get }
     /// A GPU of the inventory and its instances, and the seconds that it took to wake if it slept.
@@ -26,17 +26,17 @@ final class NVIDIAAccess: DriverAccess {
 
     init(_ question: DriverQuestion) { self.question = question }
 
-    func round() throws(NVMLError) -> any DriverRound {
+    func open() throws(NVMLError) -> any OpenedDriver {
         let proc = ProcFS(root: question.procfs)
-        if let driver = driver.withLock({ $0 }) { return try Round(driver, proc) }
+        if let driver = driver.withLock({ $0 }) { return try Opened(driver, proc) }
         let opened = try NVMLDriver(
             library: question.library, module: proc.kernelDriverVersion(sysfs: question.sysfs))
         driver.withLock { $0 = opened }
-        return try Round(opened, proc)
+        return try Opened(opened, proc)
     }
 
     /// The library counts GPUs when the session begins (nvml.h, nvmlDeviceGetCount_v2), so the index is the key.
-    private struct Round: DriverRound {
+    private struct Opened: OpenedDriver {
         let driver: NVMLDriver
         let proc: ProcFS
         let inventory: Inventory
@@ -67,15 +67,15 @@ final class KernelAccess: DriverAccess {
 
     init(_ question: DriverQuestion) { self.question = question }
 
-    func round() -> any DriverRound {
+    func open() -> any OpenedDriver {
         let known = host.withLock { $0 }
         let proc = known?.proc ?? ProcFS(root: question.procfs)
         let scan = known?.scan ?? ClientScanner(proc)
         if known == nil { host.withLock { $0 = $0 ?? (proc, scan) } }
-        return Round(driver: DRMDriver(sysfs: question.sysfs), proc: proc, scan: scan)
+        return Opened(driver: DRMDriver(sysfs: question.sysfs), proc: proc, scan: scan)
     }
 
-    private struct Round: DriverRound {
+    private struct Opened: OpenedDriver {
         let driver: DRMDriver
         let proc: ProcFS
         let scan: ClientScanner

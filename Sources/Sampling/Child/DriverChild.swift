@@ -17,7 +17,7 @@ package enum DriverChild {
     }
 
     private static func serve() -> Never {
-        OwnChild.settle(as: name)
+        HelperProcess.settle(as: name)
         guard let question = DriverQuestion(payload: frame()) else { _exit(0) }
         SystemPath.nameOwnProcess(question.role.processName)
         DriverServer(question).serve()
@@ -32,24 +32,24 @@ package enum DriverChild {
 
     /// This many bytes from the parent; if it has ended, so does this process.
     private static func received(_ count: Int) -> [UInt8] {
-        guard let bytes = OwnChild.received(count) else { _exit(0) }
+        guard let bytes = HelperProcess.received(count) else { _exit(0) }
         return bytes
     }
 
-    private static let early = Mutex<[OwnChild]>([])
+    private static let early = Mutex<[HelperProcess]>([])
 
     /// Forks the first children while the program is still alone in its process: that takes a fifth of what starting them anew
     /// does and goes on beside reading the arguments. One that nobody comes to ask ends with its parent.
-    package static func startEarly() {
+    package static func prefork() {
         for _ in 0..<2 {
-            guard let child = OwnChild.fork({ serve() }) else { return }
+            guard let child = HelperProcess.fork({ serve() }) else { return }
             early.withLock { $0.append(child) }
         }
     }
 
-    static func start() throws(ChildStartError) -> OwnChild {
+    static func start() throws(ChildStartError) -> HelperProcess {
         if let child = early.withLock({ $0.popLast() }) { return child }
-        return try OwnChild.start([name])
+        return try HelperProcess.start([name])
     }
 }
 

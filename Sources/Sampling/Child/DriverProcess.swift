@@ -27,7 +27,7 @@ enum DriverProcessError: Error {
 
 /// The child (`DriverChild`), from its parent's side. Used by one thread.
 final class DriverProcess {
-    private let child: OwnChild
+    private let child: HelperProcess
     private var channel: Int32 { child.channel }
     private var buffer = FrameBuffer()
     private var received = [UInt8](repeating: 0, count: 1 << 16)
@@ -39,7 +39,7 @@ final class DriverProcess {
             throw .notStarted(error)
         }
         // Before it has a second thread, which has the priority of the one that starts it.
-        if plan.standsBack {
+        if plan.lowPriority {
             setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(child.pid), SamplingPlan.behind)
         }
         try send(DriverQuestion(role, plan).frame, until: monotonicSeconds() + plan.deviceTimeout)

@@ -38,7 +38,7 @@ final class DriverServer: Sendable {
 
     func serve() -> Never {
         while true {
-            var waiting = pollfd(fd: OwnChild.channel, events: Int16(POLLIN), revents: 0)
+            var waiting = pollfd(fd: HelperProcess.channel, events: Int16(POLLIN), revents: 0)
             if poll(&waiting, 1, watchdog.pause) > 0 {
                 guard let request = ChildRequest(payload: DriverChild.frame()) else { _exit(0) }
                 take(request)
@@ -69,10 +69,10 @@ final class DriverServer: Sendable {
 
     private func answer(_ sample: UInt32, withAccounts: Bool, until deadline: Double) {
         do throws(NVMLError) {
-            let round = try access.round()
-            let inventory = round.inventory
+            let driver = try access.open()
+            let inventory = driver.inventory
             let hang = hanging.withLock { $0 }
-            send(.opened(sample: sample, round.versions, inventory, hang: hang.sorted()))
+            send(.opened(sample: sample, driver.versions, inventory, hang: hang.sorted()))
             // The clients first: they take longest.
             let keys = (inventory.withClients ? [DriverMessage.clientsKey] : []) + inventory.gpus.map(\.key)
             let asked = keys.filter { !hang.contains($0) }
@@ -80,7 +80,7 @@ final class DriverServer: Sendable {
             let job = Job(asked.count, until: nil) { [self] number in
                 let key = asked[number]
                 hanging.withLock { _ = $0.insert(key) }
-                let message = message(on: key, of: round, sample, withAccounts, until: deadline)
+                let message = message(on: key, of: driver, sample, withAccounts, until: deadline)
                 hanging.withLock { _ = $0.remove(key) }
                 send(message)
             }
@@ -94,10 +94,10 @@ final class DriverServer: Sendable {
     }
 
     private func message(
-        on key: String, of round: any DriverRound, _ sample: UInt32, _ withAccounts: Bool, until deadline: Double
+        on key: String, of driver: any OpenedDriver, _ sample: UInt32, _ withAccounts: Bool, until deadline: Double
     ) -> DriverMessage {
-        if key == DriverMessage.clientsKey { return .clients(sample: sample, round.clients(until: deadline)) }
-        let (devices, waking) = round.observe(key, withAccounts: withAccounts)
+        if key == DriverMessage.clientsKey { return .clients(sample: sample, driver.clients(until: deadline)) }
+        let (devices, waking) = driver.observe(key, withAccounts: withAccounts)
         return .gpu(sample: sample, key, devices, waking: waking)
     }
 
@@ -106,7 +106,7 @@ final class DriverServer: Sendable {
         writing.withLock { _ in
             var rest = frame[...]
             while !rest.isEmpty {
-                let count = rest.withUnsafeBytes { write(OwnChild.channel, $0.baseAddress, $0.count) }
+                let count = rest.withUnsafeBytes { write(HelperProcess.channel, $0.baseAddress, $0.count) }
                 if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { _exit(0) }
             }
         }

@@ -44,7 +44,7 @@ final class DriverSession {
     private static let grace = 0.25
 
     /// Of the sample that was asked for and not collected yet.
-    private var round = Round(silence: .fact(.notAsked), known: nil)
+    private var round = SampleRequest(silence: .fact(.notAsked), known: nil)
     private var askedAt = 0.0
     /// In seconds of the monotonic clock, as `askedAt`.
     private var deadline = 0.0
@@ -67,7 +67,7 @@ final class DriverSession {
     }
 
     /// Seconds after which a child that hangs or has crashed is followed by a new one.
-    private var patience: Double { 3 * plan.deviceTimeout }
+    private var respawnDelay: Double { 3 * plan.deviceTimeout }
 
     /// Asks, and does not wait.
     ///
@@ -76,7 +76,7 @@ final class DriverSession {
     ///   - deadline: in seconds of the monotonic clock.
     func ask(withAccounts: Bool = false, until deadline: Double) {
         sample &+= 1
-        round = Round(silence: silence, known: inventory)
+        round = SampleRequest(silence: silence, known: inventory)
         askedAt = monotonicSeconds()
         self.deadline = deadline
         forgetQuestions()
@@ -165,7 +165,7 @@ final class DriverSession {
 
     /// Starts the child if there is none, for questions alone.
     func prepare() {
-        round = Round(silence: silence, known: inventory)
+        round = SampleRequest(silence: silence, known: inventory)
         forgetQuestions()
         attempt { () throws(DriverProcessError) in if let why = try prepareChild() { round.whyNot = why } }
     }
@@ -175,7 +175,7 @@ final class DriverSession {
         abandoned.removeAll(where: \.isGone)
         try takeLateMessages()
         let now = monotonicSeconds()
-        if child != nil, let since = hangsSince ?? deafSince, now - since > patience {
+        if child != nil, let since = hangsSince ?? deafSince, now - since > respawnDelay {
             if abandoned.count + 1 < Self.mostAbandoned {
                 tell(
                     "\(role == .nvidia ? "the driver" : "reading the host's files") has hung for \(Int(now - since)) s; a new process asks it"
@@ -191,7 +191,7 @@ final class DriverSession {
         if abandoned.isEmpty { hasToldMost = false }
         if child != nil { return nil }
         if let lastError {
-            let left = startedAt + patience - now
+            let left = startedAt + respawnDelay - now
             if left > 0 { return .askedAgain(lastError, seconds: left.rounded(.up)) }
         }
         guard abandoned.count < Self.mostAbandoned else {
@@ -215,7 +215,7 @@ final class DriverSession {
         }
     }
 
-    /// Kills the child; whoever ends this program waits for the child's end (`OwnChild.endAll`).
+    /// Kills the child; whoever ends this program waits for the child's end (`HelperProcess.endAll`).
     func end() {
         child?.abandon()
         child = nil
@@ -307,7 +307,7 @@ final class DriverSession {
 }
 
 /// The answers of one sample as they come.
-private struct Round {
+private struct SampleRequest {
     let silence: Reason
     /// Which GPUs there were earlier.
     private let known: Inventory?

@@ -27,8 +27,8 @@ struct KnownIdentities {
         if count != inventory.gpus.count { known = [:] }
         count = inventory.gpus.count
         var inventory = inventory
-        for place in inventory.gpus.indices {
-            inventory.gpus[place].unread = completed(inventory.gpus[place].unread, of: inventory.gpus[place].key)
+        for index in inventory.gpus.indices {
+            inventory.gpus[index].unread = completed(inventory.gpus[index].unread, of: inventory.gpus[index].key)
         }
         return inventory
     }

@@ -20,7 +20,7 @@ extension WireWriter {
     mutating func context(_ context: DockerContext) {
         text(context.name)
         text(context.file)
-        switch context.place {
+        switch context.endpoint {
         case .usual: number(UInt8(0))
         case .endpoint(let url):
             number(UInt8(1))
@@ -56,10 +56,10 @@ extension WireReader {
     }
 
     mutating func context() throws(WireError) -> DockerContext {
-        DockerContext(name: try text(), file: try text(), place: try contextPlace())
+        DockerContext(name: try text(), file: try text(), endpoint: try contextEndpoint())
     }
 
-    private mutating func contextPlace() throws(WireError) -> DockerContext.Place {
+    private mutating func contextEndpoint() throws(WireError) -> DockerContext.Endpoint {
         switch try number() as UInt8 {
         case 0: return .usual
         case 1: return .endpoint(try text())

@@ -31,7 +31,7 @@ extension WireWriter {
                 writer.number(key.pid)
                 writer.number(key.startTick)
             }
-        case .whereabouts(let minors):
+        case .runtimeEnvironment(let minors):
             number(UInt8(6))
             list(minors) { $0.number($1) }
         case .dockerContext(let environment):
@@ -87,9 +87,9 @@ extension WireWriter {
                 writer.number(line.key)
                 writer.text(line.value)
             }
-        case .whereabouts(let place):
+        case .runtimeEnvironment(let environment):
             number(UInt8(6))
-            whereabouts(place)
+            runtimeEnvironment(environment)
         case .dockerContext(let context):
             number(UInt8(7))
             self.context(context)
@@ -170,22 +170,22 @@ extension WireWriter {
         optional(process.pidNamespace) { $0.number($1) }
     }
 
-    private mutating func whereabouts(_ place: Whereabouts) {
-        text(place.kind.rawValue)
-        flag(place.isVerified)
-        for field in [place.id, place.engine, place.cgroup] { optional(field) { $0.text($1) } }
-        list(place.variables) { writer, variable in
+    private mutating func runtimeEnvironment(_ environment: RuntimeEnvironment) {
+        text(environment.kind.rawValue)
+        flag(environment.isVerified)
+        for field in [environment.id, environment.engine, environment.cgroup] { optional(field) { $0.text($1) } }
+        list(environment.variables) { writer, variable in
             writer.text(variable.name)
             writer.text(variable.value)
         }
-        optional(place.deviceNodes) { writer, nodes in writer.list(nodes) { $0.text($1) } }
-        list(place.renderNodes.sorted { $0.key < $1.key }) { writer, node in
+        optional(environment.deviceNodes) { writer, nodes in writer.list(nodes) { $0.text($1) } }
+        list(environment.renderNodes.sorted { $0.key < $1.key }) { writer, node in
             writer.number(node.key)
             writer.reading(node.value) { $0.text($1) }
         }
-        reading(place.computeNode) { $0.text($1) }
-        reading(place.ramLimit) { writer, bytes in writer.optional(bytes) { $0.number($1) } }
-        reading(place.cpuLimit) { writer, cpus in writer.optional(cpus) { $0.number($1.bitPattern) } }
+        reading(environment.computeNode) { $0.text($1) }
+        reading(environment.ramLimit) { writer, bytes in writer.optional(bytes) { $0.number($1) } }
+        reading(environment.cpuLimit) { writer, cpus in writer.optional(cpus) { $0.number($1.bitPattern) } }
     }
 }
 
@@ -202,7 +202,7 @@ extension WireReader {
                 try list { reader throws(WireError) in
                     HostQuestion.ProcessKey(pid: try reader.number(), startTick: try reader.number())
                 })
-        case 6: return .whereabouts(minors: try numbers())
+        case 6: return .runtimeEnvironment(minors: try numbers())
         case 7:
             return .dockerContext(
                 try table { reader throws(WireError) in
@@ -247,7 +247,7 @@ extension WireReader {
                 } value: { reader throws(WireError) in
                     try reader.text()
                 })
-        case 6: return .whereabouts(try whereabouts())
+        case 6: return .runtimeEnvironment(try runtimeEnvironment())
         case 7: return .dockerContext(try context())
         case 8: return .engine(try engine(), seconds: try double())
         case 10: return .silent
@@ -346,14 +346,14 @@ extension WireReader {
         return process
     }
 
-    private mutating func whereabouts() throws(WireError) -> Whereabouts {
-        guard let kind = Whereabouts.Kind(rawValue: try text()) else { throw WireError() }
+    private mutating func runtimeEnvironment() throws(WireError) -> RuntimeEnvironment {
+        guard let kind = RuntimeEnvironment.Kind(rawValue: try text()) else { throw WireError() }
         let isVerified = try flag()
         let (id, engine, cgroup) = (try optionalText(), try optionalText(), try optionalText())
-        var place = Whereabouts(
+        var environment = RuntimeEnvironment(
             kind: kind, id: id, engine: engine,
             variables: try list { reader throws(WireError) in
-                Whereabouts.Variable(name: try reader.text(), value: try reader.text())
+                RuntimeEnvironment.Variable(name: try reader.text(), value: try reader.text())
             },
             deviceNodes: try optional { reader throws(WireError) in
                 try reader.list { reader throws(WireError) in try reader.text() }
@@ -368,8 +368,8 @@ extension WireReader {
             cpuLimit: try reading { reader throws(WireError) in
                 try reader.optional { reader throws(WireError) in Double(bitPattern: try reader.number()) }
             })
-        place.isVerified = isVerified
-        place.cgroup = cgroup
-        return place
+        environment.isVerified = isVerified
+        environment.cgroup = cgroup
+        return environment
     }
 }

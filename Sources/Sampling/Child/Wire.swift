@@ -109,7 +109,7 @@ extension WireWriter {
         }
         optional(device.driver) { $0.text($1) }
         optional(device.minors) { writer, minors in writer.list(minors) { $0.number($1) } }
-        for flag in [device.sharesHostMemory, device.isDivided] { optional(flag) { $0.number(UInt8($1 ? 1 : 0)) } }
+        for flag in [device.sharesHostMemory, device.isPartitioned] { optional(flag) { $0.number(UInt8($1 ? 1 : 0)) } }
         reading(device.utilizationPercent) { $0.number(Int64($1)) }
         for processes in [device.compute, device.graphics, device.mps] { list(processes) }
         optional(device.askedAtTick) { $0.number($1) }
@@ -169,7 +169,7 @@ extension WireReader {
             }, driver: try optionalText(),
             minors: try optional { reader throws(WireError) in
                 try reader.list { r throws(WireError) in try r.number() }
-            }, sharesHostMemory: try optionalFlag(), isDivided: try optionalFlag(),
+            }, sharesHostMemory: try optionalFlag(), isPartitioned: try optionalFlag(),
             utilizationPercent: try reading { reader throws(WireError) in Int(try reader.number() as Int64) },
             compute: try listReading(), graphics: try listReading(), mps: try listReading(),
             askedAtTick: try optional { reader throws(WireError) in try reader.number() })

@@ -19,7 +19,7 @@ enum HostQuestion: Sendable, Equatable {
     case ancestors([UInt32], upTo: UInt32)
     case commandLines([ProcessKey])
     /// Where this program runs; the device files with these minor numbers are opened.
-    case whereabouts(minors: [UInt32])
+    case runtimeEnvironment(minors: [UInt32])
     /// The current context of the Docker client with these variables.
     case dockerContext([String: String])
     /// The containers of the engine at this socket, whose path can lead to a file system that hangs.
@@ -41,7 +41,7 @@ enum HostAnswer: Sendable, Equatable {
     case threads([UInt32: UInt32])
     case ancestors([UInt32: [UInt32]])
     case commandLines([UInt32: String])
-    case whereabouts(Whereabouts)
+    case runtimeEnvironment(RuntimeEnvironment)
     case dockerContext(DockerContext)
     case engine(ObservedEngine, seconds: Double)
     case noEngine(EngineTrouble, seconds: Double)

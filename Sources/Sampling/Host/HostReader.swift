@@ -47,7 +47,7 @@ final class HostReader: Sendable {
                 let known = zip(keys, lines).compactMap { key, line in line.flatMap { $0 }.map { (key.pid, $0) } }
                 reply(.commandLines(Dictionary(known, uniquingKeysWith: { first, _ in first })))
             }
-        case .whereabouts(let minors): whereabouts(minors, task)
+        case .runtimeEnvironment(let minors): runtimeEnvironment(minors, task)
         case .dockerContext(let environment):
             task.gather([environment], key: { _ in "docker" }, DockerContext.current) { contexts in
                 reply(contexts[0].map { .dockerContext($0) } ?? .silent)
@@ -111,13 +111,13 @@ final class HostReader: Sendable {
         }
     }
 
-    private func whereabouts(_ minors: [UInt32], _ task: Task) {
-        let parts = WhereaboutsReader(proc, cgroups).parts(minors: minors)
+    private func runtimeEnvironment(_ minors: [UInt32], _ task: Task) {
+        let parts = RuntimeEnvironmentReader(proc, cgroups).parts(minors: minors)
         let numbered = parts.enumerated().map { (number: $0, read: $1) }
-        task.gather(numbered, key: { "whereabouts \($0.number)" }, { $0.read() }) { notes in
-            var place = WhereaboutsReader.unread(minors: minors, why: Self.silence)
-            for note in notes.compactMap(\.self) { note(&place) }
-            task.reply(.whereabouts(place))
+        task.gather(numbered, key: { "environment \($0.number)" }, { $0.read() }) { notes in
+            var environment = RuntimeEnvironmentReader.unread(minors: minors, why: Self.silence)
+            for note in notes.compactMap(\.self) { note(&environment) }
+            task.reply(.runtimeEnvironment(environment))
         }
     }
 

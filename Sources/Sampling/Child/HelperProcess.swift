@@ -4,7 +4,7 @@ import HostFS
 import Synchronization
 
 /// This program started again, as a child that asks a vendor's library or reads files, and may be left behind.
-package struct OwnChild: Sendable {
+package struct HelperProcess: Sendable {
     package let pid: pid_t
     /// The parent's end of a socket that both may write to.
     package let channel: Int32
@@ -13,7 +13,7 @@ package struct OwnChild: Sendable {
     package static let channel: Int32 = 3
 
     /// How a child is, and how it ended: the wait status, where it could be had.
-    private enum Fate {
+    private enum State {
         /// - Parameter ending: the signal that ends it.
         case runs(ending: Int32)
         case ended(Int32?)
@@ -21,19 +21,19 @@ package struct OwnChild: Sendable {
 
     /// Of every child of these. Whoever takes leave of one notes it here under the lock, so that its PID, which may be
     /// another's from then on, is sent no signal.
-    private static let fates = Mutex<[pid_t: Fate]>([:])
+    private static let states = Mutex<[pid_t: State]>([:])
 
     /// - Parameters:
     ///   - holds: what it holds must be free when this program has ended.
     ///   - ending: the signal that ends it.
     private init(pid: pid_t, channel: Int32, holds: Bool = false, ending: Int32 = SIGKILL) {
         (self.pid, self.channel) = (pid, channel)
-        Self.fates.withLock { $0[pid] = .runs(ending: ending) }
+        Self.states.withLock { $0[pid] = .runs(ending: ending) }
         cprocess_add_child(pid, holds)
         cprocess_set_ending(pid, ending)
     }
 
-    package struct End {
+    package struct TerminationStatus {
         /// Of wait(2); nil where it could not be had.
         package var status: Int32?
 
@@ -42,17 +42,17 @@ package struct OwnChild: Sendable {
     }
 
     /// nil while it runs. A child that has ended stays a zombie until somebody asks.
-    package var end: End? {
-        Self.fates.withLock { fates in
-            if case .ended(let status) = fates[pid] { return End(status: status) }
+    package var end: TerminationStatus? {
+        Self.states.withLock { states in
+            if case .ended(let status) = states[pid] { return TerminationStatus(status: status) }
             guard Self.hasEnded(P_PID, id_t(pid)) != 0 else { return nil }
             cprocess_remove_child(pid)
             var status: Int32 = 0
             let reaped = waitpid(pid, &status, WNOHANG)
             // -1: whoever started us has the kernel reap children.
             let known = reaped == pid ? status : nil
-            fates[pid] = .ended(known)
-            return End(status: known)
+            states[pid] = .ended(known)
+            return TerminationStatus(status: known)
         }
     }
 
@@ -66,8 +66,8 @@ package struct OwnChild: Sendable {
     }
 
     package func kill() {
-        Self.fates.withLock { fates in
-            if case .runs(let ending) = fates[pid] { Glibc.kill(pid, ending) }
+        Self.states.withLock { states in
+            if case .runs(let ending) = states[pid] { Glibc.kill(pid, ending) }
         }
     }
 
@@ -78,7 +78,7 @@ package struct OwnChild: Sendable {
     }
 
     /// nil where it still runs after that time.
-    package func end(within seconds: Double) -> End? {
+    package func end(within seconds: Double) -> TerminationStatus? {
         let deadline = monotonicSeconds() + seconds
         while true {
             if let end { return end }
@@ -89,16 +89,16 @@ package struct OwnChild: Sendable {
 
     /// Nobody asks for its end any more.
     package func forget() {
-        Self.fates.withLock { fates in if case .ended = fates[pid] { fates[pid] = nil } }
+        Self.states.withLock { states in if case .ended = states[pid] { states[pid] = nil } }
     }
 
     /// Kills every child that still runs, and waits for their ends: under a first process that reaps nobody they would stay as
     /// zombies. One that sleeps in the kernel stays until the kernel lets it go.
     package static func endAll(within seconds: Double) {
-        let running = fates.withLock { fates in
-            fates.compactMap { pid, fate in if case .runs = fate { pid } else { nil } }
+        let running = states.withLock { states in
+            states.compactMap { pid, state in if case .runs = state { pid } else { nil } }
         }
-        let children = running.map { OwnChild(ended: $0) }
+        let children = running.map { HelperProcess(ended: $0) }
         for child in children { child.kill() }
         let deadline = monotonicSeconds() + seconds
         for child in children { _ = child.end(within: max(0, deadline - monotonicSeconds())) }
@@ -108,14 +108,14 @@ package struct OwnChild: Sendable {
 
     /// Takes leave of any child of this process that has ended, one of these or not; nil where there is none.
     package static func reapAny() -> (pid: pid_t, status: Int32)? {
-        fates.withLock { fates in
+        states.withLock { states in
             let ended = hasEnded(P_ALL, 0)
             guard ended > 0 else { return nil }
             cprocess_remove_child(ended)
             var status: Int32 = 0
             let pid = waitpid(ended, &status, WNOHANG)
             guard pid > 0 else { return nil }
-            if case .runs = fates[pid] { fates[pid] = .ended(status) }
+            if case .runs = states[pid] { states[pid] = .ended(status) }
             return (pid, status)
         }
     }
@@ -127,7 +127,7 @@ package struct OwnChild: Sendable {
     ///   - ending: the signal that ends it. SIGTERM: it has to tidy up.
     package static func start(
         _ words: [String], program: String? = nil, holds: Bool = false, ending: Int32 = SIGKILL
-    ) throws(ChildStartError) -> OwnChild {
+    ) throws(ChildStartError) -> HelperProcess {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
             throw ChildStartError(code: errno)
@@ -139,11 +139,11 @@ package struct OwnChild: Sendable {
             close(ends[0])
             throw ChildStartError(code: code)
         }
-        return OwnChild(pid: pid, channel: ends[0], holds: holds, ending: ending)
+        return HelperProcess(pid: pid, channel: ends[0], holds: holds, ending: ending)
     }
 
     /// A copy of this process, which must have no other thread yet; nil if there can be none.
-    static func fork(_ serve: () -> Never) -> OwnChild? {
+    static func fork(_ serve: () -> Never) -> HelperProcess? {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
             return nil
@@ -161,7 +161,7 @@ package struct OwnChild: Sendable {
             close(ends[0])
             return nil
         }
-        return OwnChild(pid: pid, channel: ends[0])
+        return HelperProcess(pid: pid, channel: ends[0])
     }
 
     private static func spawn(_ words: [String], _ program: String?, channel: Int32, _ pid: inout pid_t) -> Int32 {
@@ -234,18 +234,18 @@ package struct ChildLines {
     /// Bytes of a line at most. A library that has taken the child over may write without end.
     private let limit: Int
 
-    private let child: OwnChild
+    private let child: HelperProcess
     private var received: [UInt8] = []
 
-    package init(_ child: OwnChild, limit: Int = 1 << 16) {
+    package init(_ child: HelperProcess, limit: Int = 1 << 16) {
         self.child = child
         self.limit = limit
     }
 
-    package enum End: Error { case ended, silent }
+    package enum Failure: Error { case ended, silent }
 
     /// - Parameter seconds: how long it may take.
-    package mutating func next(within seconds: Double) throws(End) -> String {
+    package mutating func next(within seconds: Double) throws(Failure) -> String {
         let deadline = monotonicSeconds() + seconds
         var buffer = [UInt8](repeating: 0, count: 4096)
         while true {

@@ -1,7 +1,7 @@
 /// What DRM clients say of each process on each device. A client that several processes share, by fork or because its
 /// descriptor was passed on, counts with one of them.
-struct ClientClaims {
-    private(set) var byDevice: [[UInt32: Claim]]
+struct ClientUsage {
+    private(set) var byDevice: [[UInt32: ProcessUsage]]
 
     private struct Key: Hashable {
         var device: Int
@@ -23,11 +23,11 @@ struct ClientClaims {
         for (key, clients) in holders.sorted(by: { ($0.key.device, $0.key.client) < ($1.key.device, $1.key.client) }) {
             let ordered = clients.sorted { Self.order($0, names) < Self.order($1, names) }
             let owner = ordered[0]
-            let own = Claim(owner, isShared: sharing[key.device])
+            let own = ProcessUsage(owner, isShared: sharing[key.device])
             add(own, of: owner.pid, on: key.device)
             for other in ordered.dropFirst() where other.pid != owner.pid {
                 // What is unknown of the one is unknown of the other.
-                var claim = Claim(bytes: own.bytes == nil ? nil : 0, source: .fdinfo, startTick: other.startTick)
+                var claim = ProcessUsage(bytes: own.bytes == nil ? nil : 0, source: .fdinfo, startTick: other.startTick)
                 claim.isPartial = own.isPartial
                 claim.countedWith = owner.pid
                 claim.use(other)
@@ -55,12 +55,12 @@ struct ClientClaims {
         return (opensForOthers ? 1 : 0, client.startTick, client.pid)
     }
 
-    private mutating func add(_ claim: Claim, of pid: UInt32, on device: Int) {
+    private mutating func add(_ claim: ProcessUsage, of pid: UInt32, on device: Int) {
         byDevice[device][pid] = byDevice[device][pid].map { $0.adding(claim) } ?? claim
     }
 }
 
-extension Claim {
+extension ProcessUsage {
     /// - Parameter isShared: the device has no memory of its own, so what a client has of the host's is what it uses.
     fileprivate init(_ client: DRMClient, isShared: Bool) {
         let counted = client.regions.filter { $0.isDevices || isShared && ($0.isHosts || $0.isStolen) }
@@ -69,7 +69,7 @@ extension Claim {
         self.init(bytes: known.isEmpty ? nil : Bytes.sum(known), source: .fdinfo, startTick: client.startTick)
         isPartial = known.count < amounts.count
         if isShared {
-            setAside = Bytes.sum(
+            carveout = Bytes.sum(
                 client.regions.filter { $0.isDevices || $0.isStolen }.compactMap {
                     $0.bytes.flatMap { Bytes(told: $0) }
                 })
@@ -85,14 +85,14 @@ extension Claim {
     }
 
     /// With another client of the same process.
-    fileprivate func adding(_ other: Claim) -> Claim {
+    fileprivate func adding(_ other: ProcessUsage) -> ProcessUsage {
         var sum = self
         // What is counted with another adds nothing to what is its own.
         sum.countedWith = countedWith == nil || other.countedWith == nil ? nil : countedWith
         sum.isPartial = isPartial || other.isPartial || (bytes == nil) != (other.bytes == nil)
         sum.bytes = bytes.map { $0.adding(other.bytes ?? 0) } ?? other.bytes
         sum.evicted = [evicted, other.evicted].compactMap(\.self).reduce(nil) { ($0 ?? 0).adding($1) }
-        sum.setAside = setAside.adding(other.setAside)
+        sum.carveout = carveout.adding(other.carveout)
         sum.types.formUnion(other.types)
         return sum
     }

@@ -1,10 +1,10 @@
 import Ledger
 
 /// The rows of `plimsoll fit` and `plimsoll wait`: the devices that have room.
-package struct RoomRows {
-    package static func row(_ room: Room, in snapshot: Snapshot) -> Row {
+package struct CandidateRows {
+    package static func row(_ room: PlacementCandidate, in snapshot: Snapshot) -> Row {
         let device = snapshot.devices[room.device]
-        let total = snapshot.devices[room.carrier].memory.total
+        let total = snapshot.devices[room.memoryOwner].memory.total
         return Row(
             fields: [
                 ("GPU", Cell(device.label)), ("UUID", Cell(device.uuid)), ("Name", Cell(device.name)),
@@ -23,7 +23,7 @@ package struct RoomRows {
 
     /// Why there is no device at all, or none of that name.
     package static func nowhere(_ wanted: String?, in snapshot: Snapshot) -> String {
-        let all = snapshot.rooms(on: nil).map { snapshot.devices[$0.device].label.cleaned }
+        let all = snapshot.candidates(on: nil).map { snapshot.devices[$0.device].label.cleaned }
         let there =
             all.isEmpty
             ? "every GPU here is divided (MIG) and has no instance" : "there are \(all.joined(separator: ", "))"
@@ -31,7 +31,7 @@ package struct RoomRows {
     }
 
     /// "GPU 0 has 4.48GiB free, and ollama holds 12.58GiB".
-    package static func sentence(_ room: Room, in snapshot: Snapshot) -> String {
+    package static func sentence(_ room: PlacementCandidate, in snapshot: Snapshot) -> String {
         let gpu = "GPU \(snapshot.devices[room.device].label.cleaned)"
         guard let free = room.free else {
             let why = room.whyUnknown.map { ": \($0.text.cleaned)" } ?? ""
@@ -55,11 +55,11 @@ extension FitVerdict.NoRoom {
     package func text(in snapshot: Snapshot) -> String {
         switch self {
         case .noDevice(let reason): " \(reason?.text ?? "the driver has no device")"
-        case .noSuchDevice(let wanted): " \(RoomRows.nowhere(wanted, in: snapshot))"
+        case .noSuchDevice(let wanted): " \(CandidateRows.nowhere(wanted, in: snapshot))"
         case .free(let rooms):
             rooms.count == 1
-                ? " \(RoomRows.sentence(rooms[0], in: snapshot))"
-                : rooms.map { "\n  \(RoomRows.sentence($0, in: snapshot))" }.joined()
+                ? " \(CandidateRows.sentence(rooms[0], in: snapshot))"
+                : rooms.map { "\n  \(CandidateRows.sentence($0, in: snapshot))" }.joined()
         }
     }
 }
@@ -69,7 +69,7 @@ extension FitVerdict {
     package func text(of amount: String, in snapshot: Snapshot) -> String? {
         switch self {
         case .fits: nil
-        case .doesNotFit(.noSuchDevice(let wanted)): RoomRows.nowhere(wanted, in: snapshot)
+        case .doesNotFit(.noSuchDevice(let wanted)): CandidateRows.nowhere(wanted, in: snapshot)
         case .doesNotFit(let why): "\(amount) does not fit:\(why.text(in: snapshot))"
         case .unknown(let why): "whether \(amount) fits cannot be told:\(why.text(in: snapshot))"
         }
@@ -92,7 +92,7 @@ extension FitVerdict {
 extension Snapshot.Hopeless {
     package func text(of amount: String, in snapshot: Snapshot) -> String {
         switch self {
-        case .noSuchDevice(let wanted): RoomRows.nowhere(wanted, in: snapshot)
+        case .noSuchDevice(let wanted): CandidateRows.nowhere(wanted, in: snapshot)
         case .tooLarge(let most, let devices):
             "\(amount) is more than there is: \(devices == 1 ? "the device" : "the largest device") has \(size(most))"
         }

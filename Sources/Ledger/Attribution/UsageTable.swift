@@ -1,6 +1,6 @@
 /// What is said of one process on one device, merged: a process counts once, and the largest value counts, because the lists
 /// of compute, graphics and MPS repeat the same sum, and so do KFD's list and the DRM clients.
-struct Claim {
+struct ProcessUsage {
     /// Who said how much.
     enum Source: String {
         case nvml, kfd, fdinfo
@@ -16,7 +16,7 @@ struct Claim {
     /// Bytes that belong into the device's memory and were moved out of it; nil where that is not told.
     var evicted: Bytes?
     /// Of a device that shares the host's memory: what of it lies in the part that the firmware set aside.
-    var setAside: Bytes = 0
+    var carveout: Bytes = 0
     /// All its clients are counted with this process, whose files they share.
     var countedWith: UInt32?
 
@@ -29,13 +29,13 @@ struct Claim {
         self.startTick = startTick
     }
 
-    func merged(_ other: Claim) -> Claim {
+    func merged(_ other: ProcessUsage) -> ProcessUsage {
         var claim = self
         claim.merge(other)
         return claim
     }
 
-    private mutating func merge(_ other: Claim) {
+    private mutating func merge(_ other: ProcessUsage) {
         if let others = other.bytes, others > bytes ?? -1 {
             bytes = others
             source = other.source
@@ -44,14 +44,14 @@ struct Claim {
         types.formUnion(other.types)
         startTick = startTick ?? other.startTick
         evicted = evicted ?? other.evicted
-        setAside = max(setAside, other.setAside)
+        carveout = max(carveout, other.carveout)
         countedWith = (bytes ?? 0) == 0 ? countedWith ?? other.countedWith : nil
     }
 }
 
 /// Every (process, device) that the drivers list, once: by the place of the device, by PID.
-struct Claims {
-    private(set) var byDevice: [[UInt32: Claim]]
+struct UsageTable {
+    private(set) var byDevice: [[UInt32: ProcessUsage]]
     private let vendors: [Vendor]
 
     init(_ observation: Observation, instancesOf: [Int: [Int]], sharing: [Bool]) {
@@ -60,13 +60,14 @@ struct Claims {
         vendors = devices.map(\.vendor)
         var siblings: [Int: [Int]] = [:]
         for instances in instancesOf.values { for instance in instances { siblings[instance] = instances } }
-        for (place, device) in devices.enumerated() where instancesOf[place] == nil {
+        for (deviceIndex, device) in devices.enumerated() where instancesOf[deviceIndex] == nil {
             for (type, process) in Self.listed(by: device) {
                 // Compute instances of one GPU instance may list each other's processes; the ids say whose each is.
-                let named = Self.named(by: process, among: siblings[place] ?? [], devices)
+                let named = Self.named(by: process, among: siblings[deviceIndex] ?? [], devices)
                 claim(
                     process, type,
-                    on: named ?? first(of: siblings[place] ?? [], listing: process, beside: device, devices) ?? place)
+                    on: named ?? first(of: siblings[deviceIndex] ?? [], listing: process, beside: device, devices)
+                        ?? deviceIndex)
             }
         }
         for (gpu, instances) in instancesOf {
@@ -74,17 +75,18 @@ struct Claims {
                 claim(process, type, on: Self.home(of: process, on: gpu, instances, devices, byDevice))
             }
         }
-        let clients = ClientClaims(observation, sharing: sharing).byDevice
+        let clients = ClientUsage(observation, sharing: sharing).byDevice
         // A divided GPU comes last: a client of which only the address is known is its partition's where that lists it.
-        for place in clients.indices.sorted(by: { (instancesOf[$0]?.count ?? 0) < (instancesOf[$1]?.count ?? 0) }) {
-            for (pid, claim) in clients[place] {
-                let listing = (instancesOf[place] ?? []).filter { byDevice[$0][pid] != nil }
-                if listing.count < 2 { add(claim, of: pid, on: listing.first ?? place, devices) }
+        for deviceIndex in clients.indices.sorted(by: { (instancesOf[$0]?.count ?? 0) < (instancesOf[$1]?.count ?? 0) })
+        {
+            for (pid, claim) in clients[deviceIndex] {
+                let listing = (instancesOf[deviceIndex] ?? []).filter { byDevice[$0][pid] != nil }
+                if listing.count < 2 { add(claim, of: pid, on: listing.first ?? deviceIndex, devices) }
             }
         }
-        for place in byDevice.indices {
+        for deviceIndex in byDevice.indices {
             // A client that has not run yet is a program's that draws, unless it computes elsewhere.
-            byDevice[place] = byDevice[place].mapValues { claim in
+            byDevice[deviceIndex] = byDevice[deviceIndex].mapValues { claim in
                 var claim = claim
                 if claim.types.isEmpty { claim.types = [.graphics] }
                 return claim
@@ -93,19 +95,19 @@ struct Claims {
     }
 
     /// A process that started after the list was asked for is not the one that the list meant.
-    private mutating func add(_ claim: Claim, of pid: UInt32, on place: Int, _ devices: [ObservedDevice]) {
-        let asked = devices[place].askedAtTick ?? .max
-        let listed = (claim.startTick ?? 0) > asked ? nil : byDevice[place][pid]
-        byDevice[place][pid] = listed.map { $0.merged(claim) } ?? claim
+    private mutating func add(_ claim: ProcessUsage, of pid: UInt32, on deviceIndex: Int, _ devices: [ObservedDevice]) {
+        let asked = devices[deviceIndex].askedAtTick ?? .max
+        let listed = (claim.startTick ?? 0) > asked ? nil : byDevice[deviceIndex][pid]
+        byDevice[deviceIndex][pid] = listed.map { $0.merged(claim) } ?? claim
     }
 
-    private mutating func claim(_ process: ListedProcess, _ type: ProcessType, on place: Int?) {
-        guard let place else { return }
-        var claim = Claim(
+    private mutating func claim(_ process: ListedProcess, _ type: ProcessType, on deviceIndex: Int?) {
+        guard let deviceIndex else { return }
+        var claim = ProcessUsage(
             bytes: process.bytes.flatMap { Bytes(told: $0) }, types: [type],
-            source: vendors[place] == .nvidia ? .nvml : .kfd)
+            source: vendors[deviceIndex] == .nvidia ? .nvml : .kfd)
         claim.isPartial = process.isPartial == true
-        byDevice[place][process.pid] = byDevice[place][process.pid].map { $0.merged(claim) } ?? claim
+        byDevice[deviceIndex][process.pid] = byDevice[deviceIndex][process.pid].map { $0.merged(claim) } ?? claim
     }
 
     /// The compute instance that lists the process already, of those in the same GPU instance: without ids it counts there.
@@ -126,7 +128,7 @@ struct Claims {
     /// instances list it: then it stands there already, and the GPU's line is their sum.
     private static func home(
         of process: ListedProcess, on gpu: Int, _ instances: [Int], _ devices: [ObservedDevice],
-        _ known: [[UInt32: Claim]]
+        _ known: [[UInt32: ProcessUsage]]
     ) -> Int? {
         if let named = named(by: process, among: instances, devices) { return named }
         let listing = instances.filter { known[$0][process.pid] != nil }

@@ -103,9 +103,9 @@ struct ClaimedContainers {
 
     private mutating func noteClaims(of memberships: [CgroupMembership]) {
         for membership in memberships {
-            for (place, container) in membership.containers.enumerated() {
-                let key = Self.key(place, of: membership)
-                let origin = origin(place, of: membership)
+            for (level, container) in membership.containers.enumerated() {
+                let key = Self.key(level, of: membership)
+                let origin = origin(level, of: membership)
                 if origin.isFixed, owners.isRoots(above: container) { roots.insert(key) }
                 if !origin.isFixed {
                     origins[key, default: []].insert(origin)
@@ -143,9 +143,9 @@ struct ClaimedContainers {
     /// A container whose name another one has goes by its path instead.
     func believed(_ membership: CgroupMembership) -> BelievedContainers {
         var result = judged(membership)
-        for (place, container) in result.containers.enumerated() where sharedNames.contains(container.id) {
-            result.containers[place].name = container.name ?? container.id
-            result.containers[place].id = container.path
+        for (level, container) in result.containers.enumerated() where sharedNames.contains(container.id) {
+            result.containers[level].name = container.name ?? container.id
+            result.containers[level].id = container.path
             // Its user may have chosen the name because it is another's.
             if container.isUsers { result.isVerified = false }
         }
@@ -156,8 +156,8 @@ struct ClaimedContainers {
         let membership = withContainersLikePods(membership)
         guard Self.isClaim(in: view)(membership) else { return BelievedContainers(containers: membership.containers) }
         var result = BelievedContainers()
-        for (place, container) in membership.containers.enumerated() {
-            let verdict = verdict(on: place, of: membership)
+        for (level, container) in membership.containers.enumerated() {
+            let verdict = verdict(on: level, of: membership)
             if verdict == .isFalse { continue }
             result.containers.append(container)
             if verdict == .undecided { result.isVerified = false }
@@ -179,10 +179,10 @@ struct ClaimedContainers {
         return result
     }
 
-    private func verdict(on place: Int, of membership: CgroupMembership) -> Verdict {
-        let container = membership.containers[place]
-        let key = Self.key(place, of: membership)
-        let origin = origin(place, of: membership)
+    private func verdict(on level: Int, of membership: CgroupMembership) -> Verdict {
+        let container = membership.containers[level]
+        let key = Self.key(level, of: membership)
+        let origin = origin(level, of: membership)
         guard !origin.isFixed || origin.isInOwn else { return .believed }
         let knowing = engines.filter { $0.ids.contains(key) }
         let around = origin.around + (origin.isInOwn ? view.own.map { [Self.key($0.id)] } ?? [] : [])
@@ -219,14 +219,14 @@ struct ClaimedContainers {
         view.inUserNamespace == true && origin.isMachines ? nil : engine.owner
     }
 
-    private func origin(_ place: Int, of membership: CgroupMembership) -> Origin {
-        let container = membership.containers[place]
+    private func origin(_ level: Int, of membership: CgroupMembership) -> Origin {
+        let container = membership.containers[level]
         let isInOwn = Self.isInOwnContainer(membership, view)
         // A path in our own container has uids of the namespace that we are in.
         return Origin(
             claimant: container.userManager ?? container.folderOwner,
             isMachines: container.userManager != nil && !isInOwn,
-            around: (0..<place).map { Self.key($0, of: membership) }, isInOwn: isInOwn)
+            around: (0..<level).map { Self.key($0, of: membership) }, isInOwn: isInOwn)
     }
 
     /// Seen from inside a cgroup namespace, what is below its root is in the container that we are in.
@@ -249,10 +249,10 @@ struct ClaimedContainers {
 
     /// A name is compared with the form that it stands in: `crun-web.scope` is no claim to be `lxc.payload.web`. In a container
     /// it is no claim at all, because it is shown together with that container's.
-    private static func key(_ place: Int, of membership: CgroupMembership) -> Substring {
-        let container = membership.containers[place]
+    private static func key(_ level: Int, of membership: CgroupMembership) -> Substring {
+        let container = membership.containers[level]
         if isUnique(container.id) { return key(container.id) }
-        if place > 0 { return container.path[...] }
+        if level > 0 { return container.path[...] }
         let slash = container.path.utf8.lastIndex(of: UInt8(ascii: "/")) ?? container.path.startIndex
         return container.path[slash...]
     }

@@ -11,7 +11,7 @@ struct RAMLimits {
             note(container.id, places.map { CgroupFolder($0) }, in: limits)
         }
         for process in observation.processes {
-            guard let text = process.cgroup.value, let own = lookup.place(of: process.pid).container, own.isOwn
+            guard let text = process.cgroup.value, let own = lookup.attribution(of: process.pid).container, own.isOwn
             else { continue }
             note(own.id, CgroupMembership.roots(cgroup: text), in: limits)
         }

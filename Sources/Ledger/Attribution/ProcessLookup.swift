@@ -1,5 +1,5 @@
 /// Where a PID that a driver listed belongs.
-struct ProcessPlace {
+struct ProcessAttribution {
     var holder: Holder
     var container: CgroupContainer?
     /// Ids of the containers around it, outermost first.
@@ -12,8 +12,8 @@ struct ProcessPlace {
     /// Of one of the host: id of the container whose PID namespace it is in.
     var movedFrom: String?
 
-    static let gone = ProcessPlace(holder: .gone)
-    static let hidden = ProcessPlace(holder: .hidden)
+    static let gone = ProcessAttribution(holder: .gone)
+    static let hidden = ProcessAttribution(holder: .hidden)
 }
 
 /// Finds the processes that drivers listed among those that /proc showed.
@@ -46,43 +46,43 @@ struct ProcessLookup {
     }
 
     /// Of a PID in a driver's list.
-    func place(of pid: UInt32, listedBy device: ObservedDevice) -> ProcessPlace {
+    func attribution(of pid: UInt32, listedBy device: ObservedDevice) -> ProcessAttribution {
         guard means(device.vendor) else { return .hidden }
         // It got its PID after the driver was asked: another one had it then, and that one is no more.
         if let asked = device.askedAtTick, let process = processes[pid], process.startTick > asked { return .gone }
-        return place(of: pid)
+        return attribution(of: pid)
     }
 
     /// Of a process whose own files told of it.
-    func place(of pid: UInt32, startedAt startTick: Int64) -> ProcessPlace {
+    func attribution(of pid: UInt32, startedAt startTick: Int64) -> ProcessAttribution {
         if let process = processes[pid], process.startTick != startTick, process.startTick != 0 { return .gone }
-        return place(of: pid)
+        return attribution(of: pid)
     }
 
     /// Of a PID in the /proc that was read.
-    func place(of pid: UInt32) -> ProcessPlace {
+    func attribution(of pid: UInt32) -> ProcessAttribution {
         guard let process = processes[pid] else { return view.seesEveryProcess ? .gone : .hidden }
         guard let membership = memberships[pid] else {
-            return ProcessPlace(holder: .hidden, process: process)
+            return ProcessAttribution(holder: .hidden, process: process)
         }
         let believed = claimed.believed(membership)
         if let container = believed.innermost {
-            return ProcessPlace(
+            return ProcessAttribution(
                 holder: .container, container: container, parents: believed.parents, isVerified: believed.isVerified,
                 process: process)
         }
         // A zombie keeps its path on cgroup v2 and has moved to the root on v1: without a container it is nobody's.
-        if process.isDead { return ProcessPlace(holder: .gone, process: process) }
+        if process.isDead { return ProcessAttribution(holder: .gone, process: process) }
         if view.inCgroupNamespace, membership.isBelowRoot {
             // It is in the container that we are in; which one that is, only some engines' mounts tell.
             // Memory is counted under no id that may be another's.
             let own = view.own.flatMap { $0.isVerified ? $0.id : nil }
             let container = CgroupContainer(
                 id: own ?? Container.ownWithoutID, runtime: view.ownRuntime, hierarchy: "", path: "/")
-            return ProcessPlace(holder: .container, container: container, process: process)
+            return ProcessAttribution(holder: .container, container: container, process: process)
         }
         let origin = process.namespaceCgroup.map { claimed.believed(CgroupMembership(cgroup: $0, owners)) }
-        return ProcessPlace(
+        return ProcessAttribution(
             holder: .host, process: process, unrecognized: membership.unrecognized, movedFrom: origin?.innermost?.id)
     }
 }

@@ -1,7 +1,7 @@
 extension Snapshot {
     /// Joins what the sources said into a ledger per device that adds up.
     package init(_ observation: Observation) {
-        let book = Book(observation)
+        let book = Attribution(observation)
         self.init(
             time: observation.time, host: observation.host, devices: book.devices(), containers: book.containers(),
             processes: book.processes(), idleContainers: book.idleContainers(),
@@ -10,14 +10,14 @@ extension Snapshot {
 }
 
 /// The observation with every claim placed: what each part of the snapshot is read from.
-struct Book {
+struct Attribution {
     let observation: Observation
     /// By the place of a GPU: the places of its MIG instances.
     let instancesOf: [Int: [Int]]
     /// By the place of a MIG instance: that of its GPU.
     let parentOf: [Int: Int]
     /// By the place of an instance that shares its GPU instance: the one that carries memory and ledger.
-    let carrierOf: [Int: Int]
+    let memoryOwnerOf: [Int: Int]
     /// By the place of a device: it has no memory of its own and uses the host's.
     let sharing: [Bool]
     let entries: [Entry]
@@ -32,8 +32,8 @@ struct Book {
     struct Entry {
         var pid: UInt32
         var device: Int
-        var claim: Claim
-        var place: ProcessPlace
+        var claim: ProcessUsage
+        var attribution: ProcessAttribution
     }
 
     /// Why a process on this device has no bytes.
@@ -48,45 +48,47 @@ struct Book {
         let devices = observation.devices
         var instances: [Int: [Int]] = [:]
         var parents: [Int: Int] = [:]
-        var carriers: [Int: Int] = [:]
-        for (place, device) in devices.enumerated() {
+        var memoryOwners: [Int: Int] = [:]
+        for (deviceIndex, device) in devices.enumerated() {
             guard let parentIndex = device.parentIndex,
                 let parent = devices.firstIndex(where: { $0.vendor == device.vendor && $0.index == parentIndex })
             else { continue }
             if let gpuInstance = device.gpuInstance {
-                carriers[place] = instances[parent]?.first {
-                    devices[$0].gpuInstance == gpuInstance && carriers[$0] == nil
+                memoryOwners[deviceIndex] = instances[parent]?.first {
+                    devices[$0].gpuInstance == gpuInstance && memoryOwners[$0] == nil
                 }
             }
-            instances[parent, default: []].append(place)
-            parents[place] = parent
+            instances[parent, default: []].append(deviceIndex)
+            parents[deviceIndex] = parent
         }
         instancesOf = instances
         parentOf = parents
-        carrierOf = carriers
+        memoryOwnerOf = memoryOwners
 
         let sharing = devices.map { $0.isSharing(observation) }
         self.sharing = sharing
         let lookup = ProcessLookup(observation)
         self.lookup = lookup
         ramLimits = RAMLimits(observation, lookup).byContainer
-        entriesOn = Claims(observation, instancesOf: instances, sharing: sharing).byDevice.enumerated().map {
+        entriesOn = UsageTable(observation, instancesOf: instances, sharing: sharing).byDevice.enumerated().map {
             device, claims in
             claims.map { pid, claim in
-                let place =
-                    claim.startTick.map { lookup.place(of: pid, startedAt: $0) }
-                    ?? lookup.place(of: pid, listedBy: devices[device])
-                return Entry(pid: pid, device: device, claim: claim, place: place)
+                let attribution =
+                    claim.startTick.map { lookup.attribution(of: pid, startedAt: $0) }
+                    ?? lookup.attribution(of: pid, listedBy: devices[device])
+                return Entry(pid: pid, device: device, claim: claim, attribution: attribution)
             }
         }
         entries = entriesOn.flatMap(\.self)
         charges = Charges(
             observation, lookup.claimed,
-            on: devices.enumerated().compactMap { place, device in
-                guard let pci = device.pci, !sharing[place], instances[place] == nil, parents[place] == nil else {
+            on: devices.enumerated().compactMap { deviceIndex, device in
+                guard let pci = device.pci, !sharing[deviceIndex], instances[deviceIndex] == nil,
+                    parents[deviceIndex] == nil
+                else {
                     return nil
                 }
-                return (place, pci)
+                return (deviceIndex, pci)
             })
         // If several know an id, root's is believed: nobody else can run a container for root.
         let rootsFirst = observation.engines.filter { $0.owner == 0 } + observation.engines.filter { $0.owner != 0 }
@@ -103,36 +105,40 @@ struct Book {
     // MARK: Devices
 
     func devices() -> [Device] {
-        let byCarrier = Dictionary(grouping: entries) { carrierOf[$0.device] ?? $0.device }
+        let byMemoryOwner = Dictionary(grouping: entries) { memoryOwnerOf[$0.device] ?? $0.device }
         let memories = observation.devices.indices.map(memory)
         let isAlone = Set(observation.devices.map(\.vendor)).count < 2
-        return observation.devices.enumerated().map { place, observed in
-            let ledger = ledger(of: place, byCarrier[place] ?? [], memories)
+        return observation.devices.enumerated().map { deviceIndex, observed in
+            let ledger = ledger(of: deviceIndex, byMemoryOwner[deviceIndex] ?? [], memories)
             return Device(
                 index: observed.index,
                 label: isAlone ? observed.index : "\(observed.vendor.rawValue):\(observed.index)", uuid: observed.uuid,
                 name: observed.name, vendor: observed.vendor,
-                pci: observed.pci, parent: parentOf[place].flatMap { observation.devices[$0].uuid },
-                isDivided: observed.isDivided ?? (instancesOf[place] != nil), memory: memories[place],
+                pci: observed.pci, parent: parentOf[deviceIndex].flatMap { observation.devices[$0].uuid },
+                isPartitioned: observed.isPartitioned ?? (instancesOf[deviceIndex] != nil),
+                memory: memories[deviceIndex],
                 utilizationPercent: observed.utilizationPercent.value,
                 ledger: ledger, driver: observed.driver, renderMinors: (observed.minors ?? []).filter { $0 >= 128 },
-                answers: memories[place].used != nil || memories[place].sharedWith != nil || ledger.containers != nil
+                answers: memories[deviceIndex].used != nil || memories[deviceIndex].sharedWith != nil
+                    || ledger.containers != nil
                     || observed.listsNobody(),
                 processesSeen: lookup.seen(on: observed.vendor))
         }
     }
 
-    private func ledger(of place: Int, _ entries: [Entry], _ memories: [Device.Memory]) -> DeviceLedger {
+    private func ledger(of deviceIndex: Int, _ entries: [Entry], _ memories: [Device.Memory]) -> DeviceLedger {
         // An instance that shares another's memory has its word for the lists too.
-        guard carrierOf[place] == nil else { return DeviceLedger(listsRead: observation.view.seesEveryProcess) }
-        let sharing = observation.devices.indices.filter { $0 == place || carrierOf[$0] == place }
+        guard memoryOwnerOf[deviceIndex] == nil else {
+            return DeviceLedger(listsRead: observation.view.seesEveryProcess)
+        }
+        let sharing = observation.devices.indices.filter { $0 == deviceIndex || memoryOwnerOf[$0] == deviceIndex }
         let lists = sharing.map { observation.devices[$0] }
         for device in sharing where failure(of: device) != nil { return DeviceLedger() }
 
         func sum(_ holder: Holder) -> Bytes {
-            Bytes.sum(entries.filter { $0.place.holder == holder }.compactMap(\.claim.bytes))
+            Bytes.sum(entries.filter { $0.attribution.holder == holder }.compactMap(\.claim.bytes))
         }
-        let carrying = (instancesOf[place] ?? []).filter { carrierOf[$0] == nil }.map { memories[$0].used }
+        let carrying = (instancesOf[deviceIndex] ?? []).filter { memoryOwnerOf[$0] == nil }.map { memories[$0].used }
         let instances = carrying.contains(nil) ? nil : Bytes.sum(carrying.compactMap(\.self))
         var ledger = DeviceLedger(
             containers: Bytes.sum(sharing.flatMap(containerBytes).compactMap(\.value)), host: sum(.host),
@@ -142,7 +148,7 @@ struct Book {
         let fromHidden = min(excess, ledger.hidden ?? 0)
         ledger.hidden = ledger.hidden.map { $0 - fromHidden }
         ledger.gone = ledger.gone.map { $0 - min(excess - fromHidden, $0) }
-        if let used = memories[place].used, let instances {
+        if let used = memories[deviceIndex].used, let instances {
             let terms = [ledger.containers, ledger.host, ledger.gone, ledger.hidden].compactMap(\.self)
             ledger.unattributed = used.subtracting(Bytes.sum(terms).adding(instances))
         }
@@ -151,7 +157,7 @@ struct Book {
             if case .failed = device.mps { return true }
             return false
         }
-        let isNVIDIAs = observation.devices[place].vendor == .nvidia
+        let isNVIDIAs = observation.devices[deviceIndex].vendor == .nvidia
         let areCut =
             isNVIDIAs && lists.contains { [$0.compute, $0.graphics, $0.mps].contains(where: \.isFull) }
         let unread = lists.contains { $0.minors != nil } && observation.clients?.value?.unreadable != 0
@@ -168,8 +174,8 @@ struct Book {
     }
 
     /// Why it is not known who holds memory on a device.
-    func failure(of place: Int) -> Reason? {
-        let device = observation.devices[place]
+    func failure(of deviceIndex: Int) -> Reason? {
+        let device = observation.devices[deviceIndex]
         if case .failed(let why) = device.compute { return why }
         if device.listsNobody() { return .fact(.listsNobody) }
         // AMD's compute driver has a list beside.
@@ -178,17 +184,17 @@ struct Book {
     }
 
     /// By how much charges are above what is seen of the containers' processes.
-    private func excess(on place: Int) -> Bytes {
-        let seen = seenBytes(on: place)
+    private func excess(on deviceIndex: Int) -> Bytes {
+        let seen = seenBytes(on: deviceIndex)
         return Bytes.sum(
-            charges.bytes.filter { $0.key.device == place }.map { key, charged in
+            charges.bytes.filter { $0.key.device == deviceIndex }.map { key, charged in
                 max(0, charged.subtracting(seen[key.container] ?? 0))
             })
     }
 
     /// Its container's memory is told without it.
     private func isCharged(_ entry: Entry) -> Bool {
-        guard let container = entry.place.container?.id else { return false }
+        guard let container = entry.attribution.container?.id else { return false }
         return charges.bytes[.init(container: container, device: entry.device)] != nil
     }
 
@@ -200,15 +206,15 @@ struct Book {
                 ? $0.device < $1.device
                 : Self.order($0.claim.bytes, $0.pid, $1.claim.bytes, $1.pid)
         }.map { entry in
-            let process = entry.place.process
+            let process = entry.attribution.process
             return GPUProcess(
                 pid: entry.pid, startTime: process.flatMap(startTime), namespacePIDs: process?.namespacePIDs ?? [],
                 name: process.flatMap { $0.name.isEmpty ? nil : $0.name }, user: process?.user, device: entry.device,
                 bytes: entry.claim.bytes, complete: entry.claim.bytes != nil && !entry.claim.isPartial,
                 unavailable: entry.claim.bytes == nil ? untold(on: entry.device) : nil,
-                types: ProcessType.allCases.filter(entry.claim.types.contains), holder: entry.place.holder,
-                container: entry.place.container?.id, unrecognizedCgroup: entry.place.unrecognized,
-                namespaceContainer: entry.place.movedFrom,
+                types: ProcessType.allCases.filter(entry.claim.types.contains), holder: entry.attribution.holder,
+                container: entry.attribution.container?.id, unrecognizedCgroup: entry.attribution.unrecognized,
+                namespaceContainer: entry.attribution.movedFrom,
                 evicted: entry.claim.evicted.flatMap { $0 > 0 ? $0 : nil }, countedWith: entry.claim.countedWith)
         }
     }

@@ -1,21 +1,21 @@
-extension Book {
-    func memory(of place: Int) -> Device.Memory {
-        let observed = observation.devices[place]
-        if let carrier = carrierOf[place] {
-            let device = observation.devices[carrier]
+extension Attribution {
+    func memory(of deviceIndex: Int) -> Device.Memory {
+        let observed = observation.devices[deviceIndex]
+        if let memoryOwner = memoryOwnerOf[deviceIndex] {
+            let device = observation.devices[memoryOwner]
             return Device.Memory(
                 sharedWith: device.uuid ?? device.index, source: "nvml",
                 unavailable: .fact(.sharedInstance))
         }
         switch observed.memory {
-        case .unknown where sharing[place]: return sharedMemory(of: place)
-        case .known where sharing[place] && observed.driver != nil: return sharedMemory(of: place)
-        case .unknown(let reason): return charged(place) ?? processesAlone(of: place, reason)
-        case .known(let told): return own(told, of: place)
+        case .unknown where sharing[deviceIndex]: return sharedMemory(of: deviceIndex)
+        case .known where sharing[deviceIndex] && observed.driver != nil: return sharedMemory(of: deviceIndex)
+        case .unknown(let reason): return charged(deviceIndex) ?? processesAlone(of: deviceIndex, reason)
+        case .known(let told): return own(told, of: deviceIndex)
         }
     }
 
-    private func own(_ told: ObservedMemory, of place: Int) -> Device.Memory {
+    private func own(_ told: ObservedMemory, of deviceIndex: Int) -> Device.Memory {
         guard let total = Bytes(told: told.total) else { return Self.implausible }
         var memory = Device.Memory(total: total, source: told.source ?? "nvml")
         if let used = told.used {
@@ -24,13 +24,13 @@ extension Book {
             if let free = told.free {
                 guard let free = Bytes(told: free) else { return Self.implausible }
                 memory.free = free
-                memory.contradiction = contradiction(of: place, total: total, used: used, free: free, told)
+                memory.contradiction = contradiction(of: deviceIndex, total: total, used: used, free: free, told)
                 memory.reserved = told.tellsReserved ? total - free - used : nil
             }
             return memory
         }
-        if let charged = charged(place) { return charged }
-        memory.used = processesBytes(on: place)
+        if let charged = charged(deviceIndex) { return charged }
+        memory.used = processesBytes(on: deviceIndex)
         memory.isSum = memory.used != nil
         memory.unavailable = told.whyNoUse
         return memory
@@ -41,12 +41,12 @@ extension Book {
     /// `used`, `free` and `reserved` come from one call and add up to `total`, apart from rounding. Before R510 `used` includes
     /// what is reserved (nvml.h, nvmlMemory_t). For a MIG instance no source says that they add up.
     private func contradiction(
-        of place: Int, total: Bytes, used: Bytes, free: Bytes, _ told: ObservedMemory
+        of deviceIndex: Int, total: Bytes, used: Bytes, free: Bytes, _ told: ObservedMemory
     ) -> Device.Contradiction? {
         guard told.source == nil else { return nil }
         let reserved = told.reserved.flatMap { $0 == .max ? nil : Bytes(told: $0) ?? .max }
         let rest = total - free - used
-        let expected = parentOf[place] != nil ? nil : told.tellsReserved ? reserved : 0
+        let expected = parentOf[deviceIndex] != nil ? nil : told.tellsReserved ? reserved : 0
         let isAbove = used > total || free > total || reserved.map { $0 > total } ?? false
         let isApart = expected.map { rest.subtracting($0).magnitude > ObservedMemory.rounding.magnitude } ?? (rest < 0)
         guard isAbove || isApart else { return nil }
@@ -54,35 +54,36 @@ extension Book {
     }
 
     /// What the dmem controller says of the device as a whole; nil where it does not know it.
-    private func charged(_ place: Int) -> Device.Memory? {
-        guard let whole = observation.chargedInAll, let pci = observation.devices[place].pci, parentOf[place] == nil,
+    private func charged(_ deviceIndex: Int) -> Device.Memory? {
+        guard let whole = observation.chargedInAll, let pci = observation.devices[deviceIndex].pci,
+            parentOf[deviceIndex] == nil,
             let total = whole.capacity?.ofDevice(at: pci), let used = whole.current.ofDevice(at: pci)
         else { return nil }
         return Device.Memory(total: total, used: used, free: used <= total ? total - used : nil, source: "dmem")
     }
 
     /// Of a device that tells nothing but through its processes.
-    private func processesAlone(of place: Int, _ reason: Reason) -> Device.Memory {
-        guard observation.devices[place].driver != nil, let used = processesBytes(on: place) else {
+    private func processesAlone(of deviceIndex: Int, _ reason: Reason) -> Device.Memory {
+        guard observation.devices[deviceIndex].driver != nil, let used = processesBytes(on: deviceIndex) else {
             return Device.Memory(unavailable: reason)
         }
         return Device.Memory(
-            used: used, source: sources(of: entriesOn[place], on: place), isSum: true,
+            used: used, source: sources(of: entriesOn[deviceIndex], on: deviceIndex), isSum: true,
             unavailable: reason)
     }
 
     /// Of a device that has none of its own: the host's, of which it uses what its processes do.
-    private func sharedMemory(of place: Int) -> Device.Memory {
-        let own = entriesOn[place]
-        var memory = Device.Memory(kind: .shared, source: sources(of: own, on: place))
-        if let why = failure(of: place) {
+    private func sharedMemory(of deviceIndex: Int) -> Device.Memory {
+        let own = entriesOn[deviceIndex]
+        var memory = Device.Memory(kind: .shared, source: sources(of: own, on: deviceIndex))
+        if let why = failure(of: deviceIndex) {
             memory.unavailable = why
         } else if own.allSatisfy({ $0.claim.bytes == nil }), !own.isEmpty {
-            memory.unavailable = untold(on: place)
+            memory.unavailable = untold(on: deviceIndex)
         } else {
             memory.used = Bytes.sum(own.compactMap(\.claim.bytes))
-            let setAside = Bytes.sum(own.map(\.claim.setAside))
-            memory.setAside = setAside > 0 ? setAside : nil
+            let carveout = Bytes.sum(own.map(\.claim.carveout))
+            memory.carveout = carveout > 0 ? carveout : nil
         }
         memory.total = observation.hostMemory.flatMap { Bytes(told: $0.total) }
         memory.free = observation.hostMemory.flatMap { Bytes(told: $0.available) }
@@ -92,17 +93,17 @@ extension Book {
 
     /// The sum of what is known of its processes, in place of a number that the driver keeps to itself; nil where its lists
     /// could not be read.
-    private func processesBytes(on place: Int) -> Bytes? {
-        if failure(of: place) != nil { return nil }
-        let amounts = entriesOn[place].map(\.claim.bytes)
+    private func processesBytes(on deviceIndex: Int) -> Bytes? {
+        if failure(of: deviceIndex) != nil { return nil }
+        let amounts = entriesOn[deviceIndex].map(\.claim.bytes)
         let known = amounts.compactMap(\.self)
         return known.isEmpty && !amounts.isEmpty ? nil : Bytes.sum(known)
     }
 
     /// Who told what these processes of the device hold.
-    func sources(of entries: [Entry], on place: Int) -> String {
+    func sources(of entries: [Entry], on deviceIndex: Int) -> String {
         let names = Set(entries.filter { $0.claim.bytes != nil }.map(\.claim.source.rawValue))
-        if names.isEmpty { return observation.devices[place].driver == nil ? "nvml" : "fdinfo" }
+        if names.isEmpty { return observation.devices[deviceIndex].driver == nil ? "nvml" : "fdinfo" }
         return names.sorted().joined(separator: "+")
     }
 }

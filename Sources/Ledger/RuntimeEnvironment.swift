@@ -1,5 +1,5 @@
 /// Where this program runs, and what of a GPU was brought there. Read of the place itself, and no part of a recording.
-package struct Whereabouts: Sendable, Equatable {
+package struct RuntimeEnvironment: Sendable, Equatable {
     package enum Kind: String, Sendable { case host, container, unknown }
 
     package var kind: Kind

@@ -15,7 +15,7 @@ struct Charges {
 
     /// - Parameter places: devices whose own memory the controller can count, with the PCI address of each. Of a divided GPU
     ///   it counts the whole, and of one that uses the host's memory, what the firmware set aside for it alone.
-    init(_ observation: Observation, _ claimed: ClaimedContainers, on places: [(place: Int, pci: String)]) {
+    init(_ observation: Observation, _ claimed: ClaimedContainers, on places: [(index: Int, pci: String)]) {
         let whole = observation.chargedInAll
         let pods = Self.pods(observation, claimed)
         for (cgroup, membership) in observation.chargedMemberships {

@@ -2,7 +2,7 @@ import ContainerRuntimes
 import Ledger
 
 /// One question to every engine, side by side with the drivers and /proc, through the child that reads the host's files.
-struct EngineRound {
+struct EngineSample {
     private let selection: EngineSelection
     private let timeout: Double
     /// In seconds of the monotonic clock.

@@ -2,7 +2,7 @@ import Glibc
 import Ledger
 
 /// What tells where this program itself runs: marks that engines leave, device files, its own cgroup.
-package struct WhereaboutsReader: Sendable {
+package struct RuntimeEnvironmentReader: Sendable {
     private let proc: ProcFS
     private let cgroups: CgroupFS
 
@@ -12,7 +12,7 @@ package struct WhereaboutsReader: Sendable {
     }
 
     /// Reads a part of where we are; what it returns notes the part.
-    package typealias Part = @Sendable () -> @Sendable (inout Whereabouts) -> Void
+    package typealias Part = @Sendable () -> @Sendable (inout RuntimeEnvironment) -> Void
 
     /// Each a reading of its own, since any of them can hang.
     ///
@@ -51,11 +51,11 @@ package struct WhereaboutsReader: Sendable {
     /// What is known before any part is read: the environment.
     ///
     /// - Parameter why: why the parts are not known.
-    package static func unread(minors: [UInt32], why: Reason.Fact) -> Whereabouts {
-        Whereabouts(
+    package static func unread(minors: [UInt32], why: Reason.Fact) -> RuntimeEnvironment {
+        RuntimeEnvironment(
             kind: .unknown, id: nil, engine: nil,
             variables: choosing.compactMap { name in
-                variable(name).map { Whereabouts.Variable(name: name, value: $0) }
+                variable(name).map { RuntimeEnvironment.Variable(name: name, value: $0) }
             },
             deviceNodes: nil, libraries: [],
             renderNodes: minors.reduce(into: [:]) { $0[$1] = .unknown(.at(path: DRMNode.path(ofMinor: $1), why)) },
@@ -65,7 +65,7 @@ package struct WhereaboutsReader: Sendable {
     private var ownCgroup: String? { proc.ownCgroup }
 
     private struct Identity {
-        var kind: Whereabouts.Kind
+        var kind: RuntimeEnvironment.Kind
         var id: String?
         var isVerified: Bool
         var engine: String?
@@ -87,7 +87,7 @@ package struct WhereaboutsReader: Sendable {
         let engine =
             isHost
             ? nil : engine() ?? container.flatMap { $0.runtime == .unknown ? nil : $0.runtime.rawValue }
-        let kind: Whereabouts.Kind =
+        let kind: RuntimeEnvironment.Kind =
             id != nil || engine != nil || view?.inInitialNamespace == false
             ? .container : view?.inInitialNamespace == nil ? .unknown : .host
         return Identity(kind: kind, id: id, isVerified: own?.isVerified ?? true, engine: engine, cgroup: cgroup)

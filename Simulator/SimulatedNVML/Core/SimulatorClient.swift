@@ -20,7 +20,7 @@ package enum Code {
 public typealias Handle = OpaquePointer
 
 /// The book, asked over the simulator's socket; a book that does not answer is a driver that is not loaded.
-package enum Book {
+package enum SimulatorClient {
     package static func hello() -> sim_reply? {
         ask(SIM_HELLO, bytes: sim_pid_namespace("self"), into: sim_reply())
     }
@@ -107,7 +107,7 @@ package enum Book {
 /// nvmlErrorString answers UNINITIALIZED (nvml.h, nvmlInit_v2 and nvmlShutdown).
 package func onDriver(_ answer: (sim_reply) -> Int32) -> Int32 {
     guard sim_is_initialized() != 0 else { return Code.uninitialized }
-    guard let hello = Book.hello() else { return Code.unknown }
+    guard let hello = SimulatorClient.hello() else { return Code.unknown }
     return answer(hello)
 }
 
@@ -115,18 +115,18 @@ package func onDriver(_ answer: (sim_reply) -> Int32) -> Int32 {
 package func onDevice(_ handle: Handle?, _ answer: (sim_device) -> Int32) -> Int32 {
     guard sim_is_initialized() != 0 else { return Code.uninitialized }
     guard let handle else { return Code.invalidArgument }
-    let device = Book.called(Book.number(of: handle))
+    let device = SimulatorClient.called(SimulatorClient.number(of: handle))
     return device.code == Code.success ? answer(device) : device.code
 }
 
 /// Answers a call that gives the handle of a device.
 package func take(_ number: UInt32, _ place: UnsafeMutablePointer<Handle?>?) -> Int32 {
     guard let place else { return Code.invalidArgument }
-    var device = Book.called(number)
+    var device = SimulatorClient.called(number)
     guard device.code == Code.success else { return device.code }
     sim_play(&device)
     guard device.handle_code == Code.success else { return device.handle_code }
-    place.pointee = Book.handle(number)
+    place.pointee = SimulatorClient.handle(number)
     return Code.success
 }
 

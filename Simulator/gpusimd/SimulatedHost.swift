@@ -2,7 +2,7 @@ import CSimulator
 import Glibc
 
 /// Who holds how much of which card. No input or output; the server asks it on behalf of its clients.
-struct Book {
+struct SimulatedHost {
     /// A process that has a driver device open: one connection of it.
     struct Client {
         var pid: UInt32
@@ -315,7 +315,7 @@ struct Book {
     }
 }
 
-extension Book.Device {
+extension SimulatedHost.Device {
     init(
         uuid: String, total: UInt64, reserved: UInt64?, unattributed: UInt64?,
         processes: [HostDescription.Process]?, faults: HostDescription.Faults?, number: Int
@@ -323,14 +323,14 @@ extension Book.Device {
         record = sim_device()
         record.number = UInt32(number)
         record.parent = SIM_NONE
-        record.total = total * Book.mebibyte
-        record.reserved = (reserved ?? 0) * Book.mebibyte
+        record.total = total * SimulatedHost.mebibyte
+        record.reserved = (reserved ?? 0) * SimulatedHost.mebibyte
         record.handle_code = faults?.handle ?? 0
         record.memory_code = faults?.memory ?? 0
         record.utilization_code = faults?.utilization ?? 0
         fill(&record.uuid, uuid)
         context = 0
-        self.unattributed = (unattributed ?? 0) * Book.mebibyte
+        self.unattributed = (unattributed ?? 0) * SimulatedHost.mebibyte
         recorded = processes ?? []
         record.prints = faults?.prints == true ? 1 : 0
         record.crashes = faults?.crashes ?? 0

@@ -1,17 +1,19 @@
-extension Book {
+extension Attribution {
     func containers() -> [Container] {
-        let held = Dictionary(grouping: entries.filter { $0.place.container != nil }) { $0.place.container!.id }
+        let held = Dictionary(grouping: entries.filter { $0.attribution.container != nil }) {
+            $0.attribution.container!.id
+        }
         let charged = Set(charges.bytes.keys.map(\.container))
         return Set(held.keys).union(charged).map { id in
             let entries = held[id] ?? []
-            let place = charges.containers[id]
+            let charged = charges.containers[id]
             var container = describe(
-                id, runtime: entries.first?.place.container?.runtime ?? place?.container.runtime ?? .unknown)
-            container.isOwn = entries.contains { $0.place.container?.isOwn == true }
+                id, runtime: entries.first?.attribution.container?.runtime ?? charged?.container.runtime ?? .unknown)
+            container.isOwn = entries.contains { $0.attribution.container?.isOwn == true }
             if id == Container.ownWithoutID { container.likelyID = observation.view.own?.id }
-            container.verified = entries.allSatisfy(\.place.isVerified) && place?.isVerified ?? true
+            container.verified = entries.allSatisfy(\.attribution.isVerified) && charged?.isVerified ?? true
             container.parents =
-                (entries.map(\.place.parents) + [place?.parents ?? []]).max { $0.count < $1.count } ?? []
+                (entries.map(\.attribution.parents) + [charged?.parents ?? []]).max { $0.count < $1.count } ?? []
             container.parentNames = container.parents.map { name(of: $0) ?? shortID($0) }
             let byDevice = Dictionary(grouping: entries, by: \.device)
             container.usage = observation.devices.indices.compactMap { device in
@@ -24,7 +26,8 @@ extension Book {
     }
 
     func idleContainers() -> [Container] {
-        let holding = Set(entries.compactMap { $0.place.container?.id }).union(charges.bytes.keys.map(\.container))
+        let holding = Set(entries.compactMap { $0.attribution.container?.id }).union(
+            charges.bytes.keys.map(\.container))
         let idle = known.values.filter { !holding.contains($0.1.id) }
         return idle.map { describe($0.1.id, runtime: $0.0) }.sorted { ($0.name ?? $0.id) < ($1.name ?? $1.id) }
     }
@@ -33,7 +36,7 @@ extension Book {
     func seenBytes(on device: Int) -> [String: Bytes] {
         var bytes: [String: Bytes] = [:]
         for entry in entriesOn[device] {
-            guard let id = entry.place.container?.id else { continue }
+            guard let id = entry.attribution.container?.id else { continue }
             bytes[id] = (bytes[id] ?? 0).adding(entry.claim.bytes ?? 0)
         }
         return bytes

@@ -54,7 +54,7 @@ struct SystemError: Error {
 }
 
 /// Where an output goes: an open folder and a name in it.
-struct OutputPlace {
+struct OutputDestination {
     /// What the user typed, for messages.
     let path: String
     let folder: OutputFolder
@@ -72,9 +72,9 @@ enum OutputTarget {
     /// A descriptor that this program was started with, such as that of /dev/stdout.
     case descriptor(Int32)
     /// A pipe or a character device.
-    case special(OutputPlace)
+    case special(OutputDestination)
     /// A regular file, or none yet.
-    case regular(OutputPlace)
+    case regular(OutputDestination)
 
     /// Walks along a path, one component at a time, and looks at every symbolic link before it follows the link.
     ///
@@ -120,11 +120,11 @@ private struct PathWalk {
             }
             guard let entry = try look(at: name, in: folder) else {
                 guard isLast else { throw .failed(path: path, code: ENOENT) }
-                return .regular(OutputPlace(path: path, folder: folder, name: name, existing: nil))
+                return .regular(OutputDestination(path: path, folder: folder, name: name, existing: nil))
             }
             guard let text = entry.link else {
                 guard isLast else { throw .failed(path: path, code: ENOTDIR) }
-                return try target(OutputPlace(path: path, folder: folder, name: name, existing: entry.status))
+                return try target(OutputDestination(path: path, folder: folder, name: name, existing: entry.status))
             }
             links += 1
             guard links <= Self.mostLinks else { throw .failed(path: path, code: ELOOP) }
@@ -207,15 +207,15 @@ private struct PathWalk {
         if !folder.isOurs, link.st_nlink > 1 { throw .sharedLink(path: path) }
     }
 
-    private func target(_ place: OutputPlace) throws(OutputFileError) -> OutputTarget {
-        switch place.existing.map({ $0.st_mode & S_IFMT }) {
+    private func target(_ destination: OutputDestination) throws(OutputFileError) -> OutputTarget {
+        switch destination.existing.map({ $0.st_mode & S_IFMT }) {
         case S_IFREG:
-            try checkOwner(of: place)
-            return .regular(place)
+            try checkOwner(of: destination)
+            return .regular(destination)
         case S_IFIFO:
-            try checkOwner(of: place)
-            return .special(place)
-        case S_IFCHR: return .special(place)
+            try checkOwner(of: destination)
+            return .special(destination)
+        case S_IFCHR: return .special(destination)
         case S_IFDIR: throw .notWritable(path: path, .folder)
         case S_IFBLK: throw .notWritable(path: path, .blockDevice)
         case S_IFSOCK: throw .notWritable(path: path, .socket)
@@ -228,10 +228,10 @@ private struct PathWalk {
     /// off.
     ///
     /// A file of a colleague in a folder of our group is written, in place: that is what such folders are for. A pipe is not.
-    private func checkOwner(of place: OutputPlace) throws(OutputFileError) {
-        guard place.folder.isShared, let existing = place.existing else { return }
-        guard ![geteuid(), place.folder.status.st_uid].contains(existing.st_uid) else { return }
-        guard place.folder.isOfOurGroup, existing.st_mode & S_IFMT == S_IFREG else {
+    private func checkOwner(of destination: OutputDestination) throws(OutputFileError) {
+        guard destination.folder.isShared, let existing = destination.existing else { return }
+        guard ![geteuid(), destination.folder.status.st_uid].contains(existing.st_uid) else { return }
+        guard destination.folder.isOfOurGroup, existing.st_mode & S_IFMT == S_IFREG else {
             throw .foreignFile(path: path, owner: existing.st_uid)
         }
     }
@@ -242,8 +242,8 @@ private struct PathWalk {
         var status = stat()
         guard fstatat(folder.fd, name, &status, 0) == 0 else { throw .failed(path: path, code: errno) }
         guard status.st_mode & S_IFMT != S_IFREG else { throw .foreignDescriptor(path: path) }
-        var place = OutputPlace(path: path, folder: folder, name: name, existing: status)
-        place.isMagicLink = true
-        return try target(place)
+        var destination = OutputDestination(path: path, folder: folder, name: name, existing: status)
+        destination.isMagicLink = true
+        return try target(destination)
     }
 }

@@ -32,7 +32,7 @@ extension HostDescription.Faults {
     }
 }
 
-extension Book {
+extension SimulatedHost {
     /// Of a GPU, or of the one that an instance is of.
     func isLost(_ number: Int) -> Bool {
         let parent = devices[number].record.parent

@@ -17,8 +17,8 @@ struct Account {
 
 // As open-gpu-kernel-modules has it (gpu_acct.c): a process that has ended is looked for before one that runs, of those of one
 // PID the last is kept, and who asks from a PID namespace of his own is told nothing of the dead.
-extension Book.Client {
-    mutating func keepAccount(on number: Int, of device: Book.Device) {
+extension SimulatedHost.Client {
+    mutating func keepAccount(on number: Int, of device: SimulatedHost.Device) {
         guard device.keepsAccounts else { return }
         var account = accounts[number] ?? Account()
         account.peak = max(account.peak, held(on: number, context: device.context))
@@ -26,7 +26,7 @@ extension Book.Client {
     }
 }
 
-extension Book {
+extension SimulatedHost {
     /// - Returns: an nvmlReturn_t, and the PIDs that have an account.
     func accountedProcesses(on number: Int, askedBy fd: Int32) -> (code: Int32, processes: [sim_process]) {
         guard devices.indices.contains(number), devices[number].keepsAccounts else { return (3, []) }

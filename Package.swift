@@ -69,10 +69,19 @@ let package = Package(
             name: "Probe", dependencies: ["CCUDA", "CProcess", "GPUDrivers", "Sampling", "HostFS", "Ledger"],
             swiftSettings: strict),
         .target(name: "Rendering", dependencies: ["Ledger"], swiftSettings: strict),
+        // The options that say how a host is read, for every program that reads one.
+        .target(
+            name: "HostOptions",
+            dependencies: [
+                "Sampling", "ContainerRuntimes", "Ledger",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
         .executableTarget(
             name: "plimsoll",
             dependencies: [
-                "CProcess", "Probe", "Sampling", "ContainerRuntimes", "Rendering", "HostFS", "Ledger", "COlderGlibc",
+                "CProcess", "HostOptions", "Probe", "Sampling", "ContainerRuntimes", "Rendering", "HostFS", "Ledger",
+                "COlderGlibc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict, linkerSettings: selfContained),

@@ -102,7 +102,7 @@ func wrongSnapshot(_ snapshot: Snapshot, width: Int) -> String? {
     let stats = StatsRows(snapshot, truncates: true).rows(named: [], idle: true)
     let lines =
         LedgerScreen(snapshot, warn: 0.9).lines(on: page) + StatsRows.table(stats, on: page).lines(on: page)
-        + ProcessRows.table(ProcessRows.rows(snapshot, truncates: true, commands: nil), commands: false).lines(on: page)
+        + ProcessRows.table(ProcessRows.rows(snapshot, truncates: true, commands: nil), on: page).lines(on: page)
     if let wrong = wrongLines(lines, width: width) { return wrong }
     return readingBack(snapshot)
 }

@@ -1,6 +1,6 @@
 import Ledger
 
-/// What an allocation cost on its device, step by step.
+/// The report of `plimsoll alloc`: what the driver charged for an allocation, step by step.
 package struct AllocationReport {
     package struct Asked {
         package var bytes: Bytes
@@ -18,7 +18,7 @@ package struct AllocationReport {
             return overflow ? .max : product
         }
 
-        /// What the driver takes for it: CUDA maps device memory in pieces of 2 MiB, which `alloc` itself measures.
+        /// What the driver charges: CUDA maps device memory in pieces of 2 MiB, as `alloc` measures.
         package var rounded: Bytes {
             let piece: Bytes = 2 << 20
             let (product, overflow) = bytes.adding(piece - 1).quotientAndRemainder(dividingBy: piece).quotient
@@ -27,16 +27,16 @@ package struct AllocationReport {
         }
     }
 
-    /// What was to be seen after a step.
+    /// Memory after a step.
     package struct Step: Equatable {
         package var used: Bytes?
         package var free: Bytes?
-        /// What the driver lists of the allocating process.
+        /// Memory of the allocating process, from the driver's list.
         package var process: Bytes?
     }
 
     package let device: Device
-    /// Whose memory it is: another where compute instances share a GPU instance.
+    /// The device that owns the memory: another one if compute instances share a GPU instance.
     private let memoryOwner: Device
     private let before: Step
     private let risk: AllocationRisk
@@ -55,7 +55,7 @@ package struct AllocationReport {
     package var uuid: String { device.uuid ?? device.index }
     private var total: Bytes? { memoryOwner.memory.total }
 
-    /// - Parameter largest: all that is free is wanted.
+    /// - Parameter largest: whether the largest available block is asked for.
     package func refusal(largest: Bool) -> AllocationRefusal? {
         risk.refusal(of: largest ? nil : asked.rounded, in: asked.count, free: context?.free ?? before.free)
     }
@@ -64,10 +64,10 @@ package struct AllocationReport {
         let gpu = "GPU \(device.label)"
         return switch refusal {
         case .leavesNothing:
-            "others hold memory on \(gpu), and --max would leave them none; --force does it all the same"
+            "other processes use \(gpu), and --max would leave no memory for them; to allocate anyway, use --force"
         case .leavesLittle(let left):
-            "others hold memory on \(gpu), and \(left < 0 ? "nothing" : size(left)), less than 5% of it, would be left to them; "
-                + "--force does it all the same"
+            "other processes use \(gpu), and only \(left < 0 ? "0B" : size(left)), less than 5%, would be left for them; "
+                + "to allocate anyway, use --force"
         }
     }
 
@@ -75,14 +75,14 @@ package struct AllocationReport {
     package func reading(_ snapshot: Snapshot, of pid: UInt32) -> Step {
         let deviceIndex = snapshot.devices.firstIndex { $0.reference == device.reference }
         let memory = snapshot.devices.first { $0.reference == memoryOwner.reference }?.memory
-        // A number that cannot be looked up from here is another process's, though it may be the same number.
+        // A PID that cannot be looked up from here belongs to another process, even if the number is the same.
         let own = snapshot.processes.first {
             $0.device == deviceIndex && $0.pid == pid && ![.hidden, .gone].contains($0.holder)
         }
         return Step(used: memory?.used, free: memory?.free, process: own?.bytes)
     }
 
-    /// The list of processes tells it exactly; the device's own number also moves with everybody else's.
+    /// Whether the driver lists the process. Its entry is exact; the device's used memory also changes with other processes.
     private var isExact: Bool { context?.process != nil && data?.process != nil }
     private var contextBytes: Bytes? { isExact ? context?.process : difference(context?.used, before.used) }
     private var dataBytes: Bytes? {
@@ -100,17 +100,17 @@ package struct AllocationReport {
         }
         let facts = [
             ("device", "GPU \(device.label)  \(device.name ?? unknown)"),
-            ("asked", asked.words == size(asked.total) ? asked.words : "\(size(asked.total)), \(asked.words)"),
+            ("requested", asked.words == size(asked.total) ? asked.words : "\(size(asked.total)), \(asked.words)"),
             ("allocated", size(dataBytes) + (rounding ?? "")),
-            ("context", "\(size(contextBytes)), once for a process and device"),
+            ("context", "\(size(contextBytes)), once per process and GPU"),
             (
-                "in all",
+                "total",
                 size(isExact ? data?.process : difference(data?.used, before.used))
                     + (isExact
-                        ? ", as the driver lists it of the process"
-                        : ", by which the device's used memory rose: others move it too")
+                        ? ", as the driver lists for the process"
+                        : ", the rise of the GPU's used memory; other processes change it too")
             ),
-            ("free", "\(size(before.free)) before, \(size(data?.free)) with it, of \(size(total))"),
+            ("free", "\(size(before.free)) before, \(size(data?.free)) after, of \(size(total))"),
         ]
         return facts.flatMap { name, text in
             let label = name + String(repeating: " ", count: 11 - name.count)
@@ -136,7 +136,7 @@ package struct AllocationReport {
         ])
     }
 
-    /// Who holds the rest, where it can be seen.
+    /// The message for out of memory: what was free, and who holds the rest.
     ///
     /// - Parameter pid: of the allocating process, which holds a context.
     package func outOfMemory(_ now: Snapshot, holding pid: UInt32) -> String {
@@ -150,17 +150,17 @@ package struct AllocationReport {
             .map { "  \($0.name.cleaned) holds \(size($0.bytes))" }
         let seesAll = deviceIndex.map { now.devices[$0].ledger.listsRead } ?? false
         if !seesAll {
-            lines.append("  who holds the rest is not to be seen from here")
+            lines.append("  other holders are not visible from here")
         } else if lines.isEmpty {
-            lines.append("  nobody else holds memory there")
+            lines.append("  no other process holds memory there")
         }
-        let beside = context.map { ", \(size($0.free)) beside the context" } ?? ", and not even a context fits"
+        let beside = context.map { ", \(size($0.free)) after the CUDA context" } ?? "; not even the CUDA context fits"
         return
-            "out of memory on GPU \(device.label.cleaned): asked for \(asked.bytes > 0 ? size(asked.total) : asked.words); of "
+            "out of memory on GPU \(device.label.cleaned): requested \(asked.bytes > 0 ? size(asked.total) : asked.words); of "
             + "\(size(total)) \(size(before.free)) was free\(beside)\n" + lines.joined(separator: "\n")
     }
 
-    /// Whether somebody who holds memory there has no name, and an engine might know it.
+    /// Whether a container that holds memory there has no name, which an engine might know.
     package func lacksNames(_ now: Snapshot) -> Bool {
         now.containers.contains { container in
             container.name == nil && container.usage.contains { now.devices[$0.device].reference == device.reference }

@@ -51,7 +51,7 @@ package func timestamp(_ milliseconds: Int64) -> String? {
 }
 
 /// A time from seconds: "250 ms", "12.3 s", "2 min 5 s", "1 h 2 min".
-func duration(_ seconds: Double) -> String {
+package func duration(_ seconds: Double) -> String {
     if seconds < 0.9995 { return formatted("%.0f ms", seconds * 1000) }
     if seconds < 99.95 { return formatted("%.3g s", seconds) }
     let whole = Int(min(seconds, 1e12).rounded())

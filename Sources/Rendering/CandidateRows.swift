@@ -1,50 +1,76 @@
 import Ledger
 
-/// The rows of `plimsoll fit` and `plimsoll wait`: the devices that have room.
+/// The rows of `plimsoll fit` and `plimsoll wait`: the devices with enough free memory.
 package struct CandidateRows {
-    package static func row(_ room: PlacementCandidate, in snapshot: Snapshot) -> Row {
-        let device = snapshot.devices[room.device]
-        let total = snapshot.devices[room.memoryOwner].memory.total
-        return Row(
-            fields: [
-                ("GPU", Cell(device.label)), ("UUID", Cell(device.uuid)), ("Name", Cell(device.name)),
-                ("Free", .size(room.free)), ("Total", .size(total)),
-            ], numbers: [("FreeBytes", room.free), ("TotalBytes", total)], labels: [:])
+    /// What a row is made from.
+    struct Item {
+        var device: Device
+        var free: Bytes?
+        /// Total memory of the device, or of the MIG instance that owns the memory.
+        var total: Bytes?
     }
 
-    package static func table(_ rows: [Row]) -> Table {
-        Table(
-            [
-                .init("GPU", importance: 9), .init("NAME", shortest: 6, importance: 5),
-                .init("FREE", .right, importance: 8), .init("TOTAL", .right, importance: 4),
-                .init("UUID", shortest: 8, importance: 3),
-            ], rows: rows.map { row in ["GPU", "Name", "Free", "Total", "UUID"].map { row[$0] ?? .unknown } })
+    package static func row(_ candidate: PlacementCandidate, in snapshot: Snapshot) -> Row {
+        fields.row(
+            Item(
+                device: snapshot.devices[candidate.device], free: candidate.free,
+                total: snapshot.devices[candidate.memoryOwner].memory.total))
     }
 
-    /// Why there is no device at all, or none of that name.
+    static let fields = Fields<Item>(
+        list: [
+            .init("GPU", "GPU", column: TableColumn(importance: 9)) { Cell($0.device.label) },
+            .init("UUID", "UUID", column: TableColumn(shortest: 8, importance: 3)) { Cell($0.device.uuid) },
+            .init("Name", "NAME", column: TableColumn(shortest: 6, importance: 5)) { Cell($0.device.name) },
+            .init("Free", "FREE", column: TableColumn(.right, importance: 8)) { .size($0.free) },
+            .init("Total", "TOTAL", column: TableColumn(.right, importance: 4)) { .size($0.total) },
+        ],
+        tableOrder: ["GPU", "Name", "Free", "Total", "UUID"],
+        numbers: [("FreeBytes", { $0.free }), ("TotalBytes", { $0.total })])
+
+    package static func table(_ rows: [Row], on page: Page) -> Table { fields.table(rows, on: page) }
+
+    /// Why there is no device to place a program on, or no device of that name; and which ones there are.
     package static func nowhere(_ wanted: String?, in snapshot: Snapshot) -> String {
         let all = snapshot.candidates(on: nil).map { snapshot.devices[$0.device].label.cleaned }
         let there =
             all.isEmpty
-            ? "every GPU here is divided (MIG) and has no instance" : "there are \(all.joined(separator: ", "))"
-        return wanted.map { "there is no device \($0.cleaned) to put a program on; \(there)" } ?? there
+            ? "every GPU is partitioned (MIG) but has no instances; create one with `nvidia-smi mig -cgi`"
+            : "choose \(all.joined(separator: " or "))"
+        return wanted.map { noDevice($0, in: snapshot, there) } ?? there
     }
 
-    /// "GPU 0 has 4.48GiB free, and ollama holds 12.58GiB".
-    package static func sentence(_ room: PlacementCandidate, in snapshot: Snapshot) -> String {
-        let gpu = "GPU \(snapshot.devices[room.device].label.cleaned)"
-        guard let free = room.free else {
-            let why = room.whyUnknown.map { ": \($0.text.cleaned)" } ?? ""
-            return "what is free on \(gpu) cannot be told\(why)"
+    /// Why no device has this name, and which ones there are.
+    package static func noDevice(_ wanted: String, in snapshot: Snapshot) -> String {
+        let labels = snapshot.devices.map(\.label.cleaned)
+        return "no GPU \(wanted.cleaned)" + (labels.isEmpty ? "" : "; choose \(labels.joined(separator: " or "))")
+    }
+
+    private static func noDevice(_ wanted: String, in snapshot: Snapshot, _ there: String) -> String {
+        let partitioned = snapshot.devices.first { $0.isPartitioned && $0.isNamed(wanted) }
+        guard let partitioned else { return "no GPU \(wanted.cleaned); \(there)" }
+        let own = snapshot.candidates(on: nil).map { snapshot.devices[$0.device] }.filter {
+            $0.parent != nil && $0.parent == partitioned.uuid
+        }.map(\.label.cleaned)
+        return "GPU \(wanted.cleaned) is partitioned (MIG), so no program runs on the GPU itself; "
+            + (own.isEmpty ? there : "choose \(own.joined(separator: " or "))")
+    }
+
+    /// "GPU 0 has 4.48GiB free; the largest holder is ollama with 12.58GiB".
+    package static func sentence(_ candidate: PlacementCandidate, in snapshot: Snapshot) -> String {
+        let gpu = "GPU \(snapshot.devices[candidate.device].label.cleaned)"
+        guard let free = candidate.free else {
+            let why = candidate.whyUnknown.map { ": \($0.text.cleaned)" } ?? ""
+            return "free memory of \(gpu) is unknown\(why)"
         }
         let holder =
-            room.largest.map { largest in
+            candidate.largest.map { largest in
                 let name: String =
                     switch largest.holder {
                     case .container(let container): container.nameOrID
                     case .process(let process): process.name ?? "PID \(process.pid)"
                     }
-                return ", and \(name.cleaned) holds \(size(largest.bytes))"
+                return "; the largest holder is \(name.cleaned) with \(size(largest.bytes))"
             } ?? ""
         return "\(gpu) has \(size(free)) free\(holder)"
     }
@@ -54,34 +80,34 @@ extension FitVerdict.NoRoom {
     /// Why an amount does not fit, as lines that follow "does not fit:"; a sentence if there is no such device.
     package func text(in snapshot: Snapshot) -> String {
         switch self {
-        case .noDevice(let reason): " \(reason?.text ?? "the driver has no device")"
+        case .noDevice(let reason): " \(reason?.text ?? "the driver reports no GPUs")"
         case .noSuchDevice(let wanted): " \(CandidateRows.nowhere(wanted, in: snapshot))"
-        case .free(let rooms):
-            rooms.count == 1
-                ? " \(CandidateRows.sentence(rooms[0], in: snapshot))"
-                : rooms.map { "\n  \(CandidateRows.sentence($0, in: snapshot))" }.joined()
+        case .free(let candidates):
+            candidates.count == 1
+                ? " \(CandidateRows.sentence(candidates[0], in: snapshot))"
+                : candidates.map { "\n  \(CandidateRows.sentence($0, in: snapshot))" }.joined()
         }
     }
 }
 
 extension FitVerdict {
-    /// What is told of an amount that does not fit; nil if it fits.
+    /// Why an amount does not fit, or why that is unknown; nil if it fits.
     package func text(of amount: String, in snapshot: Snapshot) -> String? {
         switch self {
         case .fits: nil
         case .doesNotFit(.noSuchDevice(let wanted)): CandidateRows.nowhere(wanted, in: snapshot)
         case .doesNotFit(let why): "\(amount) does not fit:\(why.text(in: snapshot))"
-        case .unknown(let why): "whether \(amount) fits cannot be told:\(why.text(in: snapshot))"
+        case .unknown(let why): "cannot say whether \(amount) fits:\(why.text(in: snapshot))"
         }
     }
 
-    /// The same of the roomiest device alone, on one line.
+    /// The same for the device with the most free memory alone, on one line.
     package func brief(of amount: String, in snapshot: Snapshot) -> String? {
         switch self {
-        case .doesNotFit(.free(let rooms)):
-            FitVerdict.doesNotFit(.free(Array(rooms.prefix(1)))).text(of: amount, in: snapshot)
-        case .unknown(.free(let rooms)):
-            FitVerdict.unknown(.free(Array(rooms.prefix(1)))).text(of: amount, in: snapshot)
+        case .doesNotFit(.free(let candidates)):
+            FitVerdict.doesNotFit(.free(Array(candidates.prefix(1)))).text(of: amount, in: snapshot)
+        case .unknown(.free(let candidates)):
+            FitVerdict.unknown(.free(Array(candidates.prefix(1)))).text(of: amount, in: snapshot)
         case .unknown(.noDevice(let reason)):
             FitVerdict.unknown(.noDevice(reason.map { .other($0.brief) })).text(of: amount, in: snapshot)
         default: text(of: amount, in: snapshot)
@@ -94,7 +120,7 @@ extension Snapshot.Hopeless {
         switch self {
         case .noSuchDevice(let wanted): CandidateRows.nowhere(wanted, in: snapshot)
         case .tooLarge(let most, let devices):
-            "\(amount) is more than there is: \(devices == 1 ? "the device" : "the largest device") has \(size(most))"
+            "\(amount) can never fit: \(devices == 1 ? "the GPU" : "the largest GPU") has \(size(most)) in total"
         }
     }
 }

@@ -1,10 +1,10 @@
 import Ledger
 
-/// What a table shows in one place: its text, and which marks are in it that a legend explains.
+/// A table cell: its text, and the marks in it that a legend explains below the table.
 package struct Cell: Sendable, Equatable, ExpressibleByStringInterpolation {
     package var text: String
     package var marks: Set<Mark>
-    /// What programs read in JSON instead of a text with a mark; nil if it is the text.
+    /// The text in JSON and CSV, without marks; nil if it is the same text.
     package var plain: String?
 
     package init(_ text: String, _ marks: Set<Mark> = [], plain: String? = nil) {
@@ -15,14 +15,16 @@ package struct Cell: Sendable, Equatable, ExpressibleByStringInterpolation {
 
     package init(stringLiteral text: String) { self.init(text) }
 
-    /// A text of others, or unknown.
+    /// A text from outside this program; unknown if nil.
     package init(_ text: String?) {
         self = text.map { Cell($0) } ?? .unknown
     }
 
     package static let unknown = Cell(Rendering.unknown, [.unknown])
+    /// Of a device's columns in the row of a container that uses no GPU.
+    static let notApplicable = Cell(Rendering.unknown, [.notApplicable])
 
-    /// An amount of memory. One that is not whole has a `+` behind it.
+    /// An amount of memory. An incomplete sum gets a `+`.
     static func size(_ bytes: Bytes?, complete: Bool = true) -> Cell {
         guard let bytes else { return .unknown }
         return complete ? Cell(Rendering.size(bytes)) : Cell(Rendering.size(bytes) + "+", [.atLeast])
@@ -34,7 +36,7 @@ package struct Cell: Sendable, Equatable, ExpressibleByStringInterpolation {
         return part == nil || (whole ?? 0) <= 0 ? .unknown : Cell(text)
     }
 
-    /// A container's name, with the mark if it is undecided whether what it holds is its own.
+    /// A container's name, with a mark if nothing confirms that the cgroup is this container's.
     package static func name(_ name: String, verified: Bool) -> Cell {
         verified ? Cell(name) : Cell("\(name) \(Mark.unverified.text)", [.unverified], plain: name)
     }
@@ -43,7 +45,7 @@ package struct Cell: Sendable, Equatable, ExpressibleByStringInterpolation {
         Cell(left.text + right.text, left.marks.union(right.marks))
     }
 
-    /// Cut to a column: of a name with a mark the name is cut, before the mark.
+    /// Cut to a column's width. In a name with a mark, only the name is cut.
     func cut(to width: Int, on page: Page) -> Cell {
         guard columns(text) > width else { return self }
         let short = Mark.unverifiedShort.text
@@ -57,23 +59,29 @@ package struct Cell: Sendable, Equatable, ExpressibleByStringInterpolation {
     }
 }
 
-/// What a legend explains below a table in which it occurs, in this order.
+/// A word or sign that a legend explains below the table in which it occurs, in this order.
 package enum Mark: String, Sendable, CaseIterable {
-    case unknown, atLeast, unverified, unverifiedShort, gone, hidden, carveout, mpsServer, overlap, contradictory, lost
-    case ownContainer
+    case unknown, notApplicable, atLeast, unverified, unverifiedShort, gone, hidden, mpsServer, instances, unattributed
+    case overlap, contradictory, reserved, freeOrUnreported, carveout, otherHostUse, lost, ownContainer
 
+    /// The mark as a table shows it.
     var text: String {
         switch self {
-        case .unknown: Rendering.unknown
+        case .unknown, .notApplicable: Rendering.unknown
         case .atLeast: "+"
         case .unverified: "(unverified)"
         case .unverifiedShort: "(?)"
         case .gone: "(gone)"
         case .hidden: "(hidden)"
-        case .carveout: "(set aside)"
         case .mpsServer: "(MPS server)"
+        case .instances: "(in its instances)"
+        case .unattributed: "(unattributed)"
         case .overlap: "(overlap or change)"
         case .contradictory: "(contradictory)"
+        case .reserved: "(reserved)"
+        case .freeOrUnreported: "(free or not reported)"
+        case .carveout: "(carve-out)"
+        case .otherHostUse: "(other host use)"
         case .lost: "(lost)"
         case .ownContainer: "(this container)"
         }
@@ -81,35 +89,46 @@ package enum Mark: String, Sendable, CaseIterable {
 
     private var meaning: String { String(line.dropFirst(text.count + 2)) }
 
+    /// The legend: the words of docs/glossary.md.
     private var line: String {
         switch self {
         case .unknown: "--  unknown"
-        case .atLeast: "+  at least: the driver does not tell all of it"
-        case .unverified: "(unverified)  it may be another container: nothing confirms that it is this one"
-        case .unverifiedShort: "(?)  it may be another container: nothing confirms that it is this one"
-        case .gone: "(gone)  the driver lists it, and there is no such process any more"
-        case .hidden: "(hidden)  the driver lists it, and from here it cannot be looked up"
-        case .carveout:
-            "(set aside)  the part of the rows above that lies in memory the firmware reserved from host RAM"
-        case .mpsServer:
-            "(MPS server)  runs other processes' CUDA work; their memory is listed under those processes"
-        case .overlap: "(overlap or change)  processes share memory, or it moved while it was read"
-        case .contradictory:
-            "(contradictory)  total less free and used; the driver's own figures, below, contradict each other"
-        case .lost: "(lost)  the driver does not answer for this GPU; what is held there is unknown"
-        case .ownContainer:
-            "(this container)  the container that this program runs in; its name is not known here"
+        case .notApplicable: "--  not applicable: this container uses no GPU"
+        case .atLeast: "+  at least this much: the driver does not report the rest"
+        case .unverified: "(unverified)  may be another container: nothing confirms that this is the container it claims to be"
+        case .unverifiedShort: "(?)  may be another container: nothing confirms that this is the container it claims to be"
+        case .gone: "(gone)  the driver lists this process, but the process no longer exists"
+        case .hidden: "(hidden)  the driver lists this process, but it cannot be looked up from here"
+        case .mpsServer: "(MPS server)  runs other processes' CUDA work; their memory is listed under those processes"
+        case .instances: "(in its instances)  used by the instances of this GPU; each instance has its own ledger"
+        case .unattributed: "(unattributed)  used memory that no listed process accounts for"
+        case .overlap: "(overlap or change)  processes share memory, or the used memory changed while it was read"
+        case .contradictory: "(contradictory)  total minus free minus used; the driver's figures, below, contradict each other"
+        case .reserved: "(reserved)  kept by the driver and the firmware for themselves"
+        case .freeOrUnreported: "(free or not reported)  the driver reports only what these processes use"
+        case .carveout: "(carve-out)  the part of the rows above that lies in memory the firmware reserved from host RAM"
+        case .otherHostUse: "(other host use)  host RAM that is in use, but not by this GPU"
+        case .lost: "(lost)  the driver does not answer for this GPU; what containers hold there is unknown"
+        case .ownContainer: "(this container)  the container that plimsoll runs in; no engine reports its name here"
         }
     }
 
-    /// The lines below a table, after an empty one; none if there is nothing to explain.
+    /// `--` in a table that has both kinds.
+    private static let unknownOrNotApplicable = "unknown; in the row of a container that uses no GPU: not applicable"
+
+    /// The lines below a table, after an empty line; none if there is nothing to explain.
     package static func legend(for marks: Set<Mark>, on page: Page) -> [String] {
         var marks = marks
         // Both forms of a mark are explained together.
         let hasBoth = marks.isSuperset(of: [.unverified, .unverifiedShort])
         if hasBoth { marks.remove(.unverifiedShort) }
+        let isEither = marks.isSuperset(of: [.unknown, .notApplicable])
+        if isEither { marks.remove(.notApplicable) }
         let lines = allCases.filter(marks.contains).map { mark in
-            (hasBoth && mark == .unverified ? "\(mark.text), \(Mark.unverifiedShort.text)" : mark.text, mark.meaning)
+            (
+                hasBoth && mark == .unverified ? "\(mark.text), \(Mark.unverifiedShort.text)" : mark.text,
+                isEither && mark == .unknown ? unknownOrNotApplicable : mark.meaning
+            )
         }
         return lines.isEmpty ? [] : [""] + lines.flatMap { explained($0, as: $1, on: page) }
     }

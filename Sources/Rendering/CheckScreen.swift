@@ -7,15 +7,16 @@ extension CheckReport {
         if !snapshot.devices.isEmpty { lines += [""] + drawn.lines }
         lines.append("")
         for (name, text) in facts {
-            let label = name + String(repeating: " ", count: max(1, 11 - name.count))
+            let label = name + String(repeating: " ", count: max(1, 13 - name.count))
             let rest = paragraph(shown(text, on: page), on: page.narrowed(by: label.count))
             lines += rest.enumerated().map { ($0 == 0 ? label : String(repeating: " ", count: label.count)) + $1 }
         }
         return lines + Mark.legend(for: snapshot.devices.isEmpty ? [] : drawn.marks, on: page)
+            + Table.note(omitting: snapshot.devices.isEmpty ? [] : drawn.omitted, on: page)
     }
 
     private var heading: String {
-        guard let isUsable else { return "Whether a GPU can be used here cannot be told." }
+        guard let isUsable else { return "Cannot say whether a GPU can be used here." }
         guard isUsable else { return "No GPU can be used here." }
         let (count, all) = (usability.visible.count, usability.usable.count)
         if count < all { return "\(count == 1 ? "One" : "\(count)") of \(all) GPUs can be used here." }
@@ -27,7 +28,7 @@ extension CheckReport {
             [
                 .init("GPU", importance: 9), .init("NAME", shortest: 6, importance: 5),
                 .init("USED / TOTAL", importance: 6), .init("FREE", .right, importance: 7),
-                // Whole, or it names nothing.
+                // Never cut: half a UUID names nothing.
                 .init("UTIL", .right, importance: 2), .init("UUID", importance: 8),
             ],
             rows: snapshot.devices.map { device in
@@ -41,61 +42,53 @@ extension CheckReport {
 
     private var facts: [(String, String)] {
         let isCountedAnew = environment.kind == .container && snapshot.devices.contains { $0.driver == nil }
-        var facts = [("here", here)]
+        var facts = [("environment", here)]
         if snapshot.devices.contains(where: { $0.parent != nil && $0.driver == nil }) { facts.append(("MIG", mig)) }
         if isCountedAnew {
-            facts.append(("numbers", "this container's own; the UUID is the host's for the same card"))
+            facts.append(("indexes", "this container's own; the UUID is the same on the host"))
         }
         facts.append(("driver", driver))
         if let rocm { facts.append(("ROCm", rocm)) }
         let nodes =
-            environment.deviceNodes.map { $0.isEmpty ? "no device file of a GPU" : $0.joined(separator: ", ") }
+            environment.deviceNodes.map { $0.isEmpty ? "no GPU device file" : $0.joined(separator: ", ") }
             ?? "unknown"
         return facts + [
-            ("chosen by", chosen), ("devices", nodes), ("libraries", libraries), ("limits", limits),
+            ("selected by", chosen), ("files", nodes), ("libraries", libraries), ("limits", limits),
             ("processes", processes),
         ]
     }
 
     /// NVIDIA, MIG User Guide, "CUDA Device Enumeration".
     private var mig: String {
-        "CUDA shows a program one of these instances, the first or the one that CUDA_VISIBLE_DEVICES names by its UUID"
+        "a CUDA program sees one instance: the first, or the one whose UUID CUDA_VISIBLE_DEVICES names"
     }
 
     private var here: String {
         let id = environment.id.map { " " + shortID($0) } ?? ""
         switch environment.kind {
-        case .host: return "the host, in no container"
+        case .host: return "the host, not a container"
         case .container:
             let isOther = environment.id != nil && !environment.isVerified
             return "a container" + (environment.engine.map { " of \($0)" } ?? "") + id
-                + (isOther ? ", or one that shares its network" : "")
-        case .unknown: return "the host, or a container: nothing tells"
+                + (isOther ? ", or a container that shares its network" : "")
+        case .unknown: return "unknown: the host or a container"
         }
     }
 
-    private var driver: String {
-        let kernels = Set(snapshot.devices.compactMap(\.driver)).sorted().joined(separator: ", ")
-        let version = view.kernel.map { " of Linux \($0)" } ?? ""
-        guard let driver = view.nvidiaDriver else {
-            return kernels.isEmpty ? "none that answers" : kernels + version
-        }
-        let cuda = view.cudaVersion.map { ", for CUDA up to \($0 / 1000).\($0 % 1000 / 10)" } ?? ""
-        return "NVIDIA \(driver)\(cuda)" + (kernels.isEmpty ? "" : "; \(kernels)\(version)")
-    }
+    private var driver: String { driverText(snapshot, view) ?? "none that answers" }
 
     private var chosen: String {
         guard !environment.variables.isEmpty else {
-            return "no variable: NVIDIA_VISIBLE_DEVICES, CUDA_VISIBLE_DEVICES are not set"
+            return "nothing: NVIDIA_VISIBLE_DEVICES and CUDA_VISIBLE_DEVICES are not set"
         }
         return environment.variables.map { "\($0.name)=\($0.value.isEmpty ? "''" : $0.value)" }.joined(separator: " ")
     }
 
     private var libraries: String {
-        // Other vendors' programs bring their own.
+        // Programs for other vendors' GPUs bring their own libraries.
         let isNVIDIAs = view.nvidiaDriver != nil || !snapshot.devices.contains { $0.driver != nil }
         let told = environment.libraries.filter { isNVIDIAs || $0.file.value != nil }
-        if told.isEmpty { return "none of NVIDIA's driver; other programs bring theirs with them" }
+        if told.isEmpty { return "none of the NVIDIA driver; programs for other GPUs bring their own" }
         return told.map { library in
             switch library.file {
             case .known(let path): path
@@ -130,16 +123,16 @@ extension CheckReport {
         if let unread = snapshot.unread { return unread.text }
         return switch seen {
         case .all where view.isWSL == true:
-            "every process on these GPUs is seen from here, and not what it holds: Windows does not tell"
-        case .all: "every process on these GPUs is seen from here"
-        case .own: "from here only this place's own are seen: the memory of others shows as used, and not whose it is"
-        case .none: "the driver's process numbers mean nothing here: nobody's memory can be told from here"
+            "every process on these GPUs is visible from here, but not its memory: Windows does not report it"
+        case .all: "every process on these GPUs is visible from here"
+        case .own: "only this container's own are visible; the memory of others is part of used, without an owner"
+        case .none: "the driver's PIDs mean nothing here, so no process's memory is known"
         }
     }
 }
 
 extension CheckReport {
-    /// nil where it cannot be told. What is required on top is not in it.
+    /// Whether a program can use any GPU; nil if unknown. Ignores --require.
     private var isUsable: Bool? {
         switch verdict {
         case .usable, .unusable(.tooFew): true

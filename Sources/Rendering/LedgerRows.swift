@@ -1,14 +1,18 @@
 import Ledger
 
-/// The rows of one device: its holders, largest first, then what is left, so that the column adds up to the card.
+/// The rows of one device: its holders, largest first, then the remainders, so that the column adds up to the total.
 struct LedgerRows {
     private let snapshot: Snapshot
     private let device: Int
     private let listed: [GPUProcess]
     private let processNames: [UInt32: String]
+    private let truncates: Bool
 
-    /// - Parameter listed: the processes of this device.
-    init(_ snapshot: Snapshot, device: Int, listed: [GPUProcess]) {
+    /// - Parameters:
+    ///   - listed: the processes of this device.
+    ///   - truncates: whether ids and image names are shortened.
+    init(_ snapshot: Snapshot, device: Int, listed: [GPUProcess], truncates: Bool) {
+        self.truncates = truncates
         self.snapshot = snapshot
         self.device = device
         self.listed = listed
@@ -36,7 +40,7 @@ struct LedgerRows {
         var image: Cell = ""
         var id: Cell = ""
         var processes = ""
-        /// Keeps rows of equal size in one order.
+        /// Sorts rows of equal size, so that their order is stable.
         var order: String
     }
 
@@ -58,8 +62,9 @@ struct LedgerRows {
             container.usage.filter { $0.device == device }.map { usage in
                 Row(
                     bytes: usage.bytes, complete: usage.complete, name: container.nameCell,
-                    image: Cell(container.shownImage),
-                    id: container.likelyID.map { .likelyID(shortID($0)) } ?? container.idCell(truncated: true),
+                    image: Cell(truncates ? container.shownImage : container.image),
+                    id: container.likelyID.map { .likelyID(truncates ? shortID($0) : $0) }
+                        ?? container.idCell(truncated: truncates),
                     processes: names(usage.pids),
                     order: container.id)
             }
@@ -67,7 +72,7 @@ struct LedgerRows {
     }
 
     private var processes: [Row] {
-        // One that has nothing but files which it shares with another adds nothing to the column.
+        // Skip a process whose open files another process already accounts for: it adds nothing to the column.
         listed.filter {
             $0.holder != .container && ($0.countedWith == nil || $0.bytes != 0)
         }.map { process in
@@ -87,24 +92,22 @@ struct LedgerRows {
         }
         func row(_ bytes: Bytes?, _ mark: Mark) -> [Cell] { row(bytes, Cell(mark.text, [mark])) }
         var rows: [[Cell]] = []
-        if let instances = ledger.instances, instances != 0 { rows.append(row(instances, "(in its instances)")) }
+        if let instances = ledger.instances, instances != 0 { rows.append(row(instances, .instances)) }
         if memory.kind == .shared {
             if let carveout = memory.carveout { rows.append(row(-carveout, .carveout)) }
-            return rows + [row(memory.otherUse, "(the host's own)"), row(memory.free, "(free)")]
+            return rows + [row(memory.otherUse, .otherHostUse), row(memory.free, "(free)")]
         }
         if memory.isSum {
-            // Nobody tells the one from the other.
-            return rows + [
-                row(memory.total.flatMap { total in memory.used.map(total.subtracting) }, "(free or not told)")
-            ]
+            let rest = memory.total.flatMap { total in memory.used.map(total.subtracting) }
+            return rows + [row(rest, .freeOrUnreported)]
         }
         let remainder = ledger.unattributed
-        rows.append((remainder ?? 0) < 0 ? row(remainder, .overlap) : row(remainder, "(unattributed)"))
+        rows.append((remainder ?? 0) < 0 ? row(remainder, .overlap) : row(remainder, .unattributed))
         if let contradiction = memory.contradiction {
-            // With the rest that makes the column add up, nothing is called what the driver did not call it.
+            // The driver's figures contradict each other, so the rest is not called reserved.
             rows.append(row(contradiction.rest, .contradictory))
         } else if let reserved = memory.reserved {
-            rows.append(row(reserved, "(reserved)"))
+            rows.append(row(reserved, .reserved))
         }
         rows.append(row(memory.free, "(free)"))
         return rows
@@ -119,7 +122,7 @@ struct LedgerRows {
 }
 
 extension Device.Memory {
-    /// Of memory that the host shares: in use, and not by the device. Its page cache counts as free.
+    /// Unified memory that is in use, but not by the device. The page cache counts as free.
     var otherUse: Bytes? {
         guard let total, let used, let free else { return nil }
         return total.subtracting(free).subtracting(used.subtracting(carveout ?? 0))

@@ -1,88 +1,118 @@
 import Ledger
 
-/// The screen of `plimsoll ledger`: per device its load line, then a row per holder, and a column that adds up to the card.
+/// The screen of `plimsoll ledger`: per device a heading, a bar with the load line, a row per holder, and a column that adds up to
+/// the device's total memory.
 package struct LedgerScreen {
     let snapshot: Snapshot
+    /// Devices to show, by index into the snapshot.
+    private let devices: [Int]
     /// Share of a device's memory at which its load line is drawn, 0 to 1.
     let warn: Double
+    private let truncates: Bool
 
-    package init(_ snapshot: Snapshot, warn: Double) {
+    /// - Parameters:
+    ///   - devices: devices to show, by index into the snapshot; nil for all.
+    ///   - warn: share of a device's memory at which the load line is drawn, 0 to 1.
+    ///   - truncates: whether ids and image names are shortened.
+    package init(_ snapshot: Snapshot, devices: [Int]? = nil, warn: Double, truncates: Bool = true) {
         self.snapshot = snapshot
+        self.devices = devices ?? Array(snapshot.devices.indices)
         self.warn = warn
+        self.truncates = truncates
     }
 
     package func lines(on page: Page) -> [String] {
         var lines: [String] = []
         var marks: Set<Mark> = []
+        var omitted: [String] = []
+        var bars: [LoadBar] = []
         let listed = Dictionary(grouping: snapshot.processes, by: \.device)
-        for device in snapshot.devices.indices {
-            if device > 0 { lines.append("") }
+        for device in devices {
+            if !lines.isEmpty { lines.append("") }
             let memory = snapshot.devices[device].memory
             if memory.sharedWith == nil, memory.used == nil || memory.total == nil { marks.insert(.unknown) }
             lines += heading(snapshot.devices[device], on: page)
-            lines += LoadBar(snapshot.devices[device], warn: warn).flatMap { $0.line(on: page) }.map { [$0] } ?? []
-            let drawn = LedgerRows(snapshot, device: device, listed: listed[device] ?? []).table.drawn(on: page)
+            if let bar = LoadBar(snapshot.devices[device], warn: warn), let line = bar.line(on: page) {
+                lines.append(line)
+                bars.append(bar)
+            }
+            let rows = LedgerRows(snapshot, device: device, listed: listed[device] ?? [], truncates: truncates)
+            let drawn = rows.table.drawn(on: page)
             lines += drawn.lines.map { cut($0, to: page.width ?? .max, on: page) }
             marks.formUnion(drawn.marks)
+            for title in drawn.omitted where !omitted.contains(title) { omitted.append(title) }
         }
-        let notes =
-            snapshot.devices.compactMap(\.contradiction) + limits + evictions + moved + untold + incomplete + leftOut
-        return lines + Mark.legend(for: marks, on: page)
+        let legend = Mark.legend(for: marks, on: page)
+        let barLegend = bars.isEmpty ? [] : LoadBar.legend(for: bars, on: page)
+        return lines + (barLegend.isEmpty ? [] : [""] + barLegend) + (barLegend.isEmpty ? legend : Array(legend.dropFirst()))
+            + Table.note(omitting: omitted, on: page)
             + notes.flatMap { [""] + paragraph(shown($0, on: page), on: page, indent: 2) }
     }
 
+    /// Sentences below the legend.
+    private var notes: [String] {
+        shownDevices.compactMap(\.contradiction) + limits + evictions + moved + unreported + incomplete + ownListOnly
+    }
+
+    private var shownDevices: [Device] { devices.map { snapshot.devices[$0] } }
+    private var shownProcesses: [GPUProcess] { snapshot.processes.filter { devices.contains($0.device) } }
+
     private var moved: [String] {
-        snapshot.processes.compactMap { process in
+        shownProcesses.compactMap { process in
             process.namespaceContainer.map { id in
                 let name = snapshot.containers.first { $0.id == id }?.nameOrID ?? shortID(id)
-                return
-                    "\(process.name ?? "a process") (\(process.pid)) is in the PID namespace of \(name), and its cgroup was changed: "
-                    + "by its cgroup it is the host's"
+                return "\(process.nameAndPID): its cgroup is the host's, but it is in the PID namespace of container \(name); "
+                    + "its cgroup was changed"
             }
         }
     }
 
     private var limits: [String] {
         snapshot.containers.flatMap { container in
-            container.usage.compactMap { usage in
+            container.usage.filter { devices.contains($0.device) }.compactMap { usage in
                 usage.limit.map { limit in
                     let gpu = snapshot.devices[usage.device].label
-                    return "\(container.nameOrID) may have no more than \(size(limit)) of GPU \(gpu) (dmem.max)"
+                    return "\(container.nameOrID) is limited to \(size(limit)) of GPU \(gpu) (dmem.max)"
                 }
             }
         }
     }
 
     private var evictions: [String] {
-        snapshot.processes.compactMap { process in
+        shownProcesses.compactMap { process in
             process.evicted.map { evicted in
-                let name = "\(process.name ?? "a process") (\(process.pid))"
                 let gpu = snapshot.devices[process.device].label
-                return "\(name) has \(size(evicted)) more, evicted from GPU \(gpu) into the host's memory"
+                return "\(process.nameAndPID): \(size(evicted)) more was evicted from GPU \(gpu) to host memory"
             }
         }
     }
 
-    /// Why the driver does not tell the memory of some processes: each reason once.
-    private var untold: [String] { Set(snapshot.processes.compactMap(\.unavailable)).map(\.text).sorted() }
+    /// Processes whose memory is not known, by reason.
+    private var unreported: [String] {
+        let processes = shownProcesses.filter { $0.unavailable != nil }
+        return Dictionary(grouping: processes) { $0.unavailable?.text ?? "" }.sorted { $0.key < $1.key }.map { reason, all in
+            let names = Set(all.map(\.nameAndPID)).sorted()
+            let more = names.count > 3 ? " and \(names.count - 3) more" : ""
+            return names.prefix(3).joined(separator: ", ") + "\(more): \(reason)"
+        }
+    }
 
-    /// What a container's own view leaves out, and where its memory stands then.
-    private var leftOut: [String] {
-        guard snapshot.devices.contains(where: \.ledger.leavesOutOthers) else { return [] }
+    private var ownListOnly: [String] {
+        guard shownDevices.contains(where: \.ledger.leavesOutOthers) else { return [] }
         return [
-            "In a container the driver tells of its own processes alone: (unattributed) is what all others hold, too."
+            "In a container, the driver lists only this container's processes: (unattributed) includes what all others hold."
         ]
     }
 
     private var incomplete: [String] {
-        snapshot.devices.filter { $0.ledger.containers != nil && !$0.ledger.complete }.map { device in
-            "GPU \(device.label): not all of its processes are told, so some of (unattributed) is theirs"
+        shownDevices.filter { $0.ledger.containers != nil && !$0.ledger.complete }.map { device in
+            "GPU \(device.label): the memory of some processes is not known, so part of (unattributed) is theirs"
         }
     }
 
-    /// Name on the left and numbers on the right where they fit on a line, else one after the other.
+    /// The name on the left and the numbers on the right if both fit on a line; else one after the other.
     private func heading(_ device: Device, on page: Page) -> [String] {
-        let left = shown("GPU \(device.label)  \(device.name ?? "(the driver tells no name)")", on: page)
+        let left = shown("GPU \(device.label)  \(device.name ?? "(no name reported)")", on: page)
         let memory = device.memory
         var right = [String]()
         if let sharedWith = memory.sharedWith {
@@ -97,7 +127,7 @@ package struct LedgerScreen {
         var lines = [left + String(repeating: " ", count: max(2, space)) + numbers]
         if page.width != nil, space < 2 { lines = wrapped([left] + right, width: width, on: page) }
         if memory.kind == .shared {
-            lines += wrapped(["it has no memory of its own and uses the host's"], width: page.width ?? .max, on: page)
+            lines += wrapped(["integrated GPU: it uses host RAM"], width: page.width ?? .max, on: page)
         }
         if memory.sharedWith == nil, let why = memory.unavailable {
             let what = memory.isSum ? why.text : "memory unknown: \(why.text)"
@@ -106,7 +136,7 @@ package struct LedgerScreen {
         return lines
     }
 
-    /// What a bar and a heading are laid out for where lines may be of any length.
+    /// Width of a bar and a heading if lines may be of any length, as in a pipe.
     static let usualWidth = 80
 
     private func wrapped(_ pieces: [String], width: Int, on page: Page) -> [String] {
@@ -137,31 +167,43 @@ extension Device.Contradiction {
     }
 }
 
+extension GPUProcess {
+    /// "python3 (PID 4242)".
+    var nameAndPID: String { name.map { "\($0) (PID \(pid))" } ?? "PID \(pid)" }
+}
+
 /// A device's memory as a bar with the load line marked on it.
 struct LoadBar {
     private let containers: Bytes
     private let used: Bytes
+    /// What the driver reserves; of unified memory, host RAM in other use.
     private let reserved: Bytes
     private let total: Bytes
     private let warn: Double
+    private let isShared: Bool
 
     init?(_ device: Device, warn: Double) {
         guard let total = device.memory.total, let used = device.memory.used, total > 0 else { return nil }
         self.total = total
         self.used = min(max(0, used), total)
         containers = min(max(0, (device.ledger.containers ?? 0).adding(device.ledger.instances ?? 0)), self.used)
-        // Of memory that the host shares, what is neither free nor the device's is in other use.
-        let other = device.memory.kind == .shared ? device.memory.otherUse : device.memory.reserved
+        isShared = device.memory.kind == .shared
+        let other = isShared ? device.memory.otherUse : device.memory.reserved
         reserved = min(max(0, other ?? 0), total - self.used)
         self.warn = warn
     }
 
-    /// nil where the page is too narrow for one.
-    func line(on page: Page) -> String? {
-        let cells = (page.width ?? LedgerScreen.usualWidth) - 2
+    private static func marks(_ page: Page) -> [String] {
+        page.unicode ? ["█", "▓", "▒", "░", "│"] : ["#", "=", "-", ".", "|"]
+    }
+
+    /// - Parameter width: columns of the bar with its ends; nil for the width of the page.
+    /// - Returns: nil if there is no room for a bar.
+    func line(on page: Page, width: Int? = nil) -> String? {
+        let cells = (width ?? page.width ?? LedgerScreen.usualWidth) - 2
         guard cells >= 3 else { return nil }
-        let (ends, marks) =
-            page.unicode ? (["▕", "▏"], ["█", "▓", "▒", "░", "│"]) : (["[", "]"], ["#", "=", "-", ".", "|"])
+        let ends = page.unicode ? ["▕", "▏"] : ["[", "]"]
+        let marks = Self.marks(page)
         let edges = [containers, used, used + reserved].map {
             Int((Double($0) / Double(total) * Double(cells)).rounded())
         }
@@ -172,5 +214,25 @@ struct LoadBar {
             bar += cell == mark ? marks[4] : marks[part]
         }
         return ends[0] + page.paint(bar, Double(used) > warn * Double(total) ? .red : .green) + ends[1]
+    }
+
+    /// What the characters of these bars mean.
+    static func legend(for bars: [LoadBar], on page: Page) -> [String] {
+        let marks = marks(page)
+        let third = Set(bars.map { $0.isShared ? "other host use" : "reserved" }).sorted().reversed()
+        let load = (bars.first?.warn ?? 0) * 100
+        let parts = [
+            "\(marks[0]) containers", "\(marks[1]) other GPU use", "\(marks[2]) \(third.joined(separator: " or "))",
+            "\(marks[3]) free", "\(marks[4]) load line (\(load.plain)%)",
+        ]
+        var lines: [String] = []
+        for part in parts {
+            if let last = lines.last, columns(last) + 2 + columns(part) <= page.width ?? .max {
+                lines[lines.count - 1] = last + "  " + part
+            } else {
+                lines.append(cut(part, to: page.width ?? .max, on: page))
+            }
+        }
+        return lines
     }
 }

@@ -1,8 +1,8 @@
 import Ledger
 
-/// What is written on: how wide it is, and what it can show.
+/// The page that text is laid out for: its width, and the characters and colors that it can show.
 package struct Page: Sendable {
-    /// Columns; nil where lines may be of any length, as in a pipe.
+    /// Columns; nil if lines may be of any length, as in a pipe.
     package var width: Int?
     package var unicode: Bool
     package var colour: Bool
@@ -13,7 +13,7 @@ package struct Page: Sendable {
         self.colour = colour
     }
 
-    func narrowed(by columns: Int) -> Page {
+    package func narrowed(by columns: Int) -> Page {
         var page = self
         page.width = width.map { max(1, $0 - columns) }
         return page
@@ -30,7 +30,7 @@ package struct Page: Sendable {
     }
 }
 
-/// Text of others as a page shows it: without unsafe characters, and without those that it cannot show.
+/// Text from outside this program, for a page: without unsafe characters, and without characters that the page cannot show.
 package func shown(_ text: String, on page: Page) -> String {
     if text.isPlainASCII { return text }
     let clean = text.cleaned

@@ -2,44 +2,84 @@ import Ledger
 
 /// The rows of `plimsoll ps`: one per process and device.
 package enum ProcessRows {
-    /// - Parameter commands: command lines by PID, where they were asked for.
-    package static func rows(_ snapshot: Snapshot, truncates: Bool, commands: [UInt32: String]?) -> [Row] {
+    /// What a row is made from.
+    struct Item {
+        var process: GPUProcess
+        var device: Device
+        /// nil for a process in no container.
+        var container: Container?
+        var truncates: Bool
+
+        /// What the container's columns show for a process in no container.
+        fileprivate var elsewhere: Cell { process.container == nil ? process.elsewhere : .unknown }
+        fileprivate func ofContainer(_ cell: (Container) -> Cell) -> Cell { container.map(cell) ?? elsewhere }
+    }
+
+    /// - Parameters:
+    ///   - names: names or id prefixes of containers to keep; all processes if empty.
+    ///   - commands: command lines by PID; nil without `--command`.
+    package static func rows(
+        _ snapshot: Snapshot, named names: [String] = [], truncates: Bool, commands: [UInt32: String]?
+    ) -> [Row] {
         let containers = Dictionary(snapshot.containers.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-        return snapshot.processes.map { process in
-            let device = snapshot.devices[process.device]
+        let fields = fields(commands: commands)
+        return snapshot.processes.compactMap { process in
             let container = process.container.flatMap { containers[$0] }
-            let elsewhere = process.container == nil ? process.elsewhere : .unknown
-            let command = commands.map { [("Command", Cell($0[process.pid]))] } ?? []
-            return Row(
-                fields: [
-                    ("PID", Cell(String(process.pid))), ("User", Cell(process.user)), ("Type", Cell(process.typeList)),
-                    ("GPU", Cell(device.label)), ("UUID", Cell(device.uuid)),
-                    ("GPUMem", .size(process.bytes, complete: process.complete)),
-                    (
-                        "ContainerID",
-                        container?.idCell(truncated: truncates)
-                            ?? process.container.map { idCell($0, truncated: truncates) } ?? process.elsewhere
-                    ),
-                    ("Container", container?.nameCell ?? elsewhere), ("Name", Cell(process.name)),
-                    ("LikelyID", container?.likelyIDCell(truncated: truncates) ?? ""),
-                ] + command, numbers: [("GPUMemBytes", process.bytes)], labels: [:],
-                flags: [("Verified", container?.verified ?? true)])
+            guard names.isEmpty || container?.matches(names) == true else { return nil }
+            return fields.row(
+                Item(
+                    process: process, device: snapshot.devices[process.device], container: container,
+                    truncates: truncates))
         }
     }
 
-    package static func table(_ rows: [Row], commands: Bool) -> Table {
-        let columns: [(String, Table.Column)] = [
-            ("PID", .init("PID", .right, importance: 8)), ("User", .init("USER", shortest: 6, importance: 2)),
-            ("Type", .init("TYPE", importance: 1)), ("GPU", .init("GPU", importance: 6)),
-            ("GPUMem", .init("GPU MEM", .right, importance: 9)),
-            ("ContainerID", .init("CONTAINER ID", importance: 3)),
-            ("Container", .init("CONTAINER", shortest: 6, importance: 7)),
-            ("Name", .init("NAME", shortest: 6, importance: 5)),
-        ]
-        let all = columns + (commands ? [("Command", .init("COMMAND", shortest: 10, importance: 4))] : [])
-        return Table(
-            all.map(\.1),
-            rows: rows.map { row in all.map { $0.0 == "ContainerID" ? row.shownID($0.0) : row[$0.0] ?? .unknown } })
+    /// - Parameter commands: command lines by PID; nil without `--command`.
+    static func fields(commands: [UInt32: String]?) -> Fields<Item> {
+        var fields = Self.fields
+        if let commands {
+            fields.list.append(
+                .init("Command", "COMMAND", column: TableColumn(shortest: 10, importance: 4)) { item in
+                    Cell(commands[item.process.pid])
+                })
+        }
+        return fields
+    }
+
+    private static let fields = Fields<Item>(
+        list: [
+            .init("PID", "PID", column: TableColumn(.right, importance: 8)) { Cell(String($0.process.pid)) },
+            .init("User", "USER", column: TableColumn(shortest: 6, importance: 2)) { Cell($0.process.user) },
+            .init("Type", "TYPE", column: TableColumn(importance: 1)) { Cell($0.process.typeList) },
+            .init("GPU", "GPU", column: TableColumn(importance: 6)) { Cell($0.device.label) },
+            .init("UUID", "UUID") { Cell($0.device.uuid) },
+            .init("GPUMem", "GPU MEM", column: TableColumn(.right, importance: 9)) {
+                .size($0.process.bytes, complete: $0.process.complete)
+            },
+            .init("ContainerID", "CONTAINER ID", column: .id(importance: 3, field: "ContainerID")) { item in
+                item.container?.idCell(truncated: item.truncates)
+                    ?? item.process.container.map { idCell($0, truncated: item.truncates) } ?? item.process.elsewhere
+            },
+            .init("Container", "CONTAINER", column: TableColumn(shortest: 6, importance: 7)) {
+                $0.ofContainer(\.nameCell)
+            },
+            .init("Name", "NAME", column: TableColumn(shortest: 6, importance: 5)) { Cell($0.process.name) },
+            .init("LikelyID", "LIKELY ID") { item in
+                item.container?.likelyIDCell(truncated: item.truncates) ?? ""
+            },
+            // The names that `stats` has for the same.
+            .init("ContainerName", "CONTAINER") { $0.ofContainer(\.nameCell) },
+            .init("Image", "IMAGE") { item in
+                item.ofContainer { Cell(item.truncates ? $0.shownImage : $0.image) }
+            },
+            .init("Runtime", "RUNTIME") { $0.ofContainer { Cell($0.runtime.rawValue) } },
+            .init("GPUTotal", "TOTAL") { .size($0.device.memory.total) },
+            .init("GPUPerc", "GPU MEM %") { .percent($0.process.bytes, of: $0.device.memory.total) },
+        ],
+        numbers: [("GPUMemBytes", { $0.process.bytes }), ("GPUTotalBytes", { $0.device.memory.total })],
+        flags: [("Verified", "VERIFIED", { $0.container?.verified ?? true })])
+
+    package static func table(_ rows: [Row], on page: Page, commands: Bool = false) -> Table {
+        fields(commands: commands ? [:] : nil).table(rows, on: page)
     }
 }
 

@@ -2,7 +2,7 @@ import Glibc
 import Ledger
 
 extension Reason {
-    /// Why something is not known, as a clause for people; that of a missing library has lines below the first.
+    /// Why something is not known, as a clause. That of a missing library has several lines: problem, what to type, details.
     package var text: String {
         switch self {
         case .fact(let fact): fact.text
@@ -11,53 +11,54 @@ extension Reason {
         case .file(let path, Self.notRegular): "\(path.cleaned): not a regular file"
         case .file(let path, let code): "\(path.cleaned): \(String(cString: strerror(code)))"
         case .at(let path, let fact): fact.text(at: path.cleaned)
-        case .noAnswer(let seconds): "the driver gave no answer within \(seconds.plain) s"
+        case .noAnswer(let seconds): "the driver did not answer within \(seconds.plain) s"
         case .listTooLong(let count):
-            "the driver lists \(count) processes, and no more than \(CountLimit.listedProcesses) are taken"
-        case .percent(let percent): "the driver told \(percent) percent"
+            "the driver lists \(count) processes; Plimsoll reads at most \(CountLimit.listedProcesses)"
+        case .percent(let percent): "the driver reported \(percent) percent"
         case .untoldByKernel(let driver):
-            "the kernel's driver \(driver.cleaned) does not tell what memory this process has"
+            "the kernel driver \(driver.cleaned) does not report this process's memory"
         case .noLibrary(let tried):
             """
-            no NVIDIA driver library on this machine; looked for
-              \(tried.map { $0.capped(at: 1024).cleaned }.joined(separator: "\n  "))
-            If it has an NVIDIA GPU, install the driver (`nvidia-smi` shows whether it works); in a container, start it \
-            with --gpus all; a library elsewhere is named with --nvml-library.
+            no NVIDIA driver library found
+              On a host with an NVIDIA GPU, install the driver; `nvidia-smi` shows whether it works.
+              In a container, start the container with --gpus all.
+              If the library is in another folder, name it with --nvml-library PATH.
+              Searched: \(tried.map { $0.capped(at: 1024).cleaned }.joined(separator: ", "))
             """
         case .ofLibrary(let library, let why): "\(library.cleaned): \(why)"
         case .missingSymbol(let library, let symbol):
-            "\(library.cleaned) has no \(symbol.cleaned): it is not NVIDIA's management library, or from a driver before R450"
+            "\(library.cleaned) has no \(symbol.cleaned): it is not NVIDIA's management library, or its driver is older than R440"
         case .versionMismatch(let module):
             """
-            the driver's library and its kernel module are of different versions\
-            \(module.map { " (the module that runs is \($0.cleaned))" } ?? ""): the driver was updated while it ran. Reboot, or \
-            unload and load the nvidia modules; containers that run keep the old library and must be created anew.
+            the driver library and the kernel module have different versions\
+            \(module.map { " (loaded module: \($0.cleaned))" } ?? ""): the driver was updated while it was in use. Reboot, or \
+            unload and reload the nvidia modules. Running containers keep the old library; re-create them.
             """
         case .ofGPU(let index, let reason): "GPU \(index.cleaned): \(reason.text)"
-        case .ofClients(let reason): "the open files of processes: \(reason.text)"
-        case .askedAgain(let reason, let seconds): "\(reason.text); it is asked again in \(seconds.plain) s"
+        case .ofClients(let reason): "open files of processes: \(reason.text)"
+        case .askedAgain(let reason, let seconds): "\(reason.text); next try in \(seconds.plain) s"
         case .recordsLeftOut(1):
-            "the driver lists a process with an impossible PID; Plimsoll leaves it out, and who holds its memory is unknown"
+            "the driver lists a process with an impossible PID; Plimsoll skips it, and its memory is (unattributed)"
         case .recordsLeftOut(let count):
-            "the driver lists \(count) processes with impossible PIDs; Plimsoll leaves them out, and who holds their memory is unknown"
+            "the driver lists \(count) processes with impossible PIDs; Plimsoll skips them, and their memory is (unattributed)"
         case .unreadProcesses(let count):
             "\(count == 1 ? "1 process" : "\(count) processes") could not be read; run as root or with CAP_SYS_PTRACE"
         case .unreadCgroups(let count):
-            "\(count) cgroups could not be read; charges of containers in them are not known"
+            "\(count) cgroups could not be read; GPU memory charged to containers in them is unknown"
         case .cgroupsAfter(let count):
             """
-            read \(count) cgroups and stopped: there are too many, or they are nested too deep; charges of the others are \
-            not known
+            read \(count) cgroups and stopped: there are too many, or they are nested too deeply; GPU memory charged to \
+            the others is unknown
             """
         case .several(let reasons): reasons.map(\.text).joined(separator: "; ")
         case .other(let text): text
         }
     }
 
-    /// On one line, without what was tried: that is for `check` and `ledger`.
+    /// The problem alone, on one line.
     var brief: String {
         switch first {
-        case .noLibrary: "no NVIDIA driver library on this machine"
+        case .noLibrary: "no NVIDIA driver library found"
         case .other(let text): text.split(separator: "\n").first.map { String($0) } ?? text
         default: text
         }
@@ -67,47 +68,47 @@ extension Reason {
 extension Reason.Fact {
     fileprivate var text: String {
         switch self {
-        case .notAsked: "it was not asked"
-        case .notTold: "this driver does not tell it"
-        case .noOwnMemory: "it has no memory of its own"
-        case .noTotal: "the driver tells no memory of the device's own"
-        case .noRenderNode: "it has no render node to be asked through"
-        case .notInSysfs: "the kernel's driver does not tell it in /sys"
-        case .noDeviceFile: "no device file of it is here"
+        case .notAsked: "not asked"
+        case .notTold: "this driver does not report it"
+        case .noOwnMemory: "the GPU has no memory of its own"
+        case .noTotal: "the driver reports no memory of the device's own"
+        case .noRenderNode: "the GPU has no render node to query it through"
+        case .notInSysfs: "the kernel driver does not report it in /sys"
+        case .noDeviceFile: "its device file is not here"
         case .noComputeList: "the compute list is NOT_SUPPORTED"
         case .noProcessLists: "this driver's library has no process lists"
-        case .listLongerThanSaid: "the driver's process list is longer than it said"
-        case .unknownRecordLength: "the driver's process list has records of a length that is not known"
+        case .listLongerThanSaid: "the driver's process list is longer than the driver announced"
+        case .unknownRecordLength: "the driver's process list has records of an unknown length"
         case .impossiblePIDs: "the driver lists a PID that no process can have"
-        case .listsNobody: "this driver's process lists are empty, whatever runs on the GPU"
-        case .listFull: "the driver lists no more than \(ListReading.capacity) processes, and there may be more"
-        case .noSize: "the compute driver does not tell its size"
-        case .noNodeNumber: "the compute driver does not tell the number of its node"
-        case .noComputeUtilization: "the compute driver does not tell it"
-        case .asleep: "the GPU sleeps, and asking would wake it"
-        case .ofWholeGPU: "the kernel tells it of the whole GPU"
-        case .sumOfProcesses: "the kernel does not tell what is in use of it; shown is what its processes hold"
+        case .listsNobody: "this driver's process lists are always empty"
+        case .listFull: "the driver lists at most \(ListReading.capacity) processes; there may be more"
+        case .noSize: "the compute driver does not report its size"
+        case .noNodeNumber: "the compute driver does not report its node number"
+        case .noComputeUtilization: "the compute driver does not report it"
+        case .asleep: "the GPU is asleep; Plimsoll does not wake it"
+        case .ofWholeGPU: "the kernel reports it for the whole GPU only"
+        case .sumOfProcesses: "the kernel does not report used memory; shown is the sum of its processes"
         case .needsPerfmon:
-            "the kernel tells what is in use of it only with CAP_PERFMON; shown is what its processes hold"
-        case .filesSilent: "its files gave no answer in time"
-        case .notUnderstood: "not understood"
-        case .answerNotUnderstood: "its answer cannot be understood"
+            "the kernel reports used memory only with CAP_PERFMON; shown is the sum of its processes"
+        case .filesSilent: "reading its files took too long"
+        case .notUnderstood: "could not be parsed"
+        case .answerNotUnderstood: "its answer could not be parsed"
         case .otherDevice: "another driver's device"
         case .notFound: "not found"
-        case .outsideView: "its cgroup lies outside what is seen from here"
+        case .outsideView: "its cgroup is outside this cgroup namespace"
         case .cgroupNotRead: "its cgroup was not read"
-        case .ownIDUntold: "nothing in this container names its id"
-        case .ownIDShared: "the id in this container's files may be that of one whose network it shares"
-        case .noCgroups: "no cgroup is to be seen"
+        case .ownIDUntold: "no file in this container names its id"
+        case .ownIDShared: "the id in this container's files may be that of a container whose network it shares"
+        case .noCgroups: "no cgroup found"
         case .sharedInstance: "shared with the other compute instances of its GPU instance"
-        case .implausibleAmounts: "the driver told amounts that no device has"
+        case .implausibleAmounts: "the driver reported amounts that no device has"
         case .contradictoryAmounts: "the driver's figures contradict each other"
-        case .hostMemoryUnreadable: "it shares the host's memory, which could not be read"
+        case .hostMemoryUnreadable: "the GPU uses host RAM, whose size could not be read"
         case .untoldOnWSL:
-            "on WSL2 Windows manages the GPU's memory (WDDM), and the driver does not tell what a process has of it"
+            "on WSL2, Windows manages the GPU's memory (WDDM); the driver does not report a process's memory"
         case .untoldOnMIG:
-            "the driver tells what a process has of a divided GPU (MIG) only to root or with the monitor capability"
-        case .untoldProcess: "the driver does not tell this process's memory"
+            "on a partitioned GPU (MIG), the driver reports a process's memory only to root or with the monitor capability"
+        case .untoldProcess: "the driver does not report this process's memory"
         }
     }
 
@@ -115,7 +116,7 @@ extension Reason.Fact {
         switch self {
         case .notFound: "not found: \(path)"
         case .otherDevice: "\(path) is another driver's device"
-        case .noCgroups: "no cgroup is to be seen under \(path)"
+        case .noCgroups: "no cgroup found under \(path)"
         default: "\(path): \(text)"
         }
     }
@@ -128,14 +129,14 @@ func nvmlReturn(_ code: Int32) -> String {
 }
 
 private let nvmlReturns: [Int32: (String, String?)] = [
-    1: ("UNINITIALIZED", nil), 2: ("INVALID_ARGUMENT", nil), 3: ("NOT_SUPPORTED", "this device does not tell it"),
-    4: ("NO_PERMISSION", "this user may not ask"), 6: ("NOT_FOUND", nil), 7: ("INSUFFICIENT_SIZE", nil),
+    1: ("UNINITIALIZED", nil), 2: ("INVALID_ARGUMENT", nil), 3: ("NOT_SUPPORTED", "this device does not support it"),
+    4: ("NO_PERMISSION", "permission denied; run as root"), 6: ("NOT_FOUND", nil), 7: ("INSUFFICIENT_SIZE", nil),
     9: ("DRIVER_NOT_LOADED", "the nvidia kernel module is not loaded: try `sudo modprobe nvidia`"),
     10: ("TIMEOUT", nil), 12: ("LIBRARY_NOT_FOUND", nil), 13: ("FUNCTION_NOT_FOUND", nil),
     15: ("GPU_IS_LOST", "it has fallen off the bus or is otherwise inaccessible: see `dmesg | grep Xid`"),
     16: ("RESET_REQUIRED", "the GPU needs a reset before it can be used again"),
     17: ("OPERATING_SYSTEM", "the device is blocked by the operating system or a cgroup"),
-    18: ("LIB_RM_VERSION_MISMATCH", "library and kernel module are of different versions"), 19: ("IN_USE", nil),
+    18: ("LIB_RM_VERSION_MISMATCH", "library and kernel module have different versions"), 19: ("IN_USE", nil),
     20: ("MEMORY", nil), 21: ("NO_DATA", nil), 23: ("INSUFFICIENT_RESOURCES", nil),
     25: ("ARGUMENT_VERSION_MISMATCH", nil), 27: ("NOT_READY", nil), 28: ("GPU_NOT_FOUND", nil),
     29: ("INVALID_STATE", nil), 999: ("UNKNOWN", "the driver gives no reason"),

@@ -26,7 +26,7 @@ package struct Row {
         return Cell.likelyID(likely)
     }
 
-    subscript(name: String) -> Cell? {
+    package subscript(name: String) -> Cell? {
         fields.first { $0.name == name }?.value
     }
 }
@@ -69,34 +69,50 @@ func idCell(_ id: String, truncated: Bool) -> Cell {
     id == Container.ownWithoutID ? .unknown : Cell(truncated ? shortID(id) : id)
 }
 
-/// A kind of rows: what its fields are called in a title line, and which make the table that is shown unasked.
+/// The names that a command's rows have in templates, JSON and CSV, with their titles.
 package struct RowKind: Sendable {
     package var titles: [(field: String, title: String)]
+    /// Amounts in bytes, which JSON and CSV have beside the texts.
+    package var numbers: [String] = []
+    /// Yes or no, which JSON and CSV have beside the texts.
+    package var flags: [String] = []
+    /// Whether `.Label "key"` is known.
     package var hasLabels: Bool
+    /// Fields that another option adds, by name: the hint if a template asks for one without the option.
+    package var hints: [String: String] = [:]
 
-    package static let stats = RowKind(
-        titles: [
-            ("ID", "CONTAINER ID"), ("Name", "NAME"), ("Image", "IMAGE"), ("Runtime", "RUNTIME"), ("GPU", "GPU"),
-            ("UUID", "UUID"), ("GPUMem", "GPU MEM"), ("GPUTotal", "TOTAL"), ("GPUPerc", "GPU MEM %"), ("PIDs", "PIDS"),
-            ("RAMLimit", "RAM LIMIT"), ("LikelyID", "LIKELY ID"), ("Verified", "VERIFIED"),
-        ], hasLabels: true)
+    package static let stats = StatsRows.fields.kind
+    package static let ps: RowKind = {
+        var kind = ProcessRows.fields(commands: nil).kind
+        kind.hints["Command"] = "to print command lines, add --command"
+        return kind
+    }()
+    package static let psWithCommands = ProcessRows.fields(commands: [:]).kind
+    package static let fit = CandidateRows.fields.kind
+    package static let whose = OwnershipRows.fields.kind
 
-    package static let ps = RowKind(
-        titles: [
-            ("PID", "PID"), ("User", "USER"), ("Type", "TYPE"), ("GPU", "GPU"), ("UUID", "UUID"), ("GPUMem", "GPU MEM"),
-            ("ContainerID", "CONTAINER ID"), ("Container", "CONTAINER"), ("Name", "NAME"),
-            ("LikelyID", "LIKELY ID"), ("Verified", "VERIFIED"),
-        ], hasLabels: false)
+    /// The fields as a help text lists them: ".ID .Name …".
+    package var fieldList: String {
+        titles.map { ".\($0.field)" }.joined(separator: " ") + (hasLabels ? " .Label \"KEY\"" : "")
+    }
+}
 
-    package static let fit = RowKind(
-        titles: [("GPU", "GPU"), ("UUID", "UUID"), ("Name", "NAME"), ("Free", "FREE"), ("Total", "TOTAL")],
-        hasLabels: false)
+extension RowKind {
+    /// Lines of `--format csv` (RFC 4180): a header, then a record per row. Unknown amounts are empty.
+    package func csv(_ rows: [Row]) -> [String] {
+        let texts = titles.map(\.field).filter { !flags.contains($0) }
+        let records = rows.map { row in
+            texts.map { name in row[name].map { $0.plain ?? $0.text } ?? "" }
+                + numbers.map { name in row.numbers.first { $0.name == name }?.value.map { String($0) } ?? "" }
+                + flags.map { name in row.flag(name).map { String($0) } ?? "" }
+        }
+        return ([texts + numbers + flags] + records).map { $0.map(csvField).joined(separator: ",") }
+    }
+}
 
-    package static let whose = RowKind(
-        titles: [
-            ("Asked", "ASKED"), ("PID", "HOST PID"), ("InsidePID", "PID INSIDE"), ("User", "USER"), ("GPU", "GPU"),
-            ("GPUMem", "GPU MEM"), ("ContainerID", "CONTAINER ID"), ("Container", "CONTAINER"), ("Image", "IMAGE"),
-            ("Name", "NAME"), ("UnrecognizedCgroup", "UNRECOGNIZED CGROUP"), ("NamespaceContainer", "NAMESPACE OF"),
-            ("LikelyID", "LIKELY ID"), ("Verified", "VERIFIED"),
-        ], hasLabels: false)
+/// A field with a comma, a quote or a line break is quoted. Unsafe characters are replaced, as in every other text.
+private func csvField(_ text: String) -> String {
+    let text = text.cleaned
+    guard text.contains(where: { ",\"\r\n".contains($0) }) else { return text }
+    return "\"" + text.replacing("\"", with: "\"\"") + "\""
 }

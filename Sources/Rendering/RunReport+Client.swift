@@ -1,11 +1,11 @@
 import Ledger
 
 extension RunReport {
-    /// What goes on after the report, and how to watch it; nil if nothing is known to.
+    /// What still runs after the report, and how to watch it; nil if nothing is known to run.
     var goesOn: String? {
         if case .container(let id, let name, true) = subject {
             let held = usage.remaining.map { "; it holds \(size($0.bytes))" } ?? ""
-            return "Container \(name ?? shortID(id)) goes on\(held)."
+            return "Container \(name ?? shortID(id)) still runs\(held)."
         }
         return client?.goesOn
     }
@@ -32,11 +32,11 @@ extension ClientFinding {
         let held = part.held.map { $0 > 0 ? "holds \(size($0))" : "holds no GPU memory now" }
         let amount = held.map { " and \($0)" } ?? ""
         switch client.action {
-        // The container went on before, too.
+        // The container ran before the command, too.
         case .exec: return nil
-        case .compose: return "Compose project \(part.id) goes on\(amount)."
-        case .unit: return "Service \(part.id) goes on\(amount)."
-        case .run, .start: return "Container \(name(part)) goes on\(amount). To watch it, type: \(watch(part))"
+        case .compose: return "Compose project \(part.id) still runs\(amount)."
+        case .unit: return "Service \(part.id) still runs\(amount)."
+        case .run, .start: return "Container \(name(part)) still runs\(amount). To watch it, run: \(watch(part))"
         }
     }
 
@@ -64,31 +64,31 @@ extension ClientFinding {
     private var ambiguous: String {
         let count = parts.count + leftOut
         let neither = count == 2 ? "Neither counts." : "None of them counts."
-        func told(_ what: String, _ advice: String) -> String {
-            "\(count) \(what) began while the command ran, and nothing says which one is the command's: \(list). "
+        func sentence(_ what: String, _ advice: String) -> String {
+            "\(count) \(what) began while the command ran, and which one is the command's is unknown: \(list). "
                 + "\(neither) \(advice)"
         }
-        let watching = "Or watch one that runs: \(example)"
+        let watching = "Or watch a running one: \(example)"
         switch client.action {
-        case .run: return told("containers", "Give the command's own a name with --name. \(watching)")
-        case .compose: return told("Compose projects", "Name the command's own with -p.")
-        case .unit: return told("services", "Give the command's own a name with --unit.")
+        case .run: return sentence("containers", "Name the command's container with --name. \(watching)")
+        case .compose: return sentence("Compose projects", "Name the command's project with -p.")
+        case .unit: return sentence("services", "Name the command's service with --unit.")
         case .start(let names): return several(names.joined(separator: ", "))
         case .exec(let name): return several(name)
         }
     }
 
     private func several(_ wanted: String) -> String {
-        "\(parts.count) containers have the name or id \(wanted): \(list). None of them counts. Give a whole id."
+        "\(parts.count) containers have the name or id \(wanted): \(list). None of them counts. Use a full id."
     }
 
     private func unknown(_ why: Obstacle) -> String {
-        let effect = "so it is not known which container belongs to the command."
+        let effect = "so which container belongs to the command is unknown."
         switch why {
         case .elsewhere:
             return
-                "The command asks an engine that is not at a unix socket of this machine. Plimsoll reads the GPUs of the "
-                + "machine it runs on."
+                "The command uses a container engine that has no unix socket on this host. Plimsoll reads the GPUs of the "
+                + "host it runs on."
         case .engine(let reason): return "The engine did not answer (\(reason.brief)), \(effect) \(began)"
         case .late:
             return "The engine did not list its containers before the command began, \(effect) \(began)"
@@ -97,8 +97,8 @@ extension ClientFinding {
     }
 
     private var began: String {
-        guard !parts.isEmpty else { return "While the container runs, type: \(example)" }
-        return "Not counted: \(list). While the container runs, type: \(example)"
+        guard !parts.isEmpty else { return "While the container runs, run: \(example)" }
+        return "Not counted: \(list). While the container runs, run: \(example)"
     }
 
     private var list: String {

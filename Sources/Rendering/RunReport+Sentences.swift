@@ -8,15 +8,15 @@ extension RunReport {
         if isContainer, !devices.isEmpty { remarks.append(counted) }
         let sources = Set(devices.compactMap { $0.measure == .process ? $0.peakSource : nil })
         if sources.contains(.sampled) {
-            remarks.append("sampled: the largest of \(readings); what comes and goes between two is not seen.")
+            remarks.append("sampled: the largest of \(readings). Memory that is used only between two readings is missed.")
         }
         if sources.contains(.accounting) {
-            remarks.append("accounting: the driver's own record of that process, exact.")
+            remarks.append("accounting: the driver's exact record of that process.")
         }
         for device in devices where device.peakSource == .accountingAtMost {
             remarks.append(
-                "accounting, at most: the driver's records of \(device.processCount) processes added up, whose peaks "
-                    + "may have been apart; the largest reading of them together on GPU \(device.label) was "
+                "accounting, at most: the sum of the driver's records of \(device.processCount) processes, which may have "
+                    + "peaked at different times. The largest reading of all together on GPU \(device.label) was "
                     + "\(size(device.series.peak?.bytes)).")
         }
         for device in usage.devices where device.measure == .process && device.unmetProcesses > 0 {
@@ -24,7 +24,7 @@ extension RunReport {
         }
         for device in devices where device.measure == .device {
             remarks.append(
-                "device: by how much the used memory of GPU \(device.label) differs from before, whoever changed it, "
+                "device: the change of GPU \(device.label)'s used memory since before the command, by any process, "
                     + "because \(device.unseen?.text ?? "its processes could not be read").")
         }
         for device in devices where device.measure == nil {
@@ -36,50 +36,50 @@ extension RunReport {
             remarks.append(stillRuns(remaining))
         }
         if isCutShort {
-            remarks.append("The driver did not answer any more when it ended.")
+            remarks.append("The driver no longer answered when the command ended.")
         } else if usage.failedReadings > 0, !usage.devices.isEmpty {
-            remarks.append("Not every reading could be made\(trouble.map { ": \($0)" } ?? "").")
+            remarks.append("Some readings failed\(trouble.map { ": \($0)" } ?? "").")
         }
         return remarks
     }
 
     private var whyNothing: String? {
         if usage.devices.isEmpty {
-            return "It was not measured: "
-                + (trouble ?? (isCutShort ? "the driver gave no answer" : "the driver has no device")) + "."
+            return "Not measured: "
+                + (trouble ?? (isCutShort ? "the driver did not answer" : "the driver reports no GPUs")) + "."
         }
         if usage.devices.allSatisfy({ $0.measure == nil && $0.unseen == nil }) {
-            return "It ended before a reading could be made."
+            return "The command ended before the first reading."
         }
-        // What is not counted may have held some.
+        // A container that is not counted may have held memory.
         guard devices.isEmpty, client?.isWhole ?? true else { return nil }
-        return "None of \(whose) processes held any in \(readings); "
-            + "what comes and goes between two is not seen."
+        return "None of \(whose) processes held GPU memory in \(readings). "
+            + "Memory that is used only between two readings is missed."
     }
 
     private var whose: String {
         if isContainer { return "this container's" }
-        guard client?.outcome == .counted else { return "its" }
+        guard client?.outcome == .counted else { return "the command's" }
         return "these"
     }
 
     private var counted: String {
         let before = usage.devices.compactMap(\.heldBefore)
-        let held = before.isEmpty ? "" : "; those that were there before it held \(size(Bytes.sum(before))) then"
-        return "Every process of this container counts\(held)."
+        let held = before.isEmpty ? "" : "; processes that ran before the command held \(size(Bytes.sum(before))) then"
+        return "Counted: every process of this container\(held)."
     }
 
     private func unmet(_ device: CommandUsage.OnDevice) -> String {
         let count = device.unmetProcesses
-        let some = count == 1 ? "a process that came and went" : "\(count) processes that came and went"
+        let some = count == 1 ? "a process" : "\(count) processes"
         let isAdded = device.peakSource == .accountingAtMost
         return
-            "On GPU \(device.label) the driver has records of \(some) between readings, of \(size(device.unmetBytes)) "
-            + "at most, which may be somebody else's\(isAdded ? "; they are in the sum" : " and are not counted")."
+            "On GPU \(device.label), the driver has records of \(some) that ran only between readings and used at most "
+            + "\(size(device.unmetBytes)). They may belong to other programs and are \(isAdded ? "in the sum" : "not counted")."
     }
 
     private func stillRuns(_ remaining: CommandUsage.Remaining) -> String {
-        let whose = isContainer ? "the processes that began meanwhile" : "its processes"
+        let whose = isContainer ? "the processes that began during the run" : "the command's processes"
         return remaining.processes == 1
             ? "One of \(whose) still runs and holds \(size(remaining.bytes))."
             : "\(remaining.processes) of \(whose) still run and hold \(size(remaining.bytes))."
@@ -91,7 +91,7 @@ extension RunReport {
         let shown = devices.isEmpty ? usage.devices : devices
         let count = shown.map(\.series.readings).filter { $0 > 0 }.min() ?? 0
         guard count > 1 else { return count == 1 ? "one reading" : "no reading" }
-        // A driver that is slow, or a busy machine, makes them rarer than they were meant to be.
+        // A slow driver or a busy machine can make readings rarer than the interval.
         let apart = max(interval, usage.seconds / Double(count))
         return "\(count) readings, \(duration(apart < interval * 1.2 ? interval : apart)) apart"
     }
@@ -100,10 +100,10 @@ extension RunReport {
 extension CommandUsage.Unseen {
     var text: String {
         switch self {
-        case .foreignProc: "the /proc that is read is another PID namespace's"
-        case .foreignNumbers, .foreignNumbersOnce: "the driver's process numbers mean nothing here"
-        case .othersHidden: "the processes of other containers cannot be seen from here"
-        case .notTold: "the driver does not tell what a process holds"
+        case .foreignProc: "/proc is that of another PID namespace"
+        case .foreignNumbers, .foreignNumbersOnce: "the driver's PIDs mean nothing here"
+        case .othersHidden: "processes of other containers are not visible from here"
+        case .notTold: "the driver does not report a process's memory"
         }
     }
 }

@@ -1,18 +1,19 @@
 import Ledger
 
-/// What the table of `plimsoll stats` leaves out, device by device: memory that no container is known to hold.
+/// The lines below the table of `plimsoll stats`: per device, the memory that is in use but not in the table, because no container is
+/// known to hold it.
 package struct StatsFooter {
     private let snapshot: Snapshot
     private let holders: [Holder]
     private static let unknownAmount = "an unknown amount"
 
-    /// - Parameter names: as for `StatsRows.rows`. If there are some, memory that is known to be no container's is not told.
+    /// - Parameter names: as for `StatsRows.rows`. If there are any, memory that certainly belongs to no container is left out.
     package init(_ snapshot: Snapshot, named names: [String]) {
         self.snapshot = snapshot
         holders = names.isEmpty ? [.host, .gone, .hidden] : [.hidden]
     }
 
-    /// GPUs of which the same is left out share a line.
+    /// GPUs with the same remainder share a line.
     package var lines: [String] {
         var groups: [(labels: [String], missing: String)] = []
         for (deviceIndex, device) in snapshot.devices.enumerated() {
@@ -31,17 +32,17 @@ package struct StatsFooter {
         } + snapshot.devices.compactMap(\.contradiction)
     }
 
-    /// None of a device that has a row of its own because it does not answer.
+    /// Empty for a device that does not answer: it has a row of its own.
     private func parts(of device: Device, at deviceIndex: Int) -> [String] {
         guard device.answers, device.memory.sharedWith == nil else { return [] }
         guard device.ledger.containers != nil else {
             guard device.memory.used != 0 else { return [] }
             let amount = device.memory.used.map { size($0) } ?? Self.unknownAmount
-            return ["\(amount), whose holders are unknown"]
+            return ["\(amount) whose holders are unknown"]
         }
         let held = holders.compactMap { part(of: $0, on: device, at: deviceIndex) }
         guard let unattributed = device.ledger.unattributed, unattributed > 0 else { return held }
-        return held + ["\(size(unattributed)) (unattributed)"]
+        return held + ["\(size(unattributed)) \(Mark.unattributed.text)"]
     }
 
     private func part(of holder: Holder, on device: Device, at deviceIndex: Int) -> String? {

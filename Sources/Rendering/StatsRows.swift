@@ -20,21 +20,23 @@ package struct StatsRows {
     ///   - names: names or id prefixes to keep; all where there are none.
     ///   - idle: whether containers that hold nothing have a row too. One that is asked for by name always has.
     package func rows(named names: [String], idle: Bool) -> [Row] {
-        let holding = snapshot.containers.filter { $0.matches(names) }
-        let waiting = snapshot.idleContainers.filter { idle && names.isEmpty || !names.isEmpty && $0.matches(names) }
-        return holding.flatMap { container in container.usage.map { row(container, $0) } }
-            + waiting.map { row($0, nil) } + snapshot.devices.filter { !$0.answers }.map(lost)
+        let (holding, waiting) = chosen(named: names, idle: idle)
+        return holding.flatMap { container in container.usage.map { row(container, $0) } } + waiting.map { row($0, nil) }
+            + lostRows
     }
 
-    private func lost(_ device: Device) -> Row {
-        Row(
-            fields: [
-                ("ID", .unknown), ("Name", Cell(Mark.lost.text, [.lost], plain: unknown)), ("Image", .unknown),
-                ("Runtime", .unknown),
-                ("GPU", Cell(device.label)), ("UUID", Cell(device.uuid)), ("GPUMem", .unknown), ("GPUTotal", .unknown),
-                ("GPUPerc", .unknown), ("PIDs", .unknown), ("RAMLimit", .unknown), ("LikelyID", ""),
-            ], numbers: [("GPUMemBytes", nil), ("GPUTotalBytes", nil)], labels: [:], flags: [("Lost", true)])
+    /// Containers that hold GPU memory, and containers that hold none but get a row all the same.
+    func chosen(named names: [String], idle: Bool) -> (holding: [Container], waiting: [Container]) {
+        (
+            snapshot.containers.filter { $0.matches(names) },
+            snapshot.idleContainers.filter { idle && names.isEmpty || !names.isEmpty && $0.matches(names) }
+        )
     }
+
+    var lostRows: [Row] { snapshot.devices.filter { !$0.answers }.map { Self.fields.row(Item(device: $0)) } }
+
+    /// Names of all running containers that are known.
+    package var names: [String] { (snapshot.containers + snapshot.idleContainers).compactMap(\.name) }
 
     /// Those of `names` that no running container has.
     package func unmatched(_ names: [String]) -> [String] {
@@ -43,46 +45,92 @@ package struct StatsRows {
         return names.filter { name in !known.contains(name) && !all.contains { $0.matches([name]) } }
     }
 
-    private func row(_ container: Container, _ usage: Container.Usage?) -> Row {
-        let device = usage.map { snapshot.devices[$0.device] }
-        let bytes = usage.map(\.bytes) ?? idleBytes
-        let total = device?.memory.total
-        return Row(
-            fields: [
-                ("ID", container.idCell(truncated: truncates)), ("Name", container.nameCell),
-                ("Image", Cell(truncates ? container.shownImage : container.image)),
-                ("Runtime", Cell(container.runtime.rawValue)),
-                ("GPU", Cell(device?.label)), ("UUID", Cell(device?.uuid)),
-                ("GPUMem", .size(bytes, complete: usage?.complete ?? true)), ("GPUTotal", .size(total)),
-                ("GPUPerc", .percent(bytes, of: total)), ("PIDs", Cell(String(usage?.pids.count ?? 0))),
-                ("RAMLimit", ramLimit(container)), ("LikelyID", container.likelyIDCell(truncated: truncates)),
-            ], numbers: [("GPUMemBytes", bytes), ("GPUTotalBytes", total)], labels: container.labels,
-            flags: [("Verified", container.verified), ("Lost", false)])
-    }
-
-    private func ramLimit(_ container: Container) -> Cell {
-        if container.ramLimitUnavailable != nil { return .unknown }
-        return container.ramLimit.map { .size($0) } ?? "none"
+    func row(_ container: Container, _ usage: Container.Usage?) -> Row {
+        Self.fields.row(
+            Item(
+                container: container, usage: usage, device: usage.map { snapshot.devices[$0.device] },
+                bytes: usage.map(\.bytes) ?? idleBytes, truncates: truncates))
     }
 }
 
 extension StatsRows {
-    /// The table that is shown unasked. Used and total share a column, as in `docker stats`; on a narrow page the total
-    /// goes first.
-    package static func table(_ rows: [Row], on page: Page) -> Table {
-        let isNarrow = (page.width ?? .max) < 60
-        return Table(
-            [
-                .init("CONTAINER ID", importance: 4), .init("NAME", shortest: 6, importance: 8),
-                .init("GPU", importance: 6), .init(isNarrow ? "GPU MEM" : "GPU MEM / TOTAL", importance: 9),
-                .init("GPU MEM %", importance: 5), .init("PIDS", importance: 3),
-            ],
-            rows: rows.map { row in
-                func field(_ name: String) -> Cell { row[name] ?? .unknown }
-                let memory = isNarrow ? field("GPUMem") : field("GPUMem") + " / " + field("GPUTotal")
-                return [row.shownID("ID"), field("Name"), field("GPU"), memory, field("GPUPerc"), field("PIDs")]
-            })
+    /// What a row is made from: a container and its use of a device, a container that uses none, or a GPU that does not answer.
+    struct Item {
+        /// nil for a GPU that does not answer.
+        var container: Container?
+        /// nil for a container that holds no GPU memory.
+        var usage: Container.Usage?
+        var device: Device?
+        var bytes: Bytes?
+        var truncates = true
+
+        var total: Bytes? { container == nil ? nil : device?.memory.total }
+        /// What a column about a device shows in the row of a container that uses none.
+        fileprivate func ofDevice(_ cell: (Device) -> Cell) -> Cell { device.map(cell) ?? .notApplicable }
+        fileprivate func ofContainer(_ cell: (Container) -> Cell) -> Cell { container.map(cell) ?? .unknown }
     }
+
+    /// Used and total share a column, as in `docker stats`; on a narrow page the total is left out first.
+    static let fields = Fields<Item>(
+        list: [
+            .init("ID", "CONTAINER ID", column: .id(importance: 4, field: "ID")) { item in
+                item.ofContainer { $0.idCell(truncated: item.truncates) }
+            },
+            .init("Name", "NAME", column: TableColumn(shortest: 6, importance: 8)) { item in
+                item.container?.nameCell ?? Cell(Mark.lost.text, [.lost], plain: unknown)
+            },
+            .init("Image", "IMAGE") { item in
+                item.ofContainer { Cell(item.truncates ? $0.shownImage : $0.image) }
+            },
+            .init("Runtime", "RUNTIME") { $0.ofContainer { Cell($0.runtime.rawValue) } },
+            .init("GPU", "GPU", column: TableColumn(importance: 6)) { $0.ofDevice { Cell($0.label) } },
+            .init("UUID", "UUID") { $0.ofDevice { Cell($0.uuid) } },
+            .init("GPUMem", "GPU MEM", column: memory) { item in
+                item.container == nil ? .unknown : .size(item.bytes, complete: item.usage?.complete ?? true)
+            },
+            .init("GPUTotal", "TOTAL") { item in
+                item.container == nil ? .unknown : item.ofDevice { .size($0.memory.total) }
+            },
+            .init("GPUPerc", "GPU MEM %", column: TableColumn(importance: 5)) { item in
+                item.container == nil ? .unknown : item.ofDevice { .percent(item.bytes, of: $0.memory.total) }
+            },
+            .init("PIDs", "PIDS", column: TableColumn(importance: 3)) { item in
+                item.ofContainer { _ in Cell(String(item.usage?.pids.count ?? 0)) }
+            },
+            .init("RAMLimit", "RAM LIMIT") { $0.ofContainer(ramLimit) },
+            .init("LikelyID", "LIKELY ID") { item in
+                item.container?.likelyIDCell(truncated: item.truncates) ?? ""
+            },
+            .init("GPUUtil", "GPU UTIL") { item in
+                item.ofDevice { Cell($0.utilizationPercent.map { "\($0)%" }) }
+            },
+            // The names that `ps` has for the same.
+            .init("ContainerID", "CONTAINER ID") { item in
+                item.ofContainer { $0.idCell(truncated: item.truncates) }
+            },
+            .init("ContainerName", "CONTAINER") { item in item.ofContainer(\.nameCell) },
+        ],
+        numbers: [("GPUMemBytes", { $0.container == nil ? nil : $0.bytes }), ("GPUTotalBytes", { $0.total })],
+        flags: [
+            ("Verified", "VERIFIED", { $0.container?.verified }), ("Lost", "", { $0.container == nil }),
+        ],
+        labels: { $0.container?.labels ?? [:] })
+
+    private static let memory = TableColumn(
+        importance: 9, title: { isNarrow($0) ? "GPU MEM" : "GPU MEM / TOTAL" },
+        shown: { row, page in
+            func field(_ name: String) -> Cell { row[name] ?? .unknown }
+            return isNarrow(page) ? field("GPUMem") : field("GPUMem") + " / " + field("GPUTotal")
+        })
+
+    private static func isNarrow(_ page: Page) -> Bool { (page.width ?? .max) < 60 }
+
+    private static func ramLimit(_ container: Container) -> Cell {
+        if container.ramLimitUnavailable != nil { return .unknown }
+        return container.ramLimit.map { .size($0) } ?? "none"
+    }
+
+    package static func table(_ rows: [Row], on page: Page) -> Table { fields.table(rows, on: page) }
 }
 
 extension Container {

@@ -1,5 +1,5 @@
-/// Rows under titles, laid out for a page: where it is too narrow, long cells are cut first and then the least important
-/// columns left out, so that a line never wraps.
+/// Rows under titles, laid out for a page. If the page is too narrow, long cells are cut first. Then the least important columns are
+/// left out, so that a line never wraps.
 package struct Table {
     package struct Column {
         package var title: String
@@ -21,7 +21,7 @@ package struct Table {
 
     package var columns: [Column]
     package var rows: [[Cell]]
-    /// Columns between columns, where there is room.
+    /// Blanks between columns, if there is room.
     package var gap = 3
 
     package init(_ columns: [Column], rows: [[Cell]], gap: Int = 3) {
@@ -33,14 +33,21 @@ package struct Table {
     /// The title line and a line per row.
     package func lines(on page: Page) -> [String] { drawn(on: page).lines }
 
-    /// The same, and what is explained below it.
+    /// The title line, a line per row, the legend, and a note about columns that were left out.
     package func linesWithLegend(on page: Page) -> [String] {
-        let (lines, marks) = drawn(on: page)
-        return lines + Mark.legend(for: marks, on: page)
+        let (lines, marks, omitted) = drawn(on: page)
+        return lines + Mark.legend(for: marks, on: page) + Self.note(omitting: omitted, on: page)
     }
 
-    /// The title line and a line per row, and which marks are in them.
-    package func drawn(on page: Page) -> (lines: [String], marks: Set<Mark>) {
+    /// Says which columns a narrow page leaves out; no line if there are none.
+    static func note(omitting titles: [String], on page: Page) -> [String] {
+        if titles.isEmpty { return [] }
+        return [""]
+            + paragraph("columns left out to fit this page: \(titles.joined(separator: ", "))", on: page, indent: 2)
+    }
+
+    /// The title line and a line per row, the marks that occur in them, and the titles of the columns that were left out.
+    package func drawn(on page: Page) -> (lines: [String], marks: Set<Mark>, omitted: [String]) {
         let cells = ([columns.map { Cell($0.title) }] + rows).map { row in
             row.map { Cell(shown($0.text, on: page), $0.marks) }
         }
@@ -69,11 +76,12 @@ package struct Table {
             }
         }
         let marks = cut.reduce(into: Set<Mark>()) { marks, row in for cell in row { marks.formUnion(cell.marks) } }
-        return (cut.map { line($0, kept, widths, gap) }, marks)
+        let omitted = columns.indices.filter { !kept.contains($0) }.map { columns[$0].title }
+        return (cut.map { line($0, kept, widths, gap) }, marks, omitted)
     }
 
-    /// Takes from the widest first, so that short cells stay whole: all that are equally wide shrink together until they meet
-    /// the next narrower one or the shortest that they may be.
+    /// Shrinks the widest columns first, so that short cells stay whole. Columns of equal width shrink together, until they are as
+    /// narrow as the next one or as narrow as they may be.
     private func shrink(_ widths: inout [Int], _ kept: [Int], by amount: Int) {
         var left = amount
         while left > 0 {
@@ -86,7 +94,7 @@ package struct Table {
             for column in widest { widths[column] -= each }
             left -= each * widest.count
             guard left > 0, left < widest.count, each < most - floor else { continue }
-            // Less than one for each.
+            // Less than one column is left for each.
             for column in widest.prefix(left) { widths[column] -= 1 }
             return
         }
@@ -94,7 +102,7 @@ package struct Table {
 
     private func line(_ row: [Cell], _ kept: [Int], _ widths: [Int], _ gap: Int) -> String {
         var line = ""
-        // Written before the next cell, so that a line does not end in them.
+        // Written before the next cell, so that no line ends in blanks.
         var blanks = 0
         for (index, column) in kept.enumerated() {
             if index > 0 { blanks += gap }

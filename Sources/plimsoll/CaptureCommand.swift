@@ -2,28 +2,35 @@ import ArgumentParser
 import Ledger
 import Sampling
 
-struct CaptureCommand: ParsableCommand {
+struct CaptureCommand: DocumentedCommand {
     static let configuration = CommandConfiguration(
         commandName: "capture",
-        abstract: "Record what was read of this machine, for a bug report or --replay.",
+        abstract: "Record what plimsoll reads, for a bug report or --replay",
         discussion: """
-            The recording holds names of this host, its users, containers, images and processes, their cgroup paths and \
-            their amounts of memory; no command lines, no environment, and of the containers' labels only Compose's two. With \
-            --redact, placeholders such as name1 take the place of these names.
+            The recording contains the names of this host, its users, containers, images and processes, their cgroup paths \
+            and their memory. It contains no command lines, no environment variables, and only the two Compose labels. With \
+            --redact, placeholders such as name1 replace the names.
             """)
 
-    @OptionGroup var host: HostOptions
+    static let help = CommandHelp(
+        synopsis: "[OPTIONS] FILE", groups: [("Output", ["redact"])],
+        examples: [
+            .init("Record this host for a bug report", "plimsoll capture --redact report.json"),
+            .init("Show a recording", "plimsoll --replay report.json"),
+        ])
 
-    @Argument(help: "Where to; - is standard output.")
+    @OptionGroup(title: HelpScreen.commonTitle) var host: ReplayOptions
+
+    @Argument(help: "File to write; - for standard output.")
     var file: String
 
-    @Flag(help: "Replace names of the host, users, containers, images, processes and paths by placeholders.")
+    @Flag(help: "Replace names of the host, users, containers, images, processes and paths with placeholders.")
     var redact = false
 
     mutating func run() throws {
         let source = try host.makeSource()
-        let told = source.observe()
-        let observation = redact ? told.redacted : told
+        let original = source.observe()
+        let observation = redact ? original.redacted : original
         source.finish()
         do {
             let bytes = try Recording(observation, program: "plimsoll \(Plimsoll.version)").json()
@@ -35,7 +42,7 @@ struct CaptureCommand: ParsableCommand {
         } catch let error as RecordingError {
             throw Failure.impossible(error)
         }
-        Output.troubles(of: Snapshot(told))
+        Output.troubles(of: Snapshot(original))
         Outcome.done.exit()
     }
 }

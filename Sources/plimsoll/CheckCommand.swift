@@ -1,25 +1,36 @@
 import ArgumentParser
 import HostFS
+import HostOptions
 import Ledger
 import Probe
 import Rendering
 import Sampling
 
-struct CheckCommand: ParsableCommand {
+struct CheckCommand: DocumentedCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Can a program use a GPU here, on this host or in this container? Exit code 0, else 1 and why not.",
+        abstract: "Check whether programs can use a GPU here",
         discussion: """
-            Which GPUs are here, what brought them in, what limits this place, and whose processes are seen from it. It \
-            takes a few MiB of GPU memory while it runs. As a health check: plimsoll check --require 2 --require-memory 16GiB
+            Run it on a host or in a container. Prints which GPUs are usable, how they got here (variables, device files, \
+            libraries), the RAM and CPU limits, and whose processes are visible. Uses a few MiB of GPU memory while it runs.
+
+            Exit code 0 if a GPU is usable, 1 if not, 2 if unknown.
             """)
 
-    @OptionGroup var host: HostOptions
+    static let help = CommandHelp(
+        synopsis: "[OPTIONS]", groups: [("Output", ["format"]), ("Exit code", ["require", "require-memory"])],
+        examples: [
+            .init("As a health check: at least two GPUs of 16 GiB", "plimsoll check --require 2 --require-memory 16GiB"),
+            .init(
+                "In a container", "docker run --rm --gpus all -v \"$(command -v plimsoll):/plimsoll\" ubuntu /plimsoll check"),
+        ])
+
+    @OptionGroup(title: HelpScreen.commonTitle) var host: CommonOptions
 
     @Option(help: ArgumentHelp("table or json.", valueName: "format"))
     var format = LedgerCommand.Format.table
 
-    @Option(help: ArgumentHelp("Exit with 1 if there are fewer GPUs than this.", valueName: "count"))
+    @Option(help: ArgumentHelp("Minimum number of usable GPUs.", valueName: "count"))
     var require = 1
 
     @Option(
@@ -30,10 +41,7 @@ struct CheckCommand: ParsableCommand {
 
     func validate() throws {
         guard (1...1024).contains(require) else {
-            throw ValidationError("--require is a number of GPUs from 1 to 1024.")
-        }
-        guard host.replay == nil else {
-            throw ValidationError("check tells of the place where it runs, not of a recording.")
+            throw ValidationError("--require must be from 1 to 1024.")
         }
     }
 
@@ -42,11 +50,11 @@ struct CheckCommand: ParsableCommand {
         let sampler = Sampler(plan, tell: { Output.error($0) })
         sampler.begin()
         let paths = plan.nvmlLibrary.map { [LoaderChild.libraries[0]: $0] } ?? [:]
-        // Beside the sample, so that a driver that hangs costs its deadline once.
+        // In parallel with the sample, so that a hanging driver costs one timeout.
         let loading = LoaderChild.start(paths: paths, within: plan.deviceTimeout)
         let observation = sampler.observe()
         let snapshot = Snapshot(observation)
-        // The device file of one that did not answer would only hang too.
+        // Skip device files of GPUs that did not answer: opening them could hang too.
         let answering = snapshot.devices.filter { $0.memory.total != nil || $0.ledger.containers != nil }
         var environment = sampler.runtimeEnvironment(minors: answering.flatMap(\.renderMinors))
         sampler.finish()

@@ -1,9 +1,9 @@
 import ArgumentParser
 import Glibc
+import HostOptions
 import Rendering
-import Synchronization
 
-/// The program as `docker gpu`: Docker starts `docker-gpu` with its own global options, the word `gpu`, and ours.
+/// The Docker CLI plugin `docker gpu`. Docker starts `docker-gpu` with Docker's global options, the word `gpu`, and our arguments.
 enum DockerPlugin {
     static let executable = "docker-gpu"
     static let metadataCommand = "docker-cli-plugin-metadata"
@@ -12,7 +12,7 @@ enum DockerPlugin {
         switch arguments.first {
         case metadataCommand?: Output.write(metadata.text() + "\n")
         case "__complete"?, "__completeNoDesc"?: Output.write(completions(arguments.dropFirst()))
-        default: Main.run(Docker.self, afterGlobalOptions(arguments))
+        default: Main.run(Docker.self, afterGlobalOptions(arguments), program: "docker gpu")
         }
     }
 
@@ -25,17 +25,8 @@ enum DockerPlugin {
         ])
     }
 
-    /// What the docker client's options before `gpu` say of engines.
-    struct GlobalOptions {
-        var hosts: [String] = []
-        var context: String?
-    }
-
-    private static let options = Mutex(GlobalOptions())
-    static var globalOptions: GlobalOptions { options.withLock { $0 } }
-
-    /// Docker passes on what stood before `gpu`. An engine that is named there is kept apart from the environment's: it was
-    /// asked for. What is not about engines is not about us.
+    /// Docker passes on its global options, which stand before `gpu`. Keeps the engine that they name, apart from an engine that the
+    /// environment names, because the user asked for it. Skips all other options.
     private static func afterGlobalOptions(_ arguments: [String]) -> [String] {
         var rest = arguments[...]
         while let option = rest.first, option.hasPrefix("-"), !["-h", "--help", "-v", "--version"].contains(option) {
@@ -44,9 +35,9 @@ enum DockerPlugin {
             guard takesValue.contains(parts[0]) else { continue }
             guard let value = parts.count > 1 ? parts[1] : rest.popFirst() else { break }
             switch parts[0] {
-            // To the docker client an empty value is none.
-            case "-H", "--host": if !value.isEmpty { options.withLock { $0.hosts.append(value) } }
-            case "-c", "--context": options.withLock { $0.context = value.isEmpty ? nil : value }
+            // The docker client ignores an empty value.
+            case "-H", "--host": if !value.isEmpty { HostOptions.dockerOptions.withLock { $0.hosts.append(value) } }
+            case "-c", "--context": HostOptions.dockerOptions.withLock { $0.context = value.isEmpty ? nil : value }
             case "--config": setenv("DOCKER_CONFIG", value, 1)
             default: break
             }
@@ -67,18 +58,17 @@ enum DockerPlugin {
         "-H", "--host", "-c", "--context", "--config", "-l", "--log-level", "--tlscacert", "--tlscert", "--tlskey",
     ]
 
-    /// The lines that Docker's completion reads: a candidate each, with a description after a tab, and `:4`, which keeps the
+    /// The lines that Docker's completion reads: one candidate per line, with a description after a tab, then `:4`, which keeps the
     /// shell from adding file names (cobra, ShellCompDirectiveNoFileComp).
     private static func completions(_ arguments: ArraySlice<String>) -> [String] {
         let words = afterGlobalOptions(Array(arguments)).drop { $0 == "gpu" }
         let last = words.last ?? ""
-        let commands = Plimsoll.configuration.subcommands.map { $0.configuration }
+        let commands = Plimsoll.commands.map { $0.configuration }
         var candidates: [String] = []
         if last.hasPrefix("-") {
-            let command = Plimsoll.configuration.subcommands.first { $0.configuration.commandName == words.first }
-            let help = Docker.helpMessage(for: command ?? LedgerCommand.self)
-            let options = help.split { " \n,;()/[]".contains($0) }.filter { $0.hasPrefix("--") && $0.count > 2 }
-            candidates = Set(options.map(String.init)).filter { $0.hasPrefix(last) }.sorted()
+            let command = Plimsoll.commands.first { $0.configuration.commandName == words.first }
+            let options = HelpScreen(command ?? LedgerCommand.self, program: "docker gpu").optionNames
+            candidates = options.filter { $0.hasPrefix(last) }.sorted()
         } else if words.count <= 1 {
             candidates = commands.filter { $0.commandName?.hasPrefix(last) ?? false }.map {
                 "\($0.commandName ?? "")\t\($0.abstract)"
@@ -88,7 +78,7 @@ enum DockerPlugin {
     }
 }
 
-/// `docker gpu …`, so that help texts show what is typed.
+/// The commands under `docker gpu`.
 struct Docker: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "docker", abstract: "Docker", shouldDisplay: false, subcommands: [GPU.self])
@@ -96,7 +86,7 @@ struct Docker: ParsableCommand {
     struct GPU: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "gpu",
-            abstract: "The load line for GPU memory: how much each container holds.",
+            abstract: Plimsoll.configuration.abstract,
             discussion: Plimsoll.configuration.discussion,
             version: Plimsoll.version,
             subcommands: Plimsoll.configuration.subcommands,

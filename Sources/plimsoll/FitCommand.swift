@@ -1,61 +1,84 @@
 import ArgumentParser
+import HostOptions
 import Ledger
 import Rendering
 
-struct FitCommand: ParsableCommand {
+struct FitCommand: DocumentedCommand {
     static let configuration = CommandConfiguration(
         commandName: "fit",
-        abstract: "Whether a device has that much memory free now: exit code 0, else 1.",
+        abstract: "Check whether a GPU has enough free memory now",
         discussion: """
-            The devices that have it, the roomiest first; of one that is divided, its instances. What a program takes \
-            beyond its data, a CUDA context of 100 to 600 MiB and what its allocator rounds up, is for you to add.
+            Prints the GPUs that have SIZE free, the one with the most first. Of a partitioned GPU (MIG), prints its \
+            instances. A program needs more than its data: add 100 to 600 MiB for the CUDA context, and what its allocator \
+            rounds up.
 
-            Fields for --format: .GPU .UUID .Name .Free .Total, as in --format '{{.UUID}}'.
+            Exit code 0 if SIZE fits, 1 if not.
+
+            Fields for --format: \(RowKind.fit.fieldList).
             """)
 
-    @OptionGroup var host: HostOptions
-    @OptionGroup var question: PlacementOptions
+    static let help = CommandHelp(
+        synopsis: "[OPTIONS] SIZE", groups: [("Output", ["format"]), ("Filter", ["device"])],
+        examples: [
+            .init("Is there a GPU with 8 GiB free?", "plimsoll fit 8GiB"),
+            .init(
+                "Run on the GPU with the most free memory",
+                "CUDA_VISIBLE_DEVICES=$(plimsoll fit 8GiB --format '{{.UUID}}' | head -1) python3 serve.py"),
+        ])
+
+    @OptionGroup(title: HelpScreen.commonTitle) var host: ReplayOptions
+    @OptionGroup var placement: PlacementOptions
 
     mutating func run() throws {
-        let format = try RowFormat(question.format, for: .fit)
+        let format = try RowFormat(placement.format, for: .fit)
+        placement.warn()
         let source = try host.makeSource()
         let snapshot = Snapshot(source.observe())
         source.finish()
         Output.troubles(of: snapshot)
         guard snapshot.outcome == .done else { snapshot.outcome.exit() }
-        let verdict = question.verdict(in: snapshot)
-        if case .fits(let rooms) = verdict { try question.show(rooms, in: snapshot, as: format, on: host.page) }
-        if let why = verdict.text(of: question.size.description, in: snapshot) { Output.error(why) }
+        let verdict = placement.verdict(in: snapshot)
+        if case .fits(let candidates) = verdict {
+            try placement.show(candidates, in: snapshot, as: format, on: host.page)
+        }
+        if let why = verdict.text(of: placement.size.description, in: snapshot) { Output.error(why) }
         verdict.outcome.exit()
     }
 }
 
-/// What `fit` and `wait` ask of each snapshot.
+/// How much memory `fit` and `wait` look for, and on which devices.
 struct PlacementOptions: ParsableArguments {
     @Argument(
-        help: ArgumentHelp("An amount like 8GiB (of 1024), 12GB (of 1000), or a number of bytes.", valueName: "size"),
+        help: ArgumentHelp("Amount of memory: 8GiB or 8G (of 1024), 12GB (of 1000).", valueName: "size"),
         transform: MemorySize.init)
     var size: MemorySize
 
     @Option(
+        name: [.customLong("device"), .customLong("gpu")],
         help: ArgumentHelp(
-            "Only this one: its index (amd:0 among several vendors), or the beginning of its UUID.", valueName: "gpu"))
+            "Check only this GPU: index, MIG instance (7:0), amd:0 if there are several vendors, or start of a UUID.",
+            valueName: "gpu"))
     var device: String?
 
-    @Option(help: ArgumentHelp("table, json (an object a line) or a Go-style template.", valueName: "format"))
+    @Option(help: ArgumentHelp(RowFormat.help, valueName: "format"))
     var format = "table"
 
     func validate() throws {
         guard device?.isEmpty != true else {
-            throw ValidationError("--device is a GPU's index, or the beginning of its UUID.")
+            throw ValidationError("--device needs a GPU's index or the start of its UUID.")
         }
+    }
+
+    /// Warns if the amount is so small that a unit was probably forgotten.
+    func warn() {
+        if let warning = size.warning { Output.error(warning) }
     }
 
     func verdict(in snapshot: Snapshot) -> FitVerdict { snapshot.fit(size.bytes, on: device) }
 
-    func show(_ rooms: [PlacementCandidate], in snapshot: Snapshot, as format: RowFormat, on page: Page) throws {
-        let rows = rooms.map { CandidateRows.row($0, in: snapshot) }
-        Output.write(try format.lines(rows, on: page, table: { rows, _ in CandidateRows.table(rows) }))
+    func show(_ candidates: [PlacementCandidate], in snapshot: Snapshot, as format: RowFormat, on page: Page) throws {
+        let rows = candidates.map { CandidateRows.row($0, in: snapshot) }
+        Output.write(try format.lines(rows, on: page, table: CandidateRows.table(_:on:)))
     }
 }
 

@@ -5,26 +5,33 @@ import Probe
 import Rendering
 import Sampling
 
-struct MeasureCommand: ParsableCommand {
+struct MeasureCommand: DocumentedCommand {
     static let configuration = CommandConfiguration(
         commandName: "measure",
-        abstract: "Compare what Plimsoll assumes about this machine's GPU driver with what the driver does.",
+        abstract: "Compare plimsoll's assumptions with this GPU driver",
         discussion: """
-            Takes up to ten minutes. Prints a report and writes it to FILE as JSON. The report names no host, user, container \
-            or path, and can be sent to others.
+            Takes up to ten minutes. Prints a report and writes it to a JSON file. The report names no host, user, container \
+            or path, so you can share it.
 
-            It holds up to 2 GiB of one GPU's memory for some seconds at a time, and only if others keep 5% of the GPU free. \
-            It uses nvidia-smi, amd-smi, rocm-smi, xpu-smi, unshare, docker and python3 with PyTorch if they are installed; \
-            each step that cannot be tried says why. At Ctrl-C, the report keeps the steps that are done.
+            Uses up to 2 GiB of one GPU's memory for some seconds at a time, and only if 5% of the GPU stays free for others. \
+            Uses nvidia-smi, amd-smi, rocm-smi, xpu-smi, unshare, docker and python3 with PyTorch if they are installed. Each \
+            step that cannot be tried says why. After Ctrl-C, the report keeps the finished steps.
 
             Exit codes: 0 if every step that could be tried agreed, 1 if one differed, 2 if none could be tried.
             """)
 
-    @OptionGroup var host: HostOptions
+    static let help = CommandHelp(
+        synopsis: "[OPTIONS]", groups: [("Output", ["format", "output"]), ("Steps", ["step", "set", "device"])],
+        examples: [
+            .init("Run all steps and write measured.json", "plimsoll measure"),
+            .init("Run two steps", "plimsoll measure --step context --step rounding"),
+        ])
+
+    @OptionGroup(title: HelpScreen.commonTitle) var host: CommonOptions
 
     @Option(
         help: ArgumentHelp(
-            "Try this step only; may be repeated: \(MeasuredStep.allCases.map(\.rawValue).joined(separator: ", ")).",
+            "Run only this step; can be repeated. Steps: \(MeasuredStep.allCases.map(\.rawValue).joined(separator: ", ")).",
             valueName: "name"),
         transform: named)
     var step: [MeasuredStep] = []
@@ -32,30 +39,30 @@ struct MeasureCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            Turn this mode on for the steps that need it, if it is off, and off again; may be repeated: accounting, \
-            persistence. Needs root.
+            Turn this mode on for the steps that need it, then restore it; can be repeated. Modes: accounting, persistence. \
+            Needs root.
             """, valueName: "setting"),
         transform: named)
     var set: [MeasuredSetting] = []
 
-    @Option(help: ArgumentHelp("table, or json for the report as JSON when all is done.", valueName: "format"))
+    @Option(help: ArgumentHelp("table or json (the whole report at the end).", valueName: "format"))
     var format = LedgerCommand.Format.table
 
-    @Option(help: ArgumentHelp("Write the report as JSON to this file, after each step.", valueName: "file"))
+    @Option(help: ArgumentHelp("File for the JSON report, written after each step.", valueName: "file"))
     var output = "measured.json"
 
     @Option(
+        name: [.customLong("device"), .customLong("gpu")],
         help: ArgumentHelp(
-            "Its index, or the beginning of its UUID. Default: the GPU with the most free memory.", valueName: "gpu"))
+            "GPU to use: index, or start of a UUID (default: the GPU with the most free memory)", valueName: "gpu"))
     var device: String?
 
-    @Option(help: ArgumentHelp("CUDA's driver library, the system's libcuda.so.1 by default.", valueName: "path"))
+    @Option(help: ArgumentHelp("Load this CUDA driver library (default: the system's libcuda.so.1)", valueName: "path"))
     var cudaLibrary: String?
 
     func validate() throws {
-        guard host.replay == nil else { throw ValidationError("measure asks this machine, not a recording.") }
         guard output != "-" else {
-            throw ValidationError("--output is a file. For JSON on standard output, use --format json.")
+            throw ValidationError("--output must be a file; for JSON on standard output, use --format json.")
         }
     }
 
@@ -63,7 +70,7 @@ struct MeasureCommand: ParsableCommand {
         let plan = try host.plan()
         let file = OutputFile(output, .report)
         let timeout = try host.deviceTimeout()
-        // Ten minutes of measuring are not lost to a file that cannot be written.
+        // Check the file first, so that ten minutes of measuring are not lost.
         try file.startCheck().finish(within: timeout)
         let measurement = Measurement(
             MeasurePlan(
@@ -89,7 +96,7 @@ struct MeasureCommand: ParsableCommand {
         case .json: Output.write(report.json.text(indented: true) + "\n")
         }
         Signals.waitForEnd()
-        if isWritten { Output.error("the report is in \(output)") }
+        if isWritten { Output.error("wrote the report to \(output)") }
         switch report.verdict {
         case _ where !isWritten: Outcome.impossible.exit()
         case .agrees: Outcome.done.exit()
@@ -98,7 +105,7 @@ struct MeasureCommand: ParsableCommand {
         }
     }
 
-    /// - Returns: false if it could not be written; the measuring goes on, because the report is printed too.
+    /// - Returns: false if the file could not be written. Measuring continues, because the report is printed too.
     private func write(
         _ report: MeasureReport, to file: OutputFile, within seconds: Double, tellingTroubles: Bool
     ) -> Bool {
@@ -115,7 +122,7 @@ struct MeasureCommand: ParsableCommand {
 private func named<Name: RawRepresentable & CaseIterable>(_ text: String) throws -> Name where Name.RawValue == String {
     guard let name = Name(rawValue: text) else {
         let names = Name.allCases.map(\.rawValue).joined(separator: ", ")
-        throw ValidationError("There is no '\(text)'; there are \(names).")
+        throw ValidationError("Unknown name '\(text)'\(didYouMean(text, among: Name.allCases.map(\.rawValue))); use \(names).")
     }
     return name
 }

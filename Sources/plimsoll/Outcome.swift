@@ -2,7 +2,7 @@ import Glibc
 import Ledger
 import Sampling
 
-/// How the program ends: the exit codes, all of them here.
+/// The exit codes of the program.
 struct Outcome: RawRepresentable, Equatable {
     var rawValue: Int32
 
@@ -10,31 +10,31 @@ struct Outcome: RawRepresentable, Equatable {
     /// Done, and the answer is no.
     static let no = Outcome(rawValue: 1)
     static let impossible = Outcome(rawValue: 2)
-    /// Of `run`, whose other exit codes are its command's.
+    /// `run` itself failed; its other exit codes are those of its command.
     static let ownFailure = Outcome(rawValue: 125)
     static let usage = Outcome(rawValue: 64)
     static let interrupted = Outcome(rawValue: 130)
 
-    /// At once: a child that hangs in a driver is not waited for. One that ends is: under a first process that reaps nobody it
-    /// would stay as a zombie.
+    /// Exits at once. Waits up to 0.1 s for child processes to end: in a container whose first process reaps no children, they would
+    /// stay as zombies. Does not wait for a child that hangs in a driver.
     func exit() -> Never {
         HelperProcess.endAll(within: 0.1)
         _exit(rawValue)
     }
 }
 
-/// What ends a command early, as a person is told it.
+/// An error that ends a command: the exit code and the message for the user.
 struct Failure: Error {
     var outcome: Outcome
     private(set) var message: String
 
-    /// - Parameter message: one line; it may hold names, paths and arguments of others.
+    /// - Parameter message: one line. It can contain names, paths and arguments from outside this program.
     init(outcome: Outcome, message: String) {
         self.outcome = outcome
         self.message = message.cleaned
     }
 
-    /// The same, with another exit code.
+    /// The same error with another exit code.
     func ending(with outcome: Outcome) -> Failure {
         var failure = self
         failure.outcome = outcome
@@ -46,14 +46,12 @@ struct Failure: Error {
     }
 
     static func usage(_ message: some CustomStringConvertible) -> Failure {
-        var failure = Failure(outcome: .usage, message: message.description)
-        failure.message += "\nSee `--help`."
-        return failure
+        Failure(outcome: .usage, message: message.description)
     }
 }
 
 extension Snapshot {
-    /// Whether there was anything to answer from: a driver that answers and has no device answers no.
+    /// Whether any GPU answered. If a driver answers but reports no GPUs, the answer is no.
     var outcome: Outcome {
         guard devices.isEmpty else { return devices.contains(where: \.answers) ? .done : .impossible }
         return driverError != nil ? .impossible : .no

@@ -1,11 +1,12 @@
 import CProcess
 import Glibc
+import HostOptions
 import Ledger
 import Rendering
 import Sampling
 import Synchronization
 
-/// Standard output holds the answer alone; what is for people goes to standard error.
+/// Standard output holds the answer alone. Messages for people go to standard error.
 enum Output {
     static func write(_ text: String) {
         write(Array(text.utf8))
@@ -14,7 +15,7 @@ enum Output {
     static func write(_ bytes: [UInt8]) {
         switch put(bytes, to: STDOUT_FILENO) {
         case 0: return
-        // Whoever reads has read enough.
+        // The reader closed the pipe: it has read enough.
         case EPIPE: Outcome.done.exit()
         case let code:
             error("standard output: \(String(cString: strerror(code)))")
@@ -24,7 +25,7 @@ enum Output {
 
     /// Writes all of it, however long the reader takes.
     ///
-    /// - Parameter deadline: in seconds of the monotonic clock; heeded only if the file is open with O_NONBLOCK.
+    /// - Parameter deadline: in seconds of the monotonic clock; it has an effect only if the file is open with O_NONBLOCK.
     /// - Returns: 0, or the error number; ETIMEDOUT if the deadline has passed.
     static func put(_ bytes: [UInt8], to fd: Int32, until deadline: Double? = nil) -> Int32 {
         var rest = bytes[...]
@@ -50,7 +51,7 @@ enum Output {
 
     static func error(_ message: String, prefixed: Bool = true) { errors([message], prefixed: prefixed) }
 
-    /// All at once: one write for each would take longer than finding them.
+    /// Writes all messages at once: a write per message can take longer than finding the problems.
     static func errors(_ messages: [String], prefixed: Bool = true) {
         if messages.isEmpty { return }
         if isMidLine.load(ordering: .relaxed) { overwrite("") }
@@ -58,12 +59,12 @@ enum Output {
         remark(messages.flatMap { lines(of: $0, prefixed: prefixed, on: page) })
     }
 
-    /// The lines of a message as they are shown. Only the first begins at the edge, so that no name in a message looks like a
-    /// message of ours: what follows a newline is indented, and on a terminal a line that would wrap is folded.
+    /// The lines of a message as they are shown. Only the first line starts at the left edge, so that no name in a message can look
+    /// like another message: lines after it are indented. On a terminal, long lines are folded.
     static func lines(of message: String, prefixed: Bool = true, on page: Page = Screen.errorPage) -> [String] {
         let prefix = prefixed ? "plimsoll: " : ""
         if message.isPlainASCII { return folded([prefix + message], on: page) }
-        // By scalars: to Swift a carriage return and the newline after it are one character.
+        // Split by scalars: Swift counts a carriage return and a newline as one character.
         let lines = message.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map { String($0) }
         let rest = lines.dropFirst().map { $0.isEmpty || $0.utf8.starts(with: "  ".utf8) ? $0 : "  " + $0 }
         let clean = ([prefix + lines[0]] + rest).map {
@@ -77,10 +78,10 @@ enum Output {
         _ = put(Array(lines.map { $0 + "\n" }.joined().utf8), to: STDERR_FILENO)
     }
 
-    /// Whether the cursor stands behind a line that is to be written over.
+    /// Whether the cursor is at the end of a progress line, which the next message overwrites.
     private static let isMidLine = Atomic(false)
 
-    /// A line on a terminal at standard error, in place of the one before; empty to be rid of it.
+    /// Shows a progress line on the terminal at standard error, over the previous one; an empty message removes the line.
     static func overwrite(_ message: String) {
         let page = Screen.errorPage
         let line = cut(shown(message, on: page), to: (page.width ?? Screen.usualWidth) - 1, on: page)
@@ -89,42 +90,42 @@ enum Output {
         _ = put(Array("\r\u{1B}[K\(line)".utf8), to: STDERR_FILENO)
     }
 
-    /// Tells which sources did not answer, and why.
-    static func troubles(of snapshot: Snapshot, where isTold: (SourceReport) -> Bool = { _ in true }) {
-        errors(troubleMessages(of: snapshot, where: isTold))
+    /// Reports the sources that did not answer, and why.
+    static func troubles(of snapshot: Snapshot, where isReported: (SourceReport) -> Bool = { _ in true }) {
+        errors(troubleMessages(of: snapshot, where: isReported))
     }
 
-    static func troubleMessages(of snapshot: Snapshot, where isTold: (SourceReport) -> Bool = { _ in true }) -> [String]
+    static func troubleMessages(of snapshot: Snapshot, where isReported: (SourceReport) -> Bool = { _ in true }) -> [String]
     {
-        let told = snapshot.sources.filter(isTold).compactMap { source in
+        let messages = snapshot.sources.filter(isReported).compactMap { source in
             source.sentence.map { "\(source.name.cleaned): \($0)" }
         }
         let isEmpty = snapshot.devices.isEmpty && snapshot.outcome == .no
-        return told + (isEmpty ? ["nvml: the driver answers, and has no device"] : [])
+        return messages + (isEmpty ? ["nvml: the driver reports no GPUs"] : [])
     }
 }
 
-/// What standard output is.
+/// The terminal, if standard output or standard error is one.
 struct Screen {
     static let isTerminal = isatty(STDOUT_FILENO) == 1
     static let errorsAreShown = isatty(STDERR_FILENO) == 1
 
-    /// Of a terminal that does not tell its own.
+    /// Columns of a terminal that does not report its width.
     static let usualWidth = 80
 
-    /// - Parameter colourless: the user wants none.
+    /// - Parameter colourless: the user wants no color.
     static func page(colourless: Bool) -> Page {
         Page(
             width: width(of: STDOUT_FILENO) ?? namedWidth, unicode: isUTF8,
             colour: isTerminal && !colourless && environment("NO_COLOR") == nil)
     }
 
-    /// Of standard error.
+    /// The page of standard error.
     static var errorPage: Page { Page(width: width(of: STDERR_FILENO), unicode: isUTF8) }
 
     static var size: (columns: Int, rows: Int)? { size(of: STDOUT_FILENO) }
 
-    /// nil if it is no terminal.
+    /// Columns of the terminal; nil if the descriptor is not a terminal.
     private static func width(of fd: Int32) -> Int? {
         isatty(fd) == 1 ? size(of: fd)?.columns ?? namedWidth ?? usualWidth : nil
     }
@@ -139,18 +140,10 @@ struct Screen {
         return (min(Int(size.ws_col), 1000), Int(size.ws_row))
     }
 
-    /// The first of these that is set decides (locale(7)).
+    /// The first variable that is set decides (locale(7)).
     private static var isUTF8: Bool {
         let locale = environment("LC_ALL") ?? environment("LC_CTYPE") ?? environment("LANG") ?? ""
         let name = locale.uppercased()
         return name.contains("UTF-8") || name.contains("UTF8")
     }
 }
-
-/// A variable of the environment; one that is empty counts as unset.
-func environment(_ name: String) -> String? {
-    variable(name).flatMap { $0.isEmpty ? nil : $0 }
-}
-
-/// The same, also one that is empty.
-func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }

@@ -10,27 +10,34 @@ struct Plimsoll: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "plimsoll",
-        abstract: "The load line for GPU memory: how much each container holds.",
+        abstract: "The load line for GPU memory: see which container uses how much.",
         discussion: """
-            Without a command it is `plimsoll ledger`. Everything is read from this machine: the GPU's driver, /proc, and \
-            the container engine's socket.
+            Reads the GPU drivers, /proc, and the sockets of container engines on this host. Without a command, runs \
+            'plimsoll ledger'.
 
-            Exit codes: 0 done; 1 done, and the answer is no; 2 could not be done; 64 wrong usage; 130 at Ctrl-C.
+            Exit codes: 0 success; 1 success, and the answer is no; 2 failure; 64 wrong usage; 130 after Ctrl-C.
             """,
         version: version,
-        subcommands: [
-            LedgerCommand.self, StatsCommand.self, PsCommand.self, WhoseCommand.self, FitCommand.self,
-            WaitCommand.self, CheckCommand.self, AllocCommand.self, RunCommand.self, CaptureCommand.self,
-            MeasureCommand.self,
-        ],
+        subcommands: commands,
         defaultSubcommand: LedgerCommand.self)
+
+    static let commands: [any DocumentedCommand.Type] = [
+        LedgerCommand.self, StatsCommand.self, PsCommand.self, WhoseCommand.self, FitCommand.self, WaitCommand.self,
+        CheckCommand.self, AllocCommand.self, RunCommand.self, CaptureCommand.self, MeasureCommand.self,
+    ]
+
+    static let examples: [CommandHelp.Example] = [
+        .init("Who holds the memory of my GPUs?", "plimsoll"),
+        .init("Which container does this PID belong to?", "plimsoll whose 4242"),
+        .init("Does a model of 8 GiB fit?", "plimsoll fit 8GiB"),
+    ]
 }
 
 @main
 enum Main {
     static func main() {
         SystemPath.openStandardFiles()
-        // Who started us may have had the kernel reap children, and then nobody learns how one ended.
+        // A parent that ignores SIGCHLD makes the kernel reap our children too: their exit status would be lost.
         signal(SIGCHLD, SIG_DFL)
         DriverChild.serveIfAsked()
         LoaderChild.serveIfAsked()
@@ -49,45 +56,48 @@ enum Main {
         }
     }
 
-    /// Whether a driver will be asked, as far as that can be told before the arguments are understood.
+    /// Whether a driver will probably be asked, judged before the arguments are parsed.
     private static func readsHost(_ arguments: [String]) -> Bool {
         let others: Set = [
             "--replay", "--help", "-h", "help", "--version", "--generate-completion-script", "__complete",
             "__completeNoDesc", DockerPlugin.metadataCommand,
-            // It has to look at a GPU's power state before anybody asks the driver.
+            // It reads a GPU's power state before the driver is asked.
             "measure",
         ]
         return !arguments.dropFirst().contains { others.contains($0) || $0.hasPrefix("--replay=") }
     }
 
-    static func run(_ root: (some ParsableCommand).Type, _ arguments: [String]) {
-        let arguments = PIDList.joined(arguments)
+    static func run(_ root: (some ParsableCommand).Type, _ arguments: [String], program: String = "plimsoll") {
+        let arguments = PIDList.joined(Arguments.hoisted(Arguments.withoutShortVersion(arguments)))
+        let command = Arguments.command(in: arguments)
         do {
-            try refuseUnknownCommand(in: arguments.drop { $0 == "gpu" })
-            var command = try root.parseAsRoot(arguments)
-            if !(command is RunCommand) { Signals.release() }
-            try command.run()
+            try Arguments.refuseUnknownCommand(in: arguments)
+            if Arguments.isHelpCommand(arguments) {
+                Output.write(HelpScreen(command, program: program).lines(on: Screen.page(colourless: true)))
+                Outcome.done.exit()
+            }
+            var parsed = try root.parseAsRoot(arguments)
+            if !(parsed is RunCommand) { Signals.release() }
+            try parsed.run()
         } catch let failure as Failure {
-            Output.error(failure.message)
+            let isUsage = failure.outcome == .usage
+            Output.error(
+                isUsage ? UsageMessage(program: program, command: command).text(failure.message) : failure.message)
             failure.outcome.exit()
         } catch {
-            // Help and wrong usage: ArgumentParser knows which stream and which code.
+            // ArgumentParser's own errors: a request for help or the version, or wrong usage.
             let code = root.exitCode(for: error).rawValue
-            if code == 0 {
+            if code != 0 {
+                let problem = UsageMessage.problem(error, of: root, arguments)
+                Output.error(UsageMessage(program: program, command: command).text(problem))
+            } else if Arguments.asksForVersion(arguments) {
+                Output.write(Plimsoll.version + "\n")
+            } else if arguments.contains("--generate-completion-script") || arguments.contains("--experimental-dump-help") {
                 Output.write(root.fullMessage(for: error) + "\n")
             } else {
-                Output.error(UsageMessage.text(for: error, of: root, arguments), prefixed: false)
+                Output.write(HelpScreen(command, program: program).lines(on: Screen.page(colourless: true)))
             }
             Outcome(rawValue: code).exit()
         }
-    }
-
-    /// A word that is no command would otherwise be a stray argument of the default one, and be called that.
-    private static func refuseUnknownCommand(in arguments: some Sequence<String>) throws {
-        let commands = Plimsoll.configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
-        guard let first = arguments.first(where: { _ in true }), !first.hasPrefix("-"), !commands.contains(first) else {
-            return
-        }
-        throw Failure.usage("there is no command '\(first)'; there are \(commands.joined(separator: ", "))")
     }
 }

@@ -2,45 +2,91 @@ import ArgumentParser
 import Ledger
 import Rendering
 
-struct PsCommand: ParsableCommand {
+struct PsCommand: DocumentedCommand {
     static let configuration = CommandConfiguration(
         commandName: "ps",
-        abstract: "The processes that hold GPU memory, each with its container.",
+        abstract: "List processes that hold GPU memory, with their containers",
         discussion: """
-            Fields for --format: .PID .User .Type .GPU .UUID .GPUMem .ContainerID .Container .Name .LikelyID .Verified; with --command also \
-            .Command. Types are C compute, G graphics, M a client of MPS.
+            Types are C (compute), G (graphics) and M (MPS client).
+
+            Fields for --format: \(RowKind.ps.fieldList); with --command also .Command.
             """)
 
-    @OptionGroup var host: HostOptions
+    static let help = CommandHelp(
+        synopsis: "[OPTIONS] [CONTAINER...]",
+        groups: [("Output", ["format", "quiet", "no-trunc", "command"]), ("Filter", ["filter"])],
+        examples: [
+            .init("Processes of one container", "plimsoll ps trainer"),
+            .init("Processes on GPU 0", "plimsoll ps --filter gpu=0"),
+            .init("PIDs only", "plimsoll ps -q"),
+            .init("Choose columns", "plimsoll ps --format 'table {{.PID}}\\t{{.Container}}\\t{{.GPUMem}}'"),
+        ])
 
-    @Option(help: ArgumentHelp("table, json (an object a line) or a Go-style template.", valueName: "format"))
+    @OptionGroup(title: HelpScreen.commonTitle) var host: ReplayOptions
+
+    @Argument(help: "Show only processes of these containers: name, or start of an id.")
+    var container: [String] = []
+
+    @Option(help: ArgumentHelp(RowFormat.help, valueName: "format"))
     var format = "table"
 
-    @Flag(help: "Ids in full.")
+    @Flag(name: .shortAndLong, help: "Print only PIDs.")
+    var quiet = false
+
+    @Flag(help: "Do not shorten ids and image names.")
     var noTrunc = false
 
-    @Flag(help: "Command lines too. They can hold passwords: nothing else shows or records them.")
+    @Flag(help: "Also show command lines. They can hold passwords; no other command shows or records them.")
     var command = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Show only rows that match; keys: id, name, image, runtime, gpu, user. Can be repeated.",
+            valueName: "key=value"))
+    var filter: [String] = []
+
     mutating func run() throws {
-        var kind = RowKind.ps
-        if command { kind.titles.append(("Command", "COMMAND")) }
-        let format = try RowFormat(format, for: kind)
+        let format = try RowFormat(format, for: command ? .psWithCommands : .ps)
+        let filter = try RowFilter.parsed(filter, keys: [.id, .name, .image, .runtime, .gpu, .user])
         let source = try host.makeSource()
         let observation = source.observe()
         let snapshot = Snapshot(observation)
-        if !snapshot.devices.isEmpty {
+        let missing = StatsRows(snapshot, truncates: true).unmatched(container)
+        if !snapshot.devices.isEmpty, missing.isEmpty {
             let rows = ProcessRows.rows(
-                snapshot, truncates: !noTrunc, commands: command ? commandLines(source, observation) : nil)
-            let shows = command
-            Output.write(
-                try format.lines(rows, on: host.page) { rows, _ in ProcessRows.table(rows, commands: shows) })
+                snapshot, named: container, truncates: !noTrunc,
+                commands: command ? commandLines(source, observation) : nil
+            ).filter(filter.keeps)
+            try show(rows, as: format)
         }
         Output.troubles(of: snapshot)
+        if snapshot.outcome == .done, !missing.isEmpty { exit(missing, snapshot) }
         snapshot.outcome.exit()
     }
 
-    /// By PID; a recording holds none.
+    private func show(_ rows: [Row], as format: RowFormat) throws {
+        if quiet {
+            var known: Set<String> = []
+            Output.write(rows.compactMap { $0["PID"]?.text }.filter { known.insert($0).inserted })
+        } else {
+            let shows = command
+            Output.write(
+                try format.lines(rows, on: host.page) { rows, page in
+                    ProcessRows.table(rows, on: page, commands: shows)
+                })
+        }
+    }
+
+    private func exit(_ missing: [String], _ snapshot: Snapshot) -> Never {
+        let names = StatsRows(snapshot, truncates: true).names
+        for name in missing {
+            Output.error(
+                "no running container has the name or id \(name.cleaned)\(didYouMean(name, among: names).cleaned)")
+        }
+        Outcome.no.exit()
+    }
+
+    /// Command lines by PID; empty for a recording, which holds none.
     private func commandLines(_ source: HostSource, _ observation: Observation) -> [UInt32: String] {
         guard case .host(let sampler) = source else { return [:] }
         return sampler.commandLines(of: observation.processes)

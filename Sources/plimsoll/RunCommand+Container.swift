@@ -1,5 +1,6 @@
 import ContainerRuntimes
 import Glibc
+import HostOptions
 import Ledger
 import Probe
 import Rendering
@@ -41,7 +42,7 @@ extension RunCommand {
     }
 
     private func begin(_ name: String, _ plan: SamplingPlan) throws -> ContainerWatch {
-        let naming = host.engineNaming
+        let naming = host.host.engineNaming
         do throws(CommandError) {
             return try ContainerWatch(
                 name, interval: interval.seconds, plan,

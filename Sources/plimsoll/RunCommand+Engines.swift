@@ -1,25 +1,26 @@
 import ContainerRuntimes
+import HostOptions
 import Ledger
 import Probe
 import Sampling
 
 extension RunCommand {
-    /// The engines that a client asks: those that our own options name, else those that its words name, else the usual ones.
+    /// The engines that a client uses: those that plimsoll's options name, else those that the command names, else the default ones.
     func engines(of client: CommandClient?, _ plan: SamplingPlan) -> CommandWatch.Engines {
-        var naming = host.engineNaming
+        var naming = host.host.engineNaming
         if let client, naming.hosts.isEmpty, naming.context == nil {
             naming.hosts = client.engine.hosts
             naming.context = client.engine.context
             if client.program == .podman {
-                // Docker's contexts mean nothing to Podman, and its service listens in the usual places.
+                // Podman ignores Docker contexts. Its service listens on the default sockets.
                 naming.context = DockerContext.defaultName
                 if naming.hosts.isEmpty { naming.hosts = environment("CONTAINER_HOST").map { [$0] } ?? [] }
             }
         }
         return { [naming] sampler in
-            // The command waits for this.
+            // The command's start waits for this.
             guard let selection = try? HostOptions.selection(naming, sampler, within: 0.1) else { return nil }
-            // What the environment or the configuration names is what the client itself asks.
+            // The client uses the engine that the environment or the configuration names.
             if let skipped = selection.skipped, skipped.reason != .silent { return nil }
             return EngineWatch(selection, plan)
         }

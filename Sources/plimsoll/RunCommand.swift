@@ -1,88 +1,89 @@
 import ArgumentParser
 import Glibc
 import HostFS
+import HostOptions
 import Ledger
 import Probe
 import Rendering
 import Sampling
 
-struct RunCommand: ParsableCommand {
+struct RunCommand: DocumentedCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        abstract: "Run a command, or watch a container, and report the GPU memory.",
+        abstract: "Run a command and report its GPU memory",
         discussion: """
-            plimsoll run -- python3 train.py
+            Runs COMMAND with this terminal, passes signals on to it, and prints a report to standard error when the command \
+            ends. Counts the memory of all its descendants; inside a container, of every process of the container.
 
-            plimsoll run -- docker run --rm --name trainer --gpus all trainer:2
+            If COMMAND starts a container (docker, podman or nerdctl with run, start, exec or compose, also after sudo or \
+            env), that container is counted too. If other containers start at the same time, name yours with --name. If \
+            COMMAND is systemd-run, the service is counted.
 
-            plimsoll run --container trainer
+            With --container, runs no command and watches a running container until it ends, or until Ctrl-C.
 
-            The command has this terminal and these files, and is passed every signal; its output stays as it is, and what \
-            was measured is told behind it on standard error. Exit code: the command's own, 128 and the number of the signal \
-            that ended it, 127 where there is no such command, 126 where it cannot be executed, 125 where plimsoll itself \
-            failed.
+            Reads memory every 100 ms by default, and misses memory that is used only between two readings. If accounting \
+            mode is on (nvidia-smi --accounting-mode=1, as root), the driver's exact records are used.
 
-            Its memory is that of its descendants, also of those that outlive their parent; in a container that of every \
-            process of the container.
-
-            If the command is a client of a container engine (docker, podman or nerdctl with run, start, exec or compose; also \
-            behind sudo or env), the container that the engine starts for it counts too. If other containers begin at the \
-            same time, give yours a name with --name. If the command is systemd-run, the service that systemd starts for it \
-            counts.
-
-            With --container no command is run. The container is watched until it ends, or until Ctrl-C. Exit code: 0 if the \
-            container ended, 130 at Ctrl-C, 125 if there is no such container or nothing can be read.
-
-            Peaks are those of readings. Where the driver's accounting mode is on (nvidia-smi --accounting-mode=1, as root), \
-            its records are taken, which know what comes and goes between two readings.
+            Exit code: that of COMMAND, 128+N if signal N ended it, 127 if it is not found, 126 if it cannot be executed, 125 if \
+            plimsoll fails. With --container: 0 if the container ended, 130 after Ctrl-C, 125 if there is no such container or \
+            nothing can be read.
             """)
 
-    @OptionGroup var host: HostOptions
+    static let help = CommandHelp(
+        synopsis: "[OPTIONS] -- COMMAND [ARG...]",
+        groups: [("Output", ["report", "quiet"]), ("What to measure", ["container", "interval"])],
+        examples: [
+            .init("Peak memory of a program", "plimsoll run -- python3 train.py"),
+            .init("Of a container", "plimsoll run -- docker run --rm --name trainer --gpus all trainer:2"),
+            .init("Of a container that runs already", "plimsoll run --container trainer"),
+            .init("With a chart", "plimsoll run --report train.svg -- python3 train.py"),
+        ])
+
+    @OptionGroup(title: HelpScreen.commonTitle) var host: CommonOptions
 
     @Option(
-        help: ArgumentHelp("From one reading to the next: 10ms to 1h, 100ms by default.", valueName: "time"),
+        help: ArgumentHelp("Time between readings, from 10ms to 1h (default: 100ms)", valueName: "duration"),
         transform: TimeSpan.init)
     var interval = TimeSpan(seconds: 0.1)
 
     @Option(
         help: ArgumentHelp(
-            "Write what was measured to FILE.json, or a chart of it to FILE.svg; may be repeated.", valueName: "file"))
+            "Write the report to this .json file, or a chart to this .svg file; can be repeated.", valueName: "file"))
     var report: [String] = []
 
-    @Flag(name: .shortAndLong, help: "Tell nothing at the end.")
+    @Flag(name: .shortAndLong, help: "Print no report at the end.")
     var quiet = false
 
     @Option(
         help: ArgumentHelp(
-            "Watch a running container until it ends: its name, or the beginning of its id.", valueName: "container"))
+            "Watch this running container until it ends: name, or start of an id.", valueName: "container"))
     var container: String?
 
     @Argument(
-        parsing: .captureForPassthrough, help: ArgumentHelp("The command and its arguments.", valueName: "command"))
+        parsing: .captureForPassthrough, help: ArgumentHelp("Command to run, with its arguments.", valueName: "command"))
     var words: [String] = []
 
     private var command: [String] { words.first == "--" ? Array(words.dropFirst()) : words }
 
     func validate() throws {
-        // What is captured for a command is captured before help is looked for.
+        // ArgumentParser captures the command's words before it looks for --help.
         if let first = words.first, ["--help", "-h"].contains(first) { throw CleanExit.helpRequest(self) }
         if words.first == "--version" { throw CleanExit.message(Plimsoll.version) }
-        guard host.replay == nil else { throw ValidationError("run measures a command, not a recording.") }
         if let container {
             guard words.isEmpty else {
-                throw ValidationError("--container watches a container, and runs no command. Leave out one of the two.")
+                throw ValidationError("Use either --container or a command: --container watches a container and runs nothing.")
             }
-            guard !container.isEmpty else { throw ValidationError("--container needs a name or an id.") }
+            guard !container.isEmpty else { throw ValidationError("--container needs a container's name or id.") }
         }
         guard container != nil || !command.isEmpty && command[0] != "" else {
-            throw ValidationError("There is no command to run.")
+            throw ValidationError("No command given; write it after --, as in: plimsoll run -- python3 train.py")
         }
         if words.first != "--", let option = words.first, option.hasPrefix("-") {
-            throw ValidationError("There is no option '\(option)'. A command of that name goes behind --.")
+            throw ValidationError("Unknown option '\(option)'. To run a command of that name, write it after --.")
         }
-        guard 0.01...3600 ~= interval.seconds else { throw ValidationError("--interval is from 10ms up to 1h.") }
+        try interval.check("--interval", from: 0.01, to: 3600, "from 10ms to 1h")
         for file in report where !file.hasSuffix(".json") && !file.hasSuffix(".svg") {
-            throw ValidationError("'\(file)' is neither a .json file nor an .svg picture.")
+            throw ValidationError("'\(file)' must end in .json (report) or .svg (chart).")
         }
     }
 
@@ -120,13 +121,13 @@ struct RunCommand: ParsableCommand {
         finish(report, files, within: plan.deviceTimeout, code: end.exitCode)
     }
 
-    /// Tells and writes what was measured, and ends.
+    /// Prints and writes the report, and exits.
     func finish(_ report: RunReport, _ files: [OutputFile], within timeout: Double, code: Int32) -> Never {
         if !quiet { Output.remark(report.lines(on: Screen.errorPage)) }
         var code = code
         let began = monotonicSeconds()
         for file in files {
-            // Where one has taken all the time, the others get a moment each.
+            // If one file has used up the time, the others get a second each.
             let isLate = monotonicSeconds() - began >= timeout
             let seconds = isLate ? min(1, timeout) : timeout
             do {
@@ -134,7 +135,7 @@ struct RunCommand: ParsableCommand {
                 try file.write(Array(text.utf8), within: seconds)
             } catch {
                 Output.error((error as? Failure)?.message ?? "\(error)")
-                // A command that failed has the first word.
+                // The exit code of a failed command takes precedence.
                 if code == 0 { code = Outcome.ownFailure.rawValue }
             }
         }
@@ -143,21 +144,21 @@ struct RunCommand: ParsableCommand {
 }
 
 extension RunCommand {
-    /// The command does not wait longer than this for what is read before it, and for its reports' file systems.
-    private static let patience = 0.2
+    /// Maximum seconds that the command's start waits for the first reading and for the report files.
+    private static let startDelay = 0.2
 
     private func start(
         _ plan: SamplingPlan, _ mask: sigset_t, _ checks: [OutputFile.Check]
     ) throws -> (CommandWatch, Command) {
-        let deadline = monotonicSeconds() + Self.patience
+        let deadline = monotonicSeconds() + Self.startDelay
         var watch: CommandWatch?
         do {
             let client = CommandClient(command)
             let watching = try CommandWatch(
                 plan, interval: interval.seconds, client: client, engines: engines(of: client, plan))
             watch = watching
-            // Its first reading is of the time before. What hangs, and a GPU that has to wake, are not waited for.
-            watching.waitUntilReady(seconds: Self.patience)
+            // The first reading shows the memory before the command. Do not wait for a source that hangs or a GPU that wakes.
+            watching.waitUntilReady(seconds: Self.startDelay)
             for check in checks { try check.finish(within: max(0, deadline - monotonicSeconds())) }
             return (watching, try Command(arguments, mask: mask, restored: Signals.replaced))
         } catch let error as CommandError {
@@ -169,6 +170,6 @@ extension RunCommand {
         }
     }
 
-    /// The command as it was given, byte for byte: it stands at the end of our own arguments.
+    /// The command as it was given, byte for byte: the last of our own arguments.
     private var arguments: [UnsafeMutablePointer<CChar>] { ProgramArguments.last(command.count) }
 }

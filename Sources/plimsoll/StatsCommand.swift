@@ -1,91 +1,132 @@
 import ArgumentParser
 import Glibc
+import HostOptions
 import Ledger
 import Rendering
 
-struct StatsCommand: ParsableCommand {
+struct StatsCommand: DocumentedCommand {
     static let configuration = CommandConfiguration(
         commandName: "stats",
-        abstract: "Like docker stats, for GPU memory: a row per container and device, each second.",
+        abstract: "Show GPU memory of containers, live",
         discussion: """
-            Fields for --format: .ID .Name .Image .Runtime .GPU .UUID .GPUMem .GPUTotal .GPUPerc .PIDs .RAMLimit .LikelyID .Verified and \
-            .Label "key", as in --format 'table {{.Name}}\\t{{.GPUMem}}'.
+            Prints a row per container and GPU, and updates it every second, as docker stats does.
+
+            Fields for --format: \(RowKind.stats.fieldList).
             """)
 
-    @OptionGroup var host: HostOptions
+    static let help = CommandHelp(
+        synopsis: "[OPTIONS] [CONTAINER...]",
+        groups: [
+            ("Output", ["format", "by", "interval", "no-stream", "no-trunc"]), ("Filter", ["all", "filter"]),
+        ],
+        examples: [
+            .init("Print one reading", "plimsoll stats --no-stream"),
+            .init("One row per container, over all GPUs, with a total", "plimsoll stats --by container -a"),
+            .init("Containers of one Compose project", "plimsoll stats --filter label=com.docker.compose.project=ai"),
+            .init("Choose columns", "plimsoll stats --format 'table {{.Name}}\\t{{.GPUMem}}\\t{{.GPUUtil}}'"),
+        ])
 
-    @Argument(help: "Only these containers, by name or by the beginning of their id.")
+    @OptionGroup(title: HelpScreen.commonTitle) var host: ReplayOptions
+
+    @Argument(help: "Show only these containers: name, or start of an id.")
     var container: [String] = []
 
-    @Option(help: ArgumentHelp("table, json (an object a line) or a Go-style template.", valueName: "format"))
+    @Option(help: ArgumentHelp(RowFormat.help, valueName: "format"))
     var format = "table"
 
-    @Flag(name: .shortAndLong, help: "Running containers that hold no GPU memory too.")
+    @Flag(name: .shortAndLong, help: "Also show running containers without GPU memory, and a total.")
     var all = false
 
-    @Flag(help: "One reading, and no more.")
+    @Option(help: ArgumentHelp("Show one row per device, or per container over all its GPUs.", valueName: "rows"))
+    var by = Grouping.device
+
+    enum Grouping: String, ExpressibleByArgument, CaseIterable {
+        case device, container
+    }
+
+    @Option(
+        help: ArgumentHelp(
+            "Show only rows that match; keys: id, name, image, label, runtime, gpu. Can be repeated.",
+            valueName: "key=value"))
+    var filter: [String] = []
+
+    @Flag(help: "Print one reading and exit.")
     var noStream = false
 
-    @Flag(help: "Ids in full.")
+    @Flag(help: "Do not shorten ids and image names.")
     var noTrunc = false
 
-    @Option(help: ArgumentHelp("Time from reading to reading.", valueName: "seconds"))
-    var interval = 1.0
+    @Option(
+        help: ArgumentHelp("Time between readings, such as 500ms or 5s (default: 1s)", valueName: "duration"),
+        transform: TimeSpan.init)
+    var interval = TimeSpan(seconds: 1)
 
     func validate() throws {
-        guard interval >= 0.1, interval <= 86400 else {
-            throw ValidationError("--interval is a number of seconds from 0.1 up to 86400.")
-        }
+        try interval.check("--interval", from: 0.1, to: 86_400, "from 100ms to 1d")
     }
 
     mutating func run() throws {
         let format = try RowFormat(format, for: .stats)
+        let filter = try RowFilter.parsed(filter, keys: [.id, .name, .image, .label, .runtime, .gpu])
         let source = try host.makeSource()
         var stream = Stream(redraws: isRedrawn(format))
         while true {
             let snapshot = Snapshot(source.observe())
             let view = StatsRows(snapshot, truncates: !noTrunc)
-            let missing = view.unmatched(container)
-            if !stream.isRunning, snapshot.outcome != .done || !missing.isEmpty {
-                Output.troubles(of: snapshot)
-                // A name that an engine did not tell is not a name that nobody has.
-                let knowsNames = !snapshot.sources.contains { !$0.ok && $0.isEngine }
-                for name in missing {
-                    Output.error(
-                        knowsNames
-                            ? "no running container has the name or id \(name.cleaned)"
-                            : "whether a container has the name or id \(name.cleaned) cannot be told")
-                }
-                (snapshot.outcome == .done ? (knowsNames ? .no : .impossible) : snapshot.outcome).exit()
-            }
-            let rows = view.rows(named: container, idle: all)
+            if !stream.isRunning { exitIfNothingToShow(snapshot, view) }
             let page = host.page
             let lines = try format.lines(
-                rows, on: page, notes: StatsFooter(snapshot, named: container).lines,
+                rows(view, filter), on: page,
+                notes: filter.isEmpty ? StatsFooter(snapshot, named: container).lines : [],
                 table: StatsRows.table(_:on:))
             stream.show(lines, on: page, snapshot)
-            // A recording is of one moment.
+            // A recording holds one moment.
             if noStream || host.replay != nil { Outcome.done.exit() }
-            stream.sleep(interval)
+            stream.sleep(interval.seconds)
         }
     }
 
-    /// A table on a terminal is drawn in place; everything else is appended to.
+    private func rows(_ view: StatsRows, _ filter: RowFilter) -> [Row] {
+        let rows =
+            by == .container
+            ? view.rowsByContainer(named: container, idle: all) : view.rows(named: container, idle: all)
+        let kept = rows.filter(filter.keeps)
+        return kept + (all && filter.isEmpty && container.isEmpty ? [view.totalRow] : [])
+    }
+
+    /// Exits if no GPU answers, or if no running container has a given name.
+    private func exitIfNothingToShow(_ snapshot: Snapshot, _ view: StatsRows) {
+        let missing = view.unmatched(container)
+        if snapshot.outcome == .done, missing.isEmpty { return }
+        Output.troubles(of: snapshot)
+        // If an engine did not answer, a container may have the name after all.
+        let knowsNames = !snapshot.sources.contains { !$0.ok && $0.isEngine }
+        for name in missing {
+            let hint = didYouMean(name, among: view.names)
+            Output.error(
+                knowsNames
+                    ? "no running container has the name or id \(name.cleaned)\(hint.cleaned)"
+                    : "cannot say whether a container has the name or id \(name.cleaned): an engine did not answer")
+        }
+        (snapshot.outcome == .done ? (knowsNames ? .no : .impossible) : snapshot.outcome).exit()
+    }
+
+    /// A table on a terminal is redrawn in place. All other output is appended.
     private func isRedrawn(_ format: RowFormat) -> Bool {
         guard Screen.isTerminal, !noStream, host.replay == nil else { return false }
         return switch format {
         case .table: true
         case .template(let template): template.isTable
-        case .json: false
+        case .json, .csv: false
         }
     }
 }
 
-/// Frames on standard output, one after the other or each over the last.
+/// Readings on standard output: one after the other, or each drawn over the previous one.
 private struct Stream {
     let redraws: Bool
     private(set) var isRunning = false
-    private var toldErrors: [String] = []
+    private var reportedErrors: [String] = []
     private var next = ContinuousClock.now
     private var width: Int?
 
@@ -96,8 +137,8 @@ private struct Stream {
     mutating func show(_ lines: [String], on page: Page, _ snapshot: Snapshot) {
         let errors = snapshot.sources.compactMap(\.sentence)
         if redraws {
-            // Home, each line to its end, and what was below: one write, so that nothing flickers. A terminal that was made
-            // narrower or wider has moved what was on it, so that is wiped.
+            // One write, so that nothing flickers: cursor home, each line cleared to its end, then the rest of the screen.
+            // If the terminal's width changed, clear the screen first.
             let isSame = isRunning && width == page.width
             width = page.width
             let start = isSame ? "\u{1B}[H" : "\u{1B}[2J\u{1B}[H"
@@ -106,13 +147,13 @@ private struct Stream {
         } else {
             Output.write(lines)
         }
-        // Under a table that is drawn anew they were wiped away.
-        if errors != toldErrors || (redraws && Screen.errorsAreShown) { Output.troubles(of: snapshot) }
-        toldErrors = errors
+        // Redrawing the table erased messages below it.
+        if errors != reportedErrors || (redraws && Screen.errorsAreShown) { Output.troubles(of: snapshot) }
+        reportedErrors = errors
         isRunning = true
     }
 
-    /// More lines than the terminal has would make it scroll; what is told of sources stands below them.
+    /// Cuts lines that would make the terminal scroll. Messages about sources are printed below them.
     private func fitting(_ lines: [String], beside messages: [String]) -> [String] {
         guard let size = Screen.size else { return lines }
         let below = Screen.errorsAreShown ? messages.flatMap { Output.lines(of: $0) }.count : 0
@@ -122,13 +163,13 @@ private struct Stream {
         return shown + ["and \(lines.count - shown.count) more lines"]
     }
 
-    /// Until the next frame is due. A reader that goes away meanwhile ends the program, though there is nothing to write.
+    /// Sleeps until the next reading is due. Ends the program if the reader of standard output goes away.
     mutating func sleep(_ seconds: Double) {
         next = max(next.advanced(by: .seconds(seconds)), ContinuousClock.now)
         while true {
             let left = (next - ContinuousClock.now) / .milliseconds(1)
             if left <= 0 { return }
-            // No event is asked for: an error and a hang-up are told in any case.
+            // poll(2) reports an error or a hang-up even if no event is requested.
             var output = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
             if poll(&output, 1, Int32(min(left, 60_000).rounded(.up))) > 0 { Outcome.done.exit() }
         }

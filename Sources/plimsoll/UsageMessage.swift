@@ -1,19 +1,30 @@
 import ArgumentParser
 import Ledger
+import Rendering
 
-enum UsageMessage {
-    /// What ArgumentParser says of wrong usage. Its message repeats arguments as they are: if they hold unsafe characters, it is
-    /// asked again with clean ones.
-    static func text(
-        for error: any Error, of root: (some ParsableCommand).Type, _ arguments: [String]
-    ) -> String {
+/// The message for wrong usage: the problem, the usage line, and where help is.
+struct UsageMessage {
+    /// How the program was called: `plimsoll`, or `docker gpu`.
+    let program: String
+    /// nil for the program itself.
+    let command: (any DocumentedCommand.Type)?
+
+    func text(_ problem: String) -> String {
+        let screen = HelpScreen(command, program: program)
+        let name = command?.configuration.commandName.map { "\(program) \($0)" } ?? program
+        return "\(problem)\n\(screen.usage)\nRun '\(name) --help' for more information."
+    }
+
+    /// ArgumentParser's description of wrong usage. It repeats arguments as they are: if they hold unsafe characters, parse again with
+    /// clean ones.
+    static func problem(_ error: any Error, of root: (some ParsableCommand).Type, _ arguments: [String]) -> String {
         let clean = arguments.map(\.cleaned)
-        guard clean != arguments else { return root.fullMessage(for: error) }
+        guard clean != arguments else { return root.message(for: error) }
         do {
             _ = try root.parseAsRoot(clean)
         } catch let again {
-            return root.fullMessage(for: again)
+            return root.message(for: again)
         }
-        return root.fullMessage(for: error)
+        return root.message(for: error)
     }
 }

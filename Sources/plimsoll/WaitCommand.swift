@@ -1,39 +1,53 @@
 import ArgumentParser
 import Glibc
+import HostOptions
 import Ledger
 import Rendering
 
-struct WaitCommand: ParsableCommand {
+struct WaitCommand: DocumentedCommand {
     static let configuration = CommandConfiguration(
         commandName: "wait",
-        abstract: "Wait until a device has that much memory free, in two readings a second apart.",
+        abstract: "Wait until a GPU has enough free memory",
         discussion: """
-            For a script, or before a container's program: plimsoll wait 8GiB && exec python3 serve.py. Exit code 0 when \
-            there is room, 1 when --for has passed. Nothing is reserved: who comes next may take it.
+            Waits until a GPU has SIZE free in two readings, one second apart. Without --for, waits without a time limit. \
+            Nothing is reserved: another program can take the memory first.
 
-            Fields for --format: .GPU .UUID .Name .Free .Total.
+            Exit code 0 when SIZE is free, 1 if --for has passed.
+
+            Fields for --format: \(RowKind.fit.fieldList).
             """)
 
-    @OptionGroup var host: HostOptions
-    @OptionGroup var question: PlacementOptions
+    static let help = CommandHelp(
+        synopsis: "[OPTIONS] SIZE", groups: [("Output", ["format"]), ("Filter", ["device"]), ("Time limit", ["for"])],
+        examples: [
+            .init("Start a program when 8 GiB are free", "plimsoll wait 8GiB && exec python3 serve.py"),
+            .init("Give up after ten minutes", "plimsoll wait 8GiB --for 10m"),
+        ])
+
+    @OptionGroup(title: HelpScreen.commonTitle) var host: ReplayOptions
+    @OptionGroup var placement: PlacementOptions
 
     @Option(
-        name: .customLong("for"), help: ArgumentHelp("Give up after this long, with exit code 1.", valueName: "seconds")
-    )
-    var patience: Double?
+        name: .customLong("for"),
+        help: ArgumentHelp(
+            "Give up after this time, with exit code 1 (default: no time limit)", valueName: "duration"),
+        transform: TimeSpan.init)
+    var limit: TimeSpan?
 
     func validate() throws {
-        if let patience, !(patience >= 1 && patience <= 31_622_400) {
-            throw ValidationError("--for is a number of seconds from 1, which two readings take, up to a year.")
-        }
+        try limit?.check("--for", from: 1, to: TimeSpan.longest, "from 1s, which two readings take, to 366d")
     }
 
     mutating func run() throws {
-        let format = try RowFormat(question.format, for: .fit)
-        let source = try host.makeSource(within: patience)
+        let format = try RowFormat(placement.format, for: .fit)
+        placement.warn()
+        if limit == nil, host.common.host.timeout != nil {
+            Output.error("--timeout limits the wait for a source; to limit the whole wait, use --for")
+        }
+        let source = try host.makeSource(within: limit?.seconds)
         let start = ContinuousClock.now
         var progress = Progress()
-        var roomyBefore: Set<String> = []
+        var enoughBefore: Set<String> = []
         var isFirst = true
         while true {
             let snapshot = Snapshot(source.observe())
@@ -42,53 +56,55 @@ struct WaitCommand: ParsableCommand {
                 Output.troubles(of: snapshot)
                 snapshot.outcome.exit()
             }
-            if isFirst, let why = snapshot.hopelessness(question.size.bytes, on: question.device) {
-                throw Failure(outcome: .no, message: why.text(of: question.size.description, in: snapshot))
+            if isFirst, let why = snapshot.hopelessness(placement.size.bytes, on: placement.device) {
+                throw Failure(outcome: .no, message: why.text(of: placement.size.description, in: snapshot))
             }
             isFirst = false
-            let verdict = question.verdict(in: snapshot)
-            var roomy: Set<String> = []
-            if case .fits(let rooms) = verdict {
-                roomy = Set(rooms.map { snapshot.devices[$0.device].reference })
-                // A recording is of one moment.
-                let settled = rooms.filter {
-                    host.replay != nil || roomyBefore.contains(snapshot.devices[$0.device].reference)
+            let verdict = placement.verdict(in: snapshot)
+            var enough: Set<String> = []
+            if case .fits(let candidates) = verdict {
+                enough = Set(candidates.map { snapshot.devices[$0.device].reference })
+                // A recording holds one moment.
+                let settled = candidates.filter {
+                    host.replay != nil || enoughBefore.contains(snapshot.devices[$0.device].reference)
                 }
                 if !settled.isEmpty {
                     progress.end()
-                    try question.show(settled, in: snapshot, as: format, on: host.page)
+                    try placement.show(settled, in: snapshot, as: format, on: host.page)
                     source.finish()
                     Outcome.done.exit()
                 }
             }
-            roomyBefore = roomy
+            enoughBefore = enough
             let elapsed = (readAt - start) / .seconds(1)
-            if host.replay != nil || patience.map({ elapsed + 1 > $0 + 0.5 }) == true {
+            if host.replay != nil || limit.map({ elapsed + 1 > $0.seconds + 0.5 }) == true {
                 source.finish()
                 giveUp(verdict, in: snapshot, &progress)
             }
             let seconds = elapsed.rounded(.down)
             let why = message(verdict, snapshot)
-            progress.show("waiting for \(seconds.plain) s: \(why)", inLog: "waiting: \(why)", after: seconds)
+            let shown = limit.map { "\(seconds.plain) of \($0.seconds.plain) s" } ?? "\(seconds.plain) s, no time limit"
+            let logged = limit.map { "up to \($0.seconds.plain) s" } ?? "without a time limit (set one with --for)"
+            progress.show("waiting \(shown): \(why)", inLog: "waiting \(logged): \(why)", after: seconds)
             sleep(until: readAt.advanced(by: .seconds(1)))
         }
     }
 
     private func giveUp(_ verdict: FitVerdict, in snapshot: Snapshot, _ progress: inout Progress) -> Never {
         progress.end()
-        let limit = patience.map { "gave up after \($0.plain) s: " } ?? ""
-        let size = question.size.description
-        Output.error(limit + (verdict.text(of: size, in: snapshot) ?? "\(size) did not stay free for a second"))
+        let time = limit.map { "gave up after \($0.seconds.plain) s: " } ?? ""
+        let size = placement.size.description
+        Output.error(time + (verdict.text(of: size, in: snapshot) ?? "\(size) did not stay free for a second"))
         if case .unknown = verdict { Outcome.impossible.exit() }
         Outcome.no.exit()
     }
 
-    /// One line: of several devices, the roomiest.
+    /// One line, about the device with the most free memory.
     private func message(_ verdict: FitVerdict, _ snapshot: Snapshot) -> String {
-        if case .fits(let rooms) = verdict {
-            return "\(CandidateRows.sentence(rooms[0], in: snapshot)); reading it once more"
+        if case .fits(let candidates) = verdict {
+            return "\(CandidateRows.sentence(candidates[0], in: snapshot)); confirming with a second reading"
         }
-        return verdict.brief(of: question.size.description, in: snapshot) ?? ""
+        return verdict.brief(of: placement.size.description, in: snapshot) ?? ""
     }
 
     private func sleep(until next: ContinuousClock.Instant) {

@@ -4,25 +4,33 @@ import Ledger
 import Rendering
 import Sampling
 
-struct WhoseCommand: ParsableCommand {
+struct WhoseCommand: DocumentedCommand {
     static let configuration = CommandConfiguration(
         commandName: "whose",
-        abstract: "The container of a PID: the host's, one seen inside a container, or of an error message.",
+        abstract: "Show which container a PID belongs to",
         discussion: """
-            Without PIDs it reads text from standard input, such as a pasted out-of-memory message, and finds them there. \
-            Exit code 1 if a PID is not found.
+            PID is a PID of this host, or a PID inside a container. Without PIDs, reads text from standard input, such as a \
+            pasted out-of-memory message, and finds the PIDs in the text.
 
-            Fields for --format: .Asked .PID .InsidePID .User .GPU .GPUMem .ContainerID .Container .Image .Name .LikelyID \
-            .Verified; .UnrecognizedCgroup (the scope of a process of the host, if its kind is not known); .NamespaceContainer \
-            (the container whose PID namespace a process of the host is in).
+            Exit code 0 if every PID is found, 1 if not, 2 if PIDs cannot be looked up.
+
+            Fields for --format: \(RowKind.whose.fieldList). .UnrecognizedCgroup is the cgroup of a host process if its kind is \
+            unknown. .NamespaceContainer is the container whose PID namespace a host process is in.
             """)
 
-    @OptionGroup var host: HostOptions
+    static let help = CommandHelp(
+        synopsis: "[OPTIONS] [PID...]", groups: [("Output", ["format"])],
+        examples: [
+            .init("The container of a PID from nvidia-smi", "plimsoll whose 4242"),
+            .init("The container in an error message", "docker logs trainer 2>&1 | plimsoll whose"),
+        ])
 
-    @Argument(help: "Process ids.")
+    @OptionGroup(title: HelpScreen.commonTitle) var host: ReplayOptions
+
+    @Argument(help: "PIDs, separated by blanks or commas.")
     var pid: [PIDList] = []
 
-    @Option(help: ArgumentHelp("table, json (an object a line) or a Go-style template.", valueName: "format"))
+    @Option(help: ArgumentHelp(RowFormat.help, valueName: "format"))
     var format = "table"
 
     mutating func run() throws {
@@ -34,7 +42,7 @@ struct WhoseCommand: ParsableCommand {
         var observation = source.observe()
         var threads: [UInt32: UInt32] = [:]
         if case .host(let sampler) = source { threads = lookUp(asked, &observation, sampler) }
-        // A message names a process and the thread of it that failed.
+        // A message can name a process and one of its threads: show the process once.
         if isText { asked.removeAll { threads[$0].map(once.contains) ?? false } }
         var snapshot = Snapshot(observation)
         var owners = Owners(observation, in: snapshot, threads: threads)
@@ -43,7 +51,7 @@ struct WhoseCommand: ParsableCommand {
             let inside = sampler.processes(withInsidePIDs: Set(unknown))
             observation.processes += inside ?? []
             observation.cgroupOwners = sampler.cgroupOwners
-            // One that could not be read may be the one that is meant.
+            // The wanted process may be one that could not be read.
             if inside?.contains(where: { $0.namespacePIDs.isEmpty }) ?? true { observation.view.hidesProcesses = true }
             snapshot = Snapshot(observation)
             owners = Owners(observation, in: snapshot, threads: threads)
@@ -58,7 +66,7 @@ struct WhoseCommand: ParsableCommand {
             rows += meant.map { OwnershipRows.row($0, asked: pid, in: snapshot) }
         }
         if !rows.isEmpty {
-            Output.write(try format.lines(rows, on: host.page, table: { rows, _ in OwnershipRows.table(rows) }))
+            Output.write(try format.lines(rows, on: host.page, table: OwnershipRows.table(_:on:)))
         }
         Output.troubles(of: snapshot)
         Output.errors(OwnershipRows.remarks(found))
@@ -66,9 +74,9 @@ struct WhoseCommand: ParsableCommand {
         (missing.isEmpty ? .done : Outcome.no).exit()
     }
 
-    /// Adds the processes with these PIDs, and those with these threads.
+    /// Adds the processes with these PIDs, and the processes of these threads, to the observation.
     ///
-    /// - Returns: the process of each that is a thread.
+    /// - Returns: for each PID that is a thread, the PID of its process.
     private func lookUp(
         _ asked: [UInt32], _ observation: inout Observation, _ sampler: Sampler
     ) -> [UInt32: UInt32] {
@@ -81,7 +89,7 @@ struct WhoseCommand: ParsableCommand {
         add(Set(asked))
         let missing = asked.filter { !known.contains($0) }
         let threads = missing.isEmpty ? [:] : sampler.processes(ofThreads: missing)
-        // One that could not be looked for may be there.
+        // If threads cannot be listed, a PID may exist all the same.
         if threads == nil { observation.view.hidesProcesses = true }
         add(Set((threads ?? [:]).values))
         observation.cgroupOwners = sampler.cgroupOwners
@@ -95,11 +103,11 @@ struct WhoseCommand: ParsableCommand {
             : "PID \(pid) not found; some processes may be hidden from here"
     }
 
-    /// Bytes of standard input that are read: a million PIDs of seven digits.
+    /// Maximum bytes of standard input: a million PIDs of seven digits.
     private static let inputLimit = 8 << 20
 
     private func pidsFromInput() throws -> [UInt32] {
-        guard isatty(STDIN_FILENO) == 0 else { throw Failure.usage("which PID? Name one, or pipe in the message") }
+        guard isatty(STDIN_FILENO) == 0 else { throw Failure.usage("no PID given; name a PID, or pipe in a message that contains one") }
         var text: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
@@ -110,13 +118,13 @@ struct WhoseCommand: ParsableCommand {
             guard text.count <= Self.inputLimit else {
                 Output.error("standard input is longer than \(Self.inputLimit >> 20) MiB; the rest was not read")
                 text.removeLast(text.count - Self.inputLimit)
-                // Half a number is another number.
+                // Drop a cut number: half a PID is another PID.
                 while let last = text.last, UInt8(ascii: "0")...UInt8(ascii: "9") ~= last { text.removeLast() }
                 break
             }
         }
         let found = pids(inMessage: String(decoding: text, as: UTF8.self))
-        guard !found.isEmpty else { throw Failure.usage("there is no PID in what was piped in") }
+        guard !found.isEmpty else { throw Failure.usage("no PID found in standard input") }
         return found
     }
 }

@@ -1,0 +1,15 @@
+import Ledger
+
+/// The driver's version, below the ledger: "driver: NVIDIA 580.65.06, CUDA 13.0 or older".
+package func driverLines(of snapshot: Snapshot, _ view: ProcessView, on page: Page) -> [String] {
+    driverText(snapshot, view).map { text in [""] + paragraph(shown("driver: \(text)", on: page), on: page, indent: 2) } ?? []
+}
+
+/// nil if no driver answers.
+func driverText(_ snapshot: Snapshot, _ view: ProcessView) -> String? {
+    let kernels = Set(snapshot.devices.compactMap(\.driver)).sorted().joined(separator: ", ")
+    let version = view.kernel.map { " of Linux \($0)" } ?? ""
+    guard let driver = view.nvidiaDriver else { return kernels.isEmpty ? nil : kernels + version }
+    let cuda = view.cudaVersion.map { ", CUDA \($0 / 1000).\($0 % 1000 / 10) or older" } ?? ""
+    return "NVIDIA \(driver)\(cuda)" + (kernels.isEmpty ? "" : "; \(kernels)\(version)")
+}

@@ -25,7 +25,7 @@ ifneq ($(shell grep -qF '$$ORIGIN' "$(RELEASE)" 2>/dev/null && echo yes),)
 RELINK := relink
 endif
 
-.PHONY: build demo test bench check install uninstall dist test-install image man clean relink
+.PHONY: build demo test bench check fuzz install uninstall dist test-install image man clean relink
 
 build: $(RELEASE)
 
@@ -44,7 +44,6 @@ demo:
 test:
 	@sh scripts/require-swift.sh "$(SWIFT)"
 	$(SWIFT) build $(LINK) --build-tests
-	$(SWIFT) build $(LINK) --product generate-manual
 	$(SWIFT) test --skip-build
 
 # Plimsoll's times beside those of the least that such a program must do, on 40 containers; a Docker engine must answer.
@@ -85,7 +84,6 @@ image: dist
 # The manual page, from the program's own help.
 man:
 	$(SWIFT) build $(LINK) --product plimsoll
-	$(SWIFT) build $(LINK) --product generate-manual
 	sh scripts/manual.sh docs/man
 
 clean:

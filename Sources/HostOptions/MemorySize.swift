@@ -19,19 +19,18 @@ package struct MemorySize: CustomStringConvertible, Sendable {
     package init(_ text: String) throws {
         let digits = text.prefix { "0123456789.".contains($0) }
         let unit = text.dropFirst(digits.count).drop { $0 == " " }.lowercased()
-        guard let amount = Double(digits) else { throw Self.refusal(text, "it does not begin with a number") }
-        guard let factor = Self.units[unit] else { throw Self.refusal(text, "'\(unit)' is not a unit of memory") }
+        guard let amount = Double(digits) else { throw Self.refusal("it does not begin with a number") }
+        guard let factor = Self.units[unit] else { throw Self.refusal("'\(unit)' is not a unit of memory") }
         let exact = amount * factor
-        guard exact <= Double(Bytes.plausible) else { throw Self.refusal(text, "no GPU has that much memory") }
+        guard exact <= Double(Bytes.plausible) else { throw Self.refusal("no GPU has that much memory") }
         bytes = Bytes(exact.rounded(.up))
-        guard bytes > 0 else { throw Self.refusal(text, "it must be above 0") }
+        guard bytes > 0 else { throw Self.refusal("it must be above 0") }
         description = text
         isPlainNumber = unit.isEmpty
     }
 
-    private static func refusal(_ text: String, _ why: String) -> ValidationError {
-        ValidationError(
-            "'\(text)' is not an amount of memory: \(why). Use a number with a unit, such as 8GiB, 500MiB or 12GB.")
+    private static func refusal(_ why: String) -> ValidationError {
+        ValidationError("\(why). Use a number with a unit, such as 8GiB, 500MiB or 12GB.")
     }
 
     /// A warning if the amount is so small that a unit was probably forgotten; nil otherwise.

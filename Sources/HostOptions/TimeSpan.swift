@@ -27,8 +27,7 @@ package struct TimeSpan: Sendable {
     /// - Throws: `ValidationError` if the text is not a duration.
     package init(_ text: String) throws {
         guard let span = TimeSpan(text: text) else {
-            throw ValidationError(
-                "'\(text)' is not a duration: use a number with a unit, such as 500ms, 10s, 5m or 1h, up to 366d.")
+            throw ValidationError("Use a number with a unit, such as 500ms, 10s, 5m or 1h, up to 366d.")
         }
         self = span
     }

@@ -384,6 +384,9 @@ package struct SourceReport: Codable, Sendable, Equatable {
     /// It did not answer, and what it said at this time, in milliseconds since 1970, stands in; nil otherwise.
     package var toldAt: Int64?
 
+    /// The name of the source of processes.
+    package static let proc = "proc"
+
     package var ok: Bool { error == nil }
     /// Engines are named by their kind, the second of a kind with its socket behind it.
     package var isEngine: Bool { ["docker", "podman"].contains(name.prefix { $0 != ":" }) }

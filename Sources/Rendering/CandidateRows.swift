@@ -36,14 +36,14 @@ package struct CandidateRows {
         let there =
             all.isEmpty
             ? "every GPU is partitioned (MIG) but has no instances; create one with `nvidia-smi mig -cgi`"
-            : "choose \(all.joined(separator: " or "))"
+            : "choose \(alternatives(all))"
         return wanted.map { noDevice($0, in: snapshot, there) } ?? there
     }
 
     /// Why no device has this name, and which ones there are.
     package static func noDevice(_ wanted: String, in snapshot: Snapshot) -> String {
         let labels = snapshot.devices.map(\.label.cleaned)
-        return "no GPU \(wanted.cleaned)" + (labels.isEmpty ? "" : "; choose \(labels.joined(separator: " or "))")
+        return "no GPU \(wanted.cleaned)" + (labels.isEmpty ? "" : "; choose \(alternatives(labels))")
     }
 
     private static func noDevice(_ wanted: String, in snapshot: Snapshot, _ there: String) -> String {
@@ -53,7 +53,7 @@ package struct CandidateRows {
             $0.parent != nil && $0.parent == partitioned.uuid
         }.map(\.label.cleaned)
         return "GPU \(wanted.cleaned) is partitioned (MIG), so no program runs on the GPU itself; "
-            + (own.isEmpty ? there : "choose \(own.joined(separator: " or "))")
+            + (own.isEmpty ? there : "choose \(alternatives(own))")
     }
 
     /// "GPU 0 has 4.48GiB free; the largest holder is ollama with 12.58GiB".

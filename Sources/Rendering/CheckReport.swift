@@ -13,15 +13,16 @@ package struct CheckReport {
     /// - Parameters:
     ///   - required: minimum number of GPUs.
     ///   - amount: minimum total memory of each required GPU, in bytes and as it was typed.
+    ///   - unreadableProc: why /proc could not be read; nil if it was read.
     package init(
         _ snapshot: Snapshot, _ environment: RuntimeEnvironment, _ view: ProcessView, requiring required: Int,
-        of amount: (bytes: Bytes, words: String)?
+        of amount: (bytes: Bytes, words: String)?, unreadableProc: Reason? = nil
     ) {
         self.snapshot = snapshot
         self.environment = environment
         self.view = view
         self.amount = amount?.words
-        usability = Usability(snapshot, environment)
+        usability = Usability(snapshot, environment, unreadableProc: unreadableProc)
         verdict = usability.verdict(requiring: required, of: amount?.bytes)
     }
 
@@ -32,6 +33,7 @@ package struct CheckReport {
         case .unusable(let why): text(why)
         case .unknown(.noManagement(let why, let lacking)):
             ("the CUDA library is here, but its GPUs are unknown: \(why.text)" + text(lacking)).cleaned
+        case .unknown(.noProc(let why)): "cannot check this environment: \(why.text)".cleaned
         case .unknown(.cudaSilent(let seconds)):
             "CUDA did not initialize within \(seconds.plain) s (cuInit); to wait longer, use --timeout"
         }
@@ -53,7 +55,8 @@ package struct CheckReport {
                 + (hasFile ? "" : "; no GPU device file found")
         case .onlyPartitioned: return CandidateRows.nowhere(nil, in: snapshot)
         case .fileWithoutDriver(let file, let library):
-            return "\(file) is here, but the driver library \(library) is not: the container was started with --device; "
+            return
+                "\(file) is here, but the driver library \(library) is not: the container was started with --device; "
                 + "start it with --gpus all and the NVIDIA Container Toolkit, which adds both"
         case .noDriver(let inContainer):
             return inContainer
@@ -86,7 +89,8 @@ package struct CheckReport {
         guard usability.visible.contains(where: { snapshot.devices[$0.device].vendor == .amd }) else { return nil }
         switch environment.computeNode {
         case .known(let path): return "HIP programs can use the GPU: \(path) can be opened"
-        case .unknown(let why): return "no HIP program can use the GPU: \(why.text); give a container the file with --device"
+        case .unknown(let why):
+            return "no HIP program can use the GPU: \(why.text); give a container the file with --device"
         }
     }
 }

@@ -3,7 +3,8 @@ import Ledger
 /// `--debug`: what was read, source by source, and how each process was attributed.
 package func debugLines(of observation: Observation) -> [String] {
     let snapshot = Snapshot(observation)
-    return sourceLines(snapshot) + viewLines(observation.view) + deviceLines(snapshot) + processLines(observation, snapshot)
+    return sourceLines(snapshot) + viewLines(observation.view) + deviceLines(snapshot)
+        + processLines(observation, snapshot)
 }
 
 private func sourceLines(_ snapshot: Snapshot) -> [String] {

@@ -44,7 +44,8 @@ package struct LedgerScreen {
         }
         let legend = Mark.legend(for: marks, on: page)
         let barLegend = bars.isEmpty ? [] : LoadBar.legend(for: bars, on: page)
-        return lines + (barLegend.isEmpty ? [] : [""] + barLegend) + (barLegend.isEmpty ? legend : Array(legend.dropFirst()))
+        return lines + (barLegend.isEmpty ? [] : [""] + barLegend)
+            + (barLegend.isEmpty ? legend : Array(legend.dropFirst()))
             + Table.note(omitting: omitted, on: page)
             + notes.flatMap { [""] + paragraph(shown($0, on: page), on: page, indent: 2) }
     }
@@ -61,7 +62,8 @@ package struct LedgerScreen {
         shownProcesses.compactMap { process in
             process.namespaceContainer.map { id in
                 let name = snapshot.containers.first { $0.id == id }?.nameOrID ?? shortID(id)
-                return "\(process.nameAndPID): its cgroup is the host's, but it is in the PID namespace of container \(name); "
+                return
+                    "\(process.nameAndPID): its cgroup is the host's, but it is in the PID namespace of container \(name); "
                     + "its cgroup was changed"
             }
         }
@@ -90,7 +92,8 @@ package struct LedgerScreen {
     /// Processes whose memory is not known, by reason.
     private var unreported: [String] {
         let processes = shownProcesses.filter { $0.unavailable != nil }
-        return Dictionary(grouping: processes) { $0.unavailable?.text ?? "" }.sorted { $0.key < $1.key }.map { reason, all in
+        return Dictionary(grouping: processes) { $0.unavailable?.text ?? "" }.sorted { $0.key < $1.key }.map {
+            reason, all in
             let names = Set(all.map(\.nameAndPID)).sorted()
             let more = names.count > 3 ? " and \(names.count - 3) more" : ""
             return names.prefix(3).joined(separator: ", ") + "\(more): \(reason)"

@@ -58,7 +58,8 @@ struct OverviewMatrix {
             let bytes = snapshot.devices[gpu].memory.used
             return Amount(bytes: bytes, complete: bytes != nil)
         }
-        columns = Self.groups(gpus.indices.map { index in (rows.map { $0.amounts[index] } + [used[index]]).map(\.cell) })
+        columns = Self.groups(
+            gpus.indices.map { index in (rows.map { $0.amounts[index] } + [used[index]]).map(\.cell) })
         (self.gpus, self.rows, self.used) = (gpus, rows, used)
     }
 
@@ -109,7 +110,8 @@ struct OverviewMatrix {
         }
         let unattributed = row(Cell(Mark.unattributed.text, [.unattributed])) { device in
             let memory = snapshot.devices[device].memory
-            guard memory.sharedWith == nil, memory.kind == .dedicated, !memory.isSum, !snapshot.devices[device].hidesHolders
+            guard memory.sharedWith == nil, memory.kind == .dedicated, !memory.isSum,
+                !snapshot.devices[device].hidesHolders
             else { return Amount() }
             let bytes = snapshot.devices[device].ledger.unattributed
             return Amount(bytes: bytes, complete: bytes != nil)

@@ -35,7 +35,9 @@ package struct OverviewScreen {
             [""] + paragraph(shown($0, on: page), on: page, indent: 2)
         }
         return lines + [""]
-            + paragraph("For the ledger of each GPU, use --detail, or name GPUs: plimsoll ledger \(example)", on: page, indent: 2)
+            + paragraph(
+                "For the ledger of each GPU, use --detail, or name GPUs: plimsoll ledger \(example)", on: page,
+                indent: 2)
     }
 
     /// A GPU and an instance, if there is one, as a user would type them.

@@ -23,7 +23,7 @@ extension Reason {
               On a host with an NVIDIA GPU, install the driver; `nvidia-smi` shows whether it works.
               In a container, start the container with --gpus all.
               If the library is in another folder, name it with --nvml-library PATH.
-              Searched: \(tried.map { $0.capped(at: 1024).cleaned }.joined(separator: ", "))
+              Searched: \(searched(tried))
             """
         case .ofLibrary(let library, let why): "\(library.cleaned): \(why)"
         case .missingSymbol(let library, let symbol):
@@ -120,6 +120,23 @@ extension Reason.Fact {
         default: "\(path): \(text)"
         }
     }
+}
+
+/// The files that the loader tried, with its error once: "libnvidia-ml.so.1, /usr/lib/… (cannot open shared object file: …)".
+private func searched(_ errors: [String]) -> String {
+    var files: [(error: String, names: [String])] = []
+    for text in errors {
+        // dlerror(3): "FILE: what went wrong".
+        let parts = text.capped(at: 1024).cleaned.split(separator: ": ", maxSplits: 1).map { String($0) }
+        let error = parts.count > 1 ? parts[1] : ""
+        if let index = files.firstIndex(where: { $0.error == error }) {
+            files[index].names.append(parts[0])
+        } else {
+            files.append((error, [parts[0]]))
+        }
+    }
+    return files.map { $0.names.joined(separator: ", ") + ($0.error.isEmpty ? "" : " (\($0.error))") }.joined(
+        separator: "; ")
 }
 
 /// An nvmlReturn_t, named as NVIDIA's documentation names it (nvml.h).

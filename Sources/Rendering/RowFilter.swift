@@ -36,8 +36,9 @@ package struct RowFilter: Sendable {
     private func matches(_ row: Row, _ key: Key, _ value: String) -> Bool {
         func field(_ name: String) -> String? { row[name].map { $0.plain ?? $0.text } }
         return switch key {
-        case .id: field("ContainerID")?.hasPrefix(value.prefix(12)) == true && value.hasPrefix(field("ContainerID") ?? "")
-            || field("ContainerID")?.hasPrefix(value) == true
+        case .id:
+            field("ContainerID")?.hasPrefix(value.prefix(12)) == true && value.hasPrefix(field("ContainerID") ?? "")
+                || field("ContainerID")?.hasPrefix(value) == true
         case .name: field("ContainerName")?.contains(value) == true
         case .image: field("Image")?.contains(value) == true
         case .runtime: field("Runtime") == value

@@ -8,7 +8,8 @@ extension RunReport {
         if isContainer, !devices.isEmpty { remarks.append(counted) }
         let sources = Set(devices.compactMap { $0.measure == .process ? $0.peakSource : nil })
         if sources.contains(.sampled) {
-            remarks.append("sampled: the largest of \(readings). Memory that is used only between two readings is missed.")
+            remarks.append(
+                "sampled: the largest of \(readings). Memory that is used only between two readings is missed.")
         }
         if sources.contains(.accounting) {
             remarks.append("accounting: the driver's exact record of that process.")

@@ -21,7 +21,8 @@ package struct StatsRows {
     ///   - idle: whether containers that hold nothing have a row too. One that is asked for by name always has.
     package func rows(named names: [String], idle: Bool) -> [Row] {
         let (holding, waiting) = chosen(named: names, idle: idle)
-        return holding.flatMap { container in container.usage.map { row(container, $0) } } + waiting.map { row($0, nil) }
+        return holding.flatMap { container in container.usage.map { row(container, $0) } }
+            + waiting.map { row($0, nil) }
             + lostRows
     }
 

@@ -7,9 +7,9 @@ package func suggestion(for typed: String, among known: [String]) -> String? {
     return best.distance <= max(1, max(typed.count, best.name.count) / 3) ? best.name : nil
 }
 
-/// "; did you mean 'stats'?", or nothing.
+/// " (did you mean 'stats'?)", or nothing.
 package func didYouMean(_ typed: String, among known: [String]) -> String {
-    suggestion(for: typed, among: known).map { "; did you mean '\($0)'?" } ?? ""
+    suggestion(for: typed, among: known).map { " (did you mean '\($0)'?)" } ?? ""
 }
 
 /// Insertions, deletions, substitutions and swaps of neighbours (Damerau-Levenshtein, optimal string alignment).
@@ -29,4 +29,10 @@ private func editDistance(_ left: String, _ right: String) -> Int {
         (before, previous) = (previous, current)
     }
     return previous[right.count]
+}
+
+/// "0, 1 or 7:1".
+func alternatives(_ names: [String]) -> String {
+    guard let last = names.last, names.count > 1 else { return names.first ?? "" }
+    return names.dropLast().joined(separator: ", ") + " or " + last
 }

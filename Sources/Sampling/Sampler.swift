@@ -191,7 +191,7 @@ package final class Sampler {
         observation.view.nvidiaDriver = drivers.versions.driver
         observation.view.cudaVersion = drivers.versions.cuda
         observation.sources.append(
-            SourceReport(name: "proc", seconds: clock.lap(), error: .several(of: troubles)))
+            SourceReport(name: SourceReport.proc, seconds: clock.lap(), error: .several(of: troubles)))
     }
 
     /// A process that ended after the driver listed it looks like one of another PID namespace. If the driver is asked again, it

@@ -198,7 +198,10 @@ struct AllocCommand: DocumentedCommand {
             throw ValidationError(
                 "'\(size)' is not a shape; use whole numbers with x between them, such as 1000x1000.")
         }
-        let amount = try MemorySize(size)
+        let amount: MemorySize
+        do { amount = try MemorySize(size) } catch {
+            throw ValidationError("The value '\(size)' is invalid for '<size>': \(error)")
+        }
         return AllocationReport.Asked(bytes: amount.bytes, count: count, words: times + size)
     }
 

@@ -32,7 +32,8 @@ enum Arguments {
 
     /// `-v` alone asks for the version, as with docker.
     static func withoutShortVersion(_ arguments: [String]) -> [String] {
-        arguments.drop { $0 == "gpu" }.elementsEqual(["-v"]) ? arguments.map { $0 == "-v" ? "--version" : $0 } : arguments
+        arguments.drop { $0 == "gpu" }.elementsEqual(["-v"])
+            ? arguments.map { $0 == "-v" ? "--version" : $0 } : arguments
     }
 
     static func asksForVersion(_ arguments: [String]) -> Bool { arguments.contains("--version") }
@@ -46,6 +47,19 @@ enum Arguments {
 
     /// Whether the arguments begin with `help`.
     static func isHelpCommand(_ arguments: [String]) -> Bool { arguments.first { $0 != "gpu" } == "help" }
+
+    /// A command that needs the GPU itself, or runs on this host, cannot read a recording.
+    static func refuseReplay(in arguments: [String], _ command: (any DocumentedCommand.Type)?) throws {
+        let needsHost =
+            [CheckCommand.self, AllocCommand.self, RunCommand.self, MeasureCommand.self] as [any ParsableCommand.Type]
+        guard let command, needsHost.contains(where: { $0 == command }) else { return }
+        let words = arguments.drop { $0 == "gpu" }.dropFirst()
+        // The words of `run`'s command are its own.
+        let own = words.prefix { $0 != "--" && (command != RunCommand.self || $0.hasPrefix("-")) }
+        guard own.contains(where: { $0 == "--replay" || $0.hasPrefix("--replay=") }) else { return }
+        let name = command.configuration.commandName ?? ""
+        throw Failure.usage("'\(name)' does not take --replay: it uses this host, not a recording")
+    }
 
     /// ArgumentParser would call an unknown command an unexpected argument of the default command.
     static func refuseUnknownCommand(in arguments: [String]) throws {

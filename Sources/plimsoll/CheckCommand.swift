@@ -20,9 +20,11 @@ struct CheckCommand: DocumentedCommand {
     static let help = CommandHelp(
         synopsis: "[OPTIONS]", groups: [("Output", ["format"]), ("Exit code", ["require", "require-memory"])],
         examples: [
-            .init("As a health check: at least two GPUs of 16 GiB", "plimsoll check --require 2 --require-memory 16GiB"),
             .init(
-                "In a container", "docker run --rm --gpus all -v \"$(command -v plimsoll):/plimsoll\" ubuntu /plimsoll check"),
+                "As a health check: at least two GPUs of 16 GiB", "plimsoll check --require 2 --require-memory 16GiB"),
+            .init(
+                "In a container",
+                "docker run --rm --gpus all -v \"$(command -v plimsoll):/plimsoll\" ubuntu /plimsoll check"),
         ])
 
     @OptionGroup(title: HelpScreen.commonTitle) var host: CommonOptions
@@ -61,7 +63,8 @@ struct CheckCommand: DocumentedCommand {
         (environment.libraries, environment.cuda) = loading.libraries()
         let report = CheckReport(
             snapshot, environment, observation.view, requiring: require,
-            of: requireMemory.map { ($0.bytes, $0.description) })
+            of: requireMemory.map { ($0.bytes, $0.description) },
+            unreadableProc: host.unreadableProc(snapshot))
         switch format {
         case .json: Output.write(report.json.text(indented: true) + "\n")
         case .table: Output.write(report.lines(on: host.page))

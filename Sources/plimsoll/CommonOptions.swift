@@ -12,7 +12,8 @@ struct CommonOptions: ParsableArguments {
     @Flag(name: .customLong("no-color"), help: "Print without color (NO_COLOR).")
     var noColour = false
 
-    @Flag(help: "Print sources, libraries, child processes, timings and decisions to standard error (PLIMSOLL_DEBUG=1).")
+    @Flag(
+        help: "Print sources, libraries, child processes, timings and decisions to standard error (PLIMSOLL_DEBUG=1).")
     var debug = false
 
     var page: Page { Screen.page(colourless: noColour) }
@@ -37,6 +38,9 @@ struct CommonOptions: ParsableArguments {
         } catch {
             throw Failure(error)
         }
+        DebugLog.log("procfs \(plan.procfs), sysfs \(plan.sysfs), NVIDIA library \(plan.nvmlLibrary ?? "the system's")")
+        let sockets = sampler.engines?.engines.map(\.socket).joined(separator: ", ") ?? ""
+        DebugLog.log("container engines: \(sockets.isEmpty ? "none" : sockets)")
         let source = HostSource.host(sampler)
         if warnsOfEngine { source.warnOfSkippedEngine() }
         return source
@@ -48,6 +52,14 @@ struct CommonOptions: ParsableArguments {
 
     func deviceTimeout() throws -> Double {
         do throws(HostOptionError) { return try host.deviceTimeout() } catch { throw Failure(error) }
+    }
+
+    /// Why /proc itself could not be read, so that nothing follows from a process or a file that was not found; nil if it was read.
+    func unreadableProc(_ snapshot: Snapshot) -> Reason? {
+        guard let error = snapshot.sources.first(where: { $0.name == SourceReport.proc })?.error,
+            case .file(host.procfs, _) = error.first
+        else { return nil }
+        return error
     }
 
     /// URL of the first local engine that may be asked, for the docker client; nil if there is none.
@@ -110,10 +122,14 @@ enum HostSource {
     func observe() -> Observation {
         switch self {
         case .host(let sampler):
+            DebugLog.log("reading the host")
             let observation = sampler.observe()
+            DebugLog.log("child processes: \(HelperProcess.runningPIDs.map { String($0) }.joined(separator: ", "))")
             DebugLog.log(observation)
             return observation
-        case .recording(let observation): return observation
+        case .recording(let observation):
+            DebugLog.log(observation)
+            return observation
         }
     }
 }

@@ -122,7 +122,8 @@ struct MeasureCommand: DocumentedCommand {
 private func named<Name: RawRepresentable & CaseIterable>(_ text: String) throws -> Name where Name.RawValue == String {
     guard let name = Name(rawValue: text) else {
         let names = Name.allCases.map(\.rawValue).joined(separator: ", ")
-        throw ValidationError("Unknown name '\(text)'\(didYouMean(text, among: Name.allCases.map(\.rawValue))); use \(names).")
+        throw ValidationError(
+            "Unknown name '\(text)'\(didYouMean(text, among: Name.allCases.map(\.rawValue))); use \(names).")
     }
     return name
 }

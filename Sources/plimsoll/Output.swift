@@ -95,7 +95,8 @@ enum Output {
         errors(troubleMessages(of: snapshot, where: isReported))
     }
 
-    static func troubleMessages(of snapshot: Snapshot, where isReported: (SourceReport) -> Bool = { _ in true }) -> [String]
+    static func troubleMessages(of snapshot: Snapshot, where isReported: (SourceReport) -> Bool = { _ in true })
+        -> [String]
     {
         let messages = snapshot.sources.filter(isReported).compactMap { source in
             source.sentence.map { "\(source.name.cleaned): \($0)" }

@@ -72,6 +72,7 @@ enum Main {
         let command = Arguments.command(in: arguments)
         do {
             try Arguments.refuseUnknownCommand(in: arguments)
+            try Arguments.refuseReplay(in: arguments, command)
             if Arguments.isHelpCommand(arguments) {
                 Output.write(HelpScreen(command, program: program).lines(on: Screen.page(colourless: true)))
                 Outcome.done.exit()
@@ -92,7 +93,9 @@ enum Main {
                 Output.error(UsageMessage(program: program, command: command).text(problem))
             } else if Arguments.asksForVersion(arguments) {
                 Output.write(Plimsoll.version + "\n")
-            } else if arguments.contains("--generate-completion-script") || arguments.contains("--experimental-dump-help") {
+            } else if arguments.contains("--generate-completion-script")
+                || arguments.contains("--experimental-dump-help")
+            {
                 Output.write(root.fullMessage(for: error) + "\n")
             } else {
                 Output.write(HelpScreen(command, program: program).lines(on: Screen.page(colourless: true)))

@@ -15,7 +15,8 @@ enum RowFormat {
         case "json": self = .json
         case "csv": self = .csv(kind)
         case _ where !text.contains("{{") && !text.hasPrefix("table "):
-            throw Failure.usage("unknown format '\(text)'; use table, json, csv, or a template such as '\(Self.example(text, kind))'")
+            throw Failure.usage(
+                "unknown format '\(text)'; use table, json, csv, or a template such as '\(Self.example(text, kind))'")
         default:
             do throws(TemplateError) {
                 self = .template(try Template(text, for: kind))

@@ -6,7 +6,7 @@ import Probe
 import Rendering
 import Sampling
 
-/// `run --container`: no command, and the same report.
+/// `run --container`: watches a container instead of running a command, with the same report.
 extension RunCommand {
     func watch(
         _ name: String, _ plan: SamplingPlan, _ files: [OutputFile], _ checks: [OutputFile.Check]
@@ -23,7 +23,7 @@ extension RunCommand {
         case .signal(let number): Outcome(rawValue: 128 + number).exit()
         case .ended: Outcome.ownFailure.exit()
         case .start(.refused(let why)):
-            tell(why, name)
+            report(why, name)
             Outcome.ownFailure.exit()
         case .start(.begun(let container)):
             if !quiet, Screen.errorsAreShown {
@@ -60,16 +60,17 @@ extension RunCommand {
         }
     }
 
-    private func tell(_ why: ContainerWatch.Refusal, _ name: String) {
+    private func report(_ why: ContainerWatch.Refusal, _ name: String) {
         switch why {
         case .none: Output.error("no running container has the name or id \(name.cleaned)")
         case .several(let containers):
             let ids = containers.map { shortID($0.id) }.joined(separator: ", ")
             Output.error(
-                "\(containers.count) containers have the name or id \(name.cleaned): give an id: \(ids)".cleaned)
+                "\(containers.count) containers have the name or id \(name.cleaned); use one of these ids: \(ids)"
+                    .cleaned)
         case .unknown(let snapshot):
             Output.troubles(of: snapshot)
-            Output.error("whether a container has the name or id \(name.cleaned) cannot be told")
+            Output.error("cannot say whether a container has the name or id \(name.cleaned): an engine did not answer")
         case .noDevice(let snapshot): Output.troubles(of: snapshot)
         case .engines(let why): Output.error(why.text)
         }

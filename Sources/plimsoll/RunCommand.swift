@@ -60,7 +60,8 @@ struct RunCommand: DocumentedCommand {
     var container: String?
 
     @Argument(
-        parsing: .captureForPassthrough, help: ArgumentHelp("Command to run, with its arguments.", valueName: "command"))
+        parsing: .captureForPassthrough, help: ArgumentHelp("Command to run, with its arguments.", valueName: "command")
+    )
     var words: [String] = []
 
     private var command: [String] { words.first == "--" ? Array(words.dropFirst()) : words }
@@ -71,7 +72,8 @@ struct RunCommand: DocumentedCommand {
         if words.first == "--version" { throw CleanExit.message(Plimsoll.version) }
         if let container {
             guard words.isEmpty else {
-                throw ValidationError("Use either --container or a command: --container watches a container and runs nothing.")
+                throw ValidationError(
+                    "Use either --container or a command: --container watches a container and runs nothing.")
             }
             guard !container.isEmpty else { throw ValidationError("--container needs a container's name or id.") }
         }

@@ -76,7 +76,7 @@ struct StatsCommand: DocumentedCommand {
             if !stream.isRunning { exitIfNothingToShow(snapshot, view) }
             let page = host.page
             let lines = try format.lines(
-                rows(view, filter), on: page,
+                rows(view, filter, format), on: page,
                 notes: filter.isEmpty ? StatsFooter(snapshot, named: container).lines : [],
                 table: StatsRows.table(_:on:))
             stream.show(lines, on: page, snapshot)
@@ -86,12 +86,14 @@ struct StatsCommand: DocumentedCommand {
         }
     }
 
-    private func rows(_ view: StatsRows, _ filter: RowFilter) -> [Row] {
+    private func rows(_ view: StatsRows, _ filter: RowFilter, _ format: RowFormat) -> [Row] {
         let rows =
             by == .container
             ? view.rowsByContainer(named: container, idle: all) : view.rows(named: container, idle: all)
         let kept = rows.filter(filter.keeps)
-        return kept + (all && filter.isEmpty && container.isEmpty ? [view.totalRow] : [])
+        // A script that reads a list of containers should find no other row in it.
+        let isTable = if case .table = format { true } else { false }
+        return kept + (isTable && all && filter.isEmpty && container.isEmpty ? [view.totalRow] : [])
     }
 
     /// Exits if no GPU answers, or if no running container has a given name.

@@ -70,8 +70,9 @@ struct WhoseCommand: DocumentedCommand {
         }
         Output.troubles(of: snapshot)
         Output.errors(OwnershipRows.remarks(found))
-        Output.errors(missing.map { absence(of: $0, observation.view) })
-        (missing.isEmpty ? .done : Outcome.no).exit()
+        let unreadable = host.common.unreadableProc(snapshot)
+        Output.errors(missing.map { absence(of: $0, observation.view, unreadable) })
+        (missing.isEmpty ? .done : unreadable != nil ? .impossible : Outcome.no).exit()
     }
 
     /// Adds the processes with these PIDs, and the processes of these threads, to the observation.
@@ -96,7 +97,8 @@ struct WhoseCommand: DocumentedCommand {
         return threads ?? [:]
     }
 
-    private func absence(of pid: UInt32, _ view: ProcessView) -> String {
+    private func absence(of pid: UInt32, _ view: ProcessView, _ unreadable: Reason?) -> String {
+        if let unreadable { return "cannot look up PID \(pid): \(unreadable.text.cleaned)" }
         if host.replay != nil { return "PID \(pid) not found in this recording" }
         return view.seesEveryProcess
             ? "PID \(pid) not found on this host or in any of its containers"
@@ -107,7 +109,9 @@ struct WhoseCommand: DocumentedCommand {
     private static let inputLimit = 8 << 20
 
     private func pidsFromInput() throws -> [UInt32] {
-        guard isatty(STDIN_FILENO) == 0 else { throw Failure.usage("no PID given; name a PID, or pipe in a message that contains one") }
+        guard isatty(STDIN_FILENO) == 0 else {
+            throw Failure.usage("no PID given; name a PID, or pipe in a message that contains one")
+        }
         var text: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {

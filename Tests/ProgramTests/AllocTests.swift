@@ -52,8 +52,8 @@ struct AllocTests {
     func lines() throws {
         let output = try card().alloc("1000x1000").output
         for words in [
-            "asked      3.815MiB, a tensor of 1000x1000 float32", "allocated  4MiB, rounded up by 189.8KiB",
-            "context    100MiB", "in all     104MiB", "free       4GiB before, 3.898GiB with it, of 4GiB",
+            "requested  3.815MiB, a tensor of 1000x1000 float32", "allocated  4MiB, rounded up by 189.8KiB",
+            "context    100MiB", "total      104MiB", "free       4GiB before, 3.898GiB after, of 4GiB",
         ] { #expect(output.contains(words), "\(words)") }
     }
 
@@ -63,8 +63,8 @@ struct AllocTests {
         let alone = try host.alloc("5GiB")
         #expect(alone.code == 1)
         #expect(alone.output == "")
-        #expect(alone.errors.contains("out of memory on GPU 0: asked for 5GiB; of 4GiB 4GiB was free, 3.902GiB beside"))
-        #expect(alone.errors.contains("nobody else holds memory there"))
+        #expect(alone.errors.contains("out of memory on GPU 0: requested 5GiB; of 4GiB 4GiB was free, 3.902GiB after"))
+        #expect(alone.errors.contains("no other process holds memory there"))
         let holding = try Holding(["0:2GiB"], driver: host.driver)
         defer { holding.end() }
         #expect(try host.alloc("3GiB").errors.contains("gpusim-hold holds 2.098GiB"))
@@ -81,7 +81,7 @@ struct AllocTests {
         #expect(refused.errors.contains("--force"))
         #expect(try host.alloc("--max", "--force").code == 0)
         // Less than 5% of the card would be left to the other.
-        #expect(try host.alloc("2850MiB").errors.contains("and 122MiB, less than 5% of it, would be left to them"))
+        #expect(try host.alloc("2850MiB").errors.contains("only 122MiB, less than 5%, would be left for them"))
         #expect(try host.alloc("2850MiB", "--force").code == 0)
         #expect(try host.alloc("1GiB").code == 0)
     }
@@ -90,7 +90,7 @@ struct AllocTests {
     func holdsInLog() throws {
         let result = try card().alloc("1GiB", "--hold", "0.2s", "--docker-host", "unix:///nowhere.sock")
         #expect(result.code == 0)
-        #expect(result.errors == "plimsoll: holding it for 1 s more; Ctrl-C frees it\n")
+        #expect(result.errors == "plimsoll: holding the memory for 1 s more; press Ctrl-C to free it\n")
     }
 
     @Test(
@@ -146,7 +146,7 @@ struct AllocTests {
         ] as [([String], Int32)] {
             let result = try run(["alloc"] + words, environment: host.cuda)
             #expect(result.code == code, "\(words): \(result.errors)")
-            if code == 1 { #expect(result.errors.contains("less than 5% of it, would be left to them")) }
+            if code == 1 { #expect(result.errors.contains("less than 5%, would be left for them")) }
         }
         #expect(try host.freeBytes() == 2972 * mebibyte)
     }
@@ -162,7 +162,7 @@ struct AllocTests {
         for words in [["--max"], ["2900MiB"]] {
             let result = try run(["alloc"] + words, environment: environment)
             #expect(result.code == 1)
-            #expect(result.errors.contains("--force does it all the same"), "\(result.errors)")
+            #expect(result.errors.contains("to allocate anyway, use --force"), "\(result.errors)")
         }
     }
 
@@ -185,7 +185,7 @@ struct AllocTests {
         process.waitUntilExit()
         #expect(process.terminationStatus == 2)
         let errors = String(decoding: told.fileHandleForReading.availableData, as: UTF8.self)
-        #expect(errors.contains("it is not held any more: the process that allocates was killed"))
+        #expect(errors.contains("the memory is no longer held: the process that allocates was killed"))
     }
 
     @Test("A full card has no room for a context, and no largest block")
@@ -195,8 +195,8 @@ struct AllocTests {
         defer { holding.end() }
         let asked = try host.alloc("1MiB", "--force")
         #expect(asked.code == 1)
-        #expect(asked.errors.contains("asked for 1MiB; of 4GiB 6MiB was free, and not even a context fits"))
-        #expect(try host.alloc("--max", "--force").errors.contains("asked for the largest block"))
+        #expect(asked.errors.contains("requested 1MiB; of 4GiB 6MiB was free; not even the CUDA context fits"))
+        #expect(try host.alloc("--max", "--force").errors.contains("requested the largest block"))
     }
 
     @Test(
@@ -238,7 +238,7 @@ struct AllocTests {
                 environment: running.cuda.merging(["CUDA_VISIBLE_DEVICES": visible]) { $1 })
             #expect(hidden.code == 1)
             #expect(
-                hidden.errors == "plimsoll: CUDA does not show GPU 0 here, where CUDA_VISIBLE_DEVICES is '\(visible)'\n"
+                hidden.errors == "plimsoll: CUDA does not show GPU 0 here; CUDA_VISIBLE_DEVICES is '\(visible)'\n"
             )
         }
     }

@@ -30,7 +30,7 @@ struct CheckTests {
         #expect(result.code == 0)
         #expect(result.errors == "")
         for words in [
-            "One of 2 GPUs can be used here.", "NVIDIA A10", "GPU-1", "NVIDIA 550.144.03, for CUDA up to 12.4",
+            "One of 2 GPUs can be used here.", "NVIDIA A10", "GPU-1", "NVIDIA 550.144.03, CUDA 12.4 or older",
             "NVIDIA_VISIBLE_DEVICES=all CUDA_VISIBLE_DEVICES=1",
             "\(host.driver.libraries)/libnvidia-ml.so.1, \(host.driver.libraries)/libcuda.so.1",
             "neither limits GPU memory",
@@ -86,7 +86,7 @@ struct CheckTests {
         #expect(result.output.hasPrefix("No GPU can be used here.\n"))
         #expect(result.output.contains("NVIDIA A10"))
         #expect(result.errors.contains("no program can use CUDA here: libcuda.so.1: cannot open shared object file"))
-        #expect(result.errors.contains("NVIDIA_DRIVER_CAPABILITIES is 'utility', and it takes 'compute'"))
+        #expect(result.errors.contains("NVIDIA_DRIVER_CAPABILITIES is 'utility', but 'compute' is needed"))
         let document = try check(host, "--format", "json").document()
         #expect(document["usable"].bool == false)
         #expect(document["devices"].elements.count == 1)
@@ -131,8 +131,8 @@ struct CheckTests {
         try FileManager.default.removeItem(atPath: "\(host.driver.libraries)/libnvidia-ml.so.1")
         let result = try check(host, variables: ["NVIDIA_DRIVER_CAPABILITIES": "compute"])
         #expect(result.code == 2)
-        #expect(result.output.hasPrefix("Whether a GPU can be used here cannot be told.\n"))
-        #expect(result.errors.contains("NVIDIA_DRIVER_CAPABILITIES is 'compute', and it takes 'utility'"))
+        #expect(result.output.hasPrefix("Cannot say whether a GPU can be used here.\n"))
+        #expect(result.errors.contains("NVIDIA_DRIVER_CAPABILITIES is 'compute', but 'utility' is needed"))
         #expect(try check(host, "--format", "json").document()["usable"].isNull)
     }
 
@@ -142,7 +142,7 @@ struct CheckTests {
             .start()
         let result = try check(host)
         #expect(result.code == 1)
-        #expect(result.errors.contains("every GPU here is divided (MIG) and has no instance"))
+        #expect(result.errors.contains("every GPU is partitioned (MIG) but has no instances"))
     }
 
     @Test("No engine is needed, and one that is elsewhere is nobody's trouble")
@@ -158,7 +158,7 @@ struct CheckTests {
         let host = try cards(23028).start()
         let document = try check(host, "--require", "2", "--format", "json").document()
         #expect(document["usable"].bool == true)
-        #expect(document["reason"].string == "2 GPUs must be here, and there is one")
+        #expect(document["reason"].string == "2 GPUs required, 1 found")
     }
 
     @Test("Every generation of drivers is checked alike", arguments: GenerationTests.dedicated)
@@ -226,7 +226,7 @@ struct CheckTests {
         defer { host.driver.wake() }
         let result = try check(host, "--timeout", "1")
         #expect(result.code == 1)
-        #expect(result.errors.contains("no answer within 1 s"))
+        #expect(result.errors.contains("did not answer within 1 s"))
         #expect(result.seconds < 4)
     }
 
@@ -299,8 +299,8 @@ struct CheckTests {
         try cuda(Self.others + sleeps + " int cuDeviceGetCount(int *n) { return 0; }", for: host)
         let result = try check(host, "--timeout", "1")
         #expect(result.code == 2)
-        #expect(result.output.hasPrefix("Whether a GPU can be used here cannot be told.\n"))
-        #expect(result.errors.contains("CUDA did not initialize within 1 s (cuInit); wait longer with --timeout"))
+        #expect(result.output.hasPrefix("Cannot say whether a GPU can be used here.\n"))
+        #expect(result.errors.contains("CUDA did not initialize within 1 s (cuInit); to wait longer, use --timeout"))
         #expect(result.seconds < 4)
         let document = try check(host, "--timeout", "1", "--format", "json").document()
         #expect(document["usable"].isNull)

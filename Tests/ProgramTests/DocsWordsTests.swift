@@ -43,9 +43,14 @@ struct DocsWordsTests {
             $0.text.contains(/\S  [a-z]/)
         }
         #expect(legend.count > 5)
-        let titles = try Self.sources(["Sources/Rendering"]).flatMap {
-            $0.matches(of: /\.init\(\s*"([A-Z][^"]*)"/).map { Literal(String($0.1)) }
+        let sources = try Self.sources(["Sources/Rendering"])
+        let fields = sources.flatMap { $0.matches(of: /\.init\("[A-Za-z]+", "([^"]+)", column:/).map { String($0.1) } }
+        let columns = sources.flatMap {
+            $0.matches(of: /(?:\.init|Table\.Column)\(\s*"([A-Z][^"]*)", (?:\.right|shortest|importance)/).map {
+                String($0.1)
+            }
         }
+        let titles = (fields + columns).map { Literal($0) }
         #expect(titles.count > 20)
         let told = try Self.sources(["Sources/Rendering/ReasonText.swift"])[0]
             .matches(of: /case \.untold[^:]*:\s*("[^"]*")/).flatMap { Literal.all(in: String($0.1)) }

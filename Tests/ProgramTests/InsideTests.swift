@@ -70,7 +70,7 @@ struct InsideTests {
         #expect(shown.contains("(this container)"))
         #expect(shown.contains("\(own.prefix(12)) (?)"))
         let checked = try host.plimsoll("check")
-        #expect(checked.output.contains("\(own.prefix(12)), or one that shares its network"))
+        #expect(checked.output.contains("\(own.prefix(12)), or a container that shares its network"))
         for (command, field) in [(["stats", "--no-stream"], "ID"), (["ps"], "ContainerID")] {
             #expect(try host.plimsoll(command).output.contains("\(own.prefix(12)) (?)"))
             let row = try host.plimsoll(command + ["--format", "json"]).document()

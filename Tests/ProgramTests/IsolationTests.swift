@@ -95,7 +95,7 @@ private func waitUntil(_ seconds: Double = 15, _ condition: () -> Bool) -> Bool 
         #expect(stream.output.read { $0.contains("notebook 512MiB\n") }.contains("notebook"))
         try files.freeze()
         let told = stream.errors.read { $0.contains("no more are started until one of them ends") }
-        #expect(told.contains("GPU 1: the driver gave no answer within 0.3 s"))
+        #expect(told.contains("GPU 1: the driver did not answer within 0.3 s"))
         #expect(told.contains("a new process asks it"))
         #expect(told.contains("3 processes hang in the driver; no more are started until one of them ends"))
         _ = stream.output.rest()
@@ -127,7 +127,7 @@ private func waitUntil(_ seconds: Double = 15, _ condition: () -> Bool) -> Bool 
         defer { stream.end() }
         #expect(stream.output.read { $0.contains("notebook 512MiB\n") }.contains("notebook"))
         let told = stream.errors.read { $0.components(separatedBy: "crashed").count > 4 }
-        #expect(told.contains("the driver's library crashed (Segmentation fault); it is asked again in 1 s"))
+        #expect(told.contains("the driver's library crashed (Segmentation fault); next try in 1 s"))
         #expect(stream.output.read { $0.hasSuffix("notebook 512MiB\n") }.contains("notebook 512MiB\n"))
     }
 

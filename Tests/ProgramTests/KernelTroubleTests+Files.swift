@@ -172,10 +172,10 @@ extension KernelTroubleTests {
             }
             return false
         }
-        #expect(try wait { $0.contains("GPU 0: the driver gave no answer") })
+        #expect(try wait { $0.contains("GPU 0: the driver did not answer") })
         // Its place on the bus is before the other's, so that it is GPU 0 now.
         try plug("card11", "0000:03:00.0")
-        #expect(try wait { $0.contains("GPU 1: the driver gave no answer") })
+        #expect(try wait { $0.contains("GPU 1: the driver did not answer") })
         let later = try #require(try told().components(separatedBy: "GPU 1: ").last)
         #expect(!later.contains("GPU 0:"))
     }
@@ -189,7 +189,7 @@ extension KernelTroubleTests {
         try FileManager.default.createDirectory(atPath: deep, withIntermediateDirectories: true)
         let result = try expectInTime(host.environment, ["--format", "json"], "a chain", within: 2)
         #expect(result.errors.contains("dmem: read "))
-        #expect(result.errors.contains("nested too deep; charges of the others are not known"))
+        #expect(result.errors.contains("nested too deeply; GPU memory charged to the others is unknown"))
         #expect(try result.document()["containers"].elements.contains { $0["usage"][0]["source"].string == "dmem" })
         let wide = host.tree.scratch.path("sys/fs/cgroup/wide")
         for number in 0..<17_000 { mkdir("\(wide)\(number)", 0o755) }

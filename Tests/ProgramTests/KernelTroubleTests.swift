@@ -96,7 +96,7 @@ struct KernelTroubleTests {
         defer { hanging.end() }
         let result = try amd.plimsoll("--timeout", "0.5", "--format", "json")
         #expect(result.seconds < 3)
-        #expect(result.errors.contains("drm: GPU 2: the driver gave no answer within 0.5 s"))
+        #expect(result.errors.contains("drm: GPU 2: the driver did not answer within 0.5 s"))
         #expect(result.code == 0)
         let devices = try result.document()["devices"].elements
         #expect(devices.count == 8)
@@ -114,7 +114,7 @@ struct KernelTroubleTests {
         defer { hanging.end() }
         let result = try host.plimsoll("--timeout", "0.5", "--format", "json")
         #expect(result.seconds < 3)
-        #expect(result.errors.contains("drm: the open files of processes: the driver gave no answer within 0.5 s"))
+        #expect(result.errors.contains("drm: open files of processes: the driver did not answer within 0.5 s"))
         let device = try result.document()["devices"][0]
         #expect(device["memory"]["usedBytes"].integer == 15_728_640_000)
         #expect(device["ledger"]["containersBytes"].integer == 12_884_901_888)
@@ -164,7 +164,7 @@ struct KernelTroubleTests {
         let hanging = try makeHang(name, on: host)
         #expect(
             try wait {
-                try String(contentsOfFile: errors, encoding: .utf8).contains("drm: GPU 0: the driver gave no answer")
+                try String(contentsOfFile: errors, encoding: .utf8).contains("drm: GPU 0: the driver did not answer")
             })
         let before = try lines()
         hanging.end()
@@ -215,8 +215,8 @@ struct KernelPlaceTests {
         #expect(result.code == 0, "\(result.errors)")
         for words in [
             "One GPU can be used here.\n", "AMD Radeon RX 7900", "amdgpu of Linux 6.14.2-arch1-1",
-            "no HIP program can use it: /dev/kfd: ", "none of NVIDIA's driver",
-            "every process on these GPUs is seen from here",
+            "no HIP program can use the GPU: /dev/kfd: ", "none of the NVIDIA driver",
+            "every process on these GPUs is visible from here",
         ] { #expect(result.output.contains(words), "\(words)") }
         let document = try host.plimsoll("check", "--format", "json").document()
         #expect(document["usable"].bool == true)
@@ -233,7 +233,7 @@ struct KernelPlaceTests {
         let result = try host.plimsoll("check")
         #expect(result.code == 1)
         #expect(result.output.hasPrefix("No GPU can be used here.\n"))
-        #expect(result.errors.contains("this machine has a GPU, and "))
+        #expect(result.errors.contains("this host has a GPU, but "))
     }
 
     @Test("A device file that is others' names the group", .enabled(if: getuid() == 0, "the file is made by root"))
@@ -247,7 +247,7 @@ struct KernelPlaceTests {
             ["--reuid=65534", "--regid=65534", "--clear-groups", Build.plimsoll, "check"], environment: host.environment
         )
         #expect(result.code == 1)
-        #expect(result.errors.contains("/dev/dri/renderD128: Permission denied: the user must be in the group"))
+        #expect(result.errors.contains("/dev/dri/renderD128: Permission denied; add the user to the group"))
     }
 
     @Test("With a card of each vendor either will do")
@@ -260,7 +260,7 @@ struct KernelPlaceTests {
         try host.tree.scratch.write("amdgpu 0\n", to: "dev/dri/renderD129")
         let both = try host.plimsoll(["check"], environment: libraries)
         #expect(both.output.hasPrefix("2 GPUs can be used here.\n"))
-        #expect(both.output.contains("NVIDIA 570.133.07, for CUDA up to 12.4; amdgpu"))
+        #expect(both.output.contains("NVIDIA 570.133.07, CUDA 12.4 or older; amdgpu"))
         let hidden = try host.plimsoll(["check"], environment: libraries.merging(["CUDA_VISIBLE_DEVICES": ""]) { $1 })
         #expect(hidden.output.hasPrefix("One of 2 GPUs can be used here.\n"))
         #expect(hidden.code == 0)

@@ -172,9 +172,9 @@ struct MeasureBadDayTests {
     @Test("Wrong words are refused with what there is")
     func wrongUsage() throws {
         for (arguments, words) in [
-            (["--step", "contxt"], "There is no 'contxt'; there are waking, first-call"),
-            (["--set", "mig"], "There is no 'mig'; there are accounting, persistence"),
-            (["--replay", "x"], "measure asks this machine, not a recording"),
+            (["--step", "contxt"], "Unknown name 'contxt' (did you mean 'context'?); use waking, first-call"),
+            (["--set", "mig"], "Unknown name 'mig'; use accounting, persistence"),
+            (["--replay", "x"], "'measure' does not take --replay"),
         ] {
             let result = try run(["measure"] + arguments)
             #expect(result.code == 64)

@@ -53,7 +53,7 @@ struct OddAnswersTests {
         #expect(stats.code == 0)
         #expect(stats.output == "trainer --\n")
         let table = try host.plimsoll("stats", "--no-stream").output
-        #expect(table.contains(/GPU 0: not in this table: [0-9.]+[MG]iB, whose holders are unknown\n/))
+        #expect(table.contains(/GPU 0: not in this table: [0-9.]+[MG]iB whose holders are unknown\n/))
         #expect(stats.errors.contains("GPU 0: this driver's library has no process lists"))
     }
 
@@ -85,7 +85,7 @@ struct OddAnswersTests {
         let stats = try running.plimsoll("stats", "-a", "--no-stream", "--format", "{{.Name}} {{.GPUMem}}")
         #expect(stats.code == 0)
         #expect(
-            stats.errors.contains("GPU 0: the driver lists 2 processes with impossible PIDs; Plimsoll leaves them out"))
+            stats.errors.contains("GPU 0: the driver lists 2 processes with impossible PIDs; Plimsoll skips them"))
         // Whose the two are is unknown, so that nobody is known to hold nothing, or no more.
         #expect(stats.output == "trainer 1GiB\nidle --\n")
         let ledger = try running.plimsoll("--format", "json").document()["devices"][0]["ledger"]

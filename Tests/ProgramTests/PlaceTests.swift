@@ -70,7 +70,7 @@ struct PlaceTests {
         let processes = try running.plimsoll("--format", "json").document()["processes"].elements
         #expect(processes.map { $0["holder"].string } == ["host", "container", "host"])
         #expect(processes.map { $0["namespaceContainer"].string } == [outer, nil, nil])
-        let words = "python3 (4242) is in the PID namespace of trainer, and its cgroup was changed"
+        let words = "python3 (PID 4242): its cgroup is the host's, but it is in the PID namespace of container trainer"
         #expect(try running.plimsoll("ledger").output.contains(words))
         let told = try running.plimsoll("whose", "4242")
         #expect(told.errors.contains("PID 4242 is in the PID namespace of container \(outer.prefix(12))"))

@@ -66,11 +66,11 @@ struct RunClientTests {
         let text = result.errors.replacing("\n  ", with: " ")
         #expect(
             text.contains(
-                "2 containers began while the command ran, and nothing says which one is the command's: theirs (held at most "
+                "2 containers began while the command ran, and which one is the command's is unknown: theirs (held at most "
                     + "200MiB, still runs), mine (held at most 100MiB"), "\(text)")
-        #expect(text.contains("Give the command's own a name with --name."))
+        #expect(text.contains("Name the command's container with --name."))
         #expect(text.contains("plimsoll run --container theirs\n"))
-        #expect(!text.contains("None of its processes held any"))
+        #expect(!text.contains("None of the command's processes held"))
     }
 
     @Test("With --name the right one counts")
@@ -95,7 +95,7 @@ struct RunClientTests {
         #expect(report["containers"][0]["bytes"].integer == 100 * mebibyte)
         #expect(
             result.errors.contains(
-                "Container mine goes on and holds 100MiB. To watch it, type: plimsoll run --container mine\n"))
+                "Container mine still runs and holds 100MiB. To watch it, run: plimsoll run --container mine\n"))
         #expect(!result.errors.contains("still runs and holds"))
     }
 
@@ -159,7 +159,7 @@ struct RunClientTests {
         let text = result.errors.replacing("\n  ", with: " ")
         #expect(text.contains("The engine did not answer (no container engine at /nowhere/docker.sock"), "\(text)")
         #expect(text.contains("Not counted: \(mine.prefix(12)) (held at most 100MiB, still runs)."))
-        #expect(text.contains("type: plimsoll run --container \(mine.prefix(12))\n"))
+        #expect(text.contains("run: plimsoll run --container \(mine.prefix(12))\n"))
     }
 
     @Test("An engine on another machine is told as that, and its address is not: it comes from the command's words")
@@ -167,7 +167,7 @@ struct RunClientTests {
         let host = try RunClientHost([:])
         try host.write("docker", "sleep 0.1")
         let (result, _) = try host.run("docker -H tcp://secret:2375 run alpine")
-        #expect(result.errors.contains("an engine that is not at a unix socket of this machine"), "\(result.errors)")
+        #expect(result.errors.contains("a container engine that has no unix socket on this host"), "\(result.errors)")
         #expect(!result.errors.contains("secret"))
     }
 

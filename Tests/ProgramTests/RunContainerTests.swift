@@ -115,10 +115,11 @@ struct RunContainerTests {
             (watch("trainer") + ["--docker-host", "tcp://far:1"], 125, "another machine"),
             (
                 watch("trainer") + ["--docker-host", "unix:///nowhere/docker.sock"], 125,
-                "whether a container has the name or id trainer cannot be told"
+                "cannot say whether a container has the name or id trainer"
             ),
-            (watch("trainer") + ["--", "true"], 64, "runs no command"),
-            (watch("trainer") + ["true"], 64, "runs no command"), (watch(""), 64, "--container needs a name"),
+            (watch("trainer") + ["--", "true"], 64, "Use either --container or a command"),
+            (watch("trainer") + ["true"], 64, "Use either --container or a command"),
+            (watch(""), 64, "--container needs a container's name"),
             (watch("trainer") + ["--nvml-library", "/nowhere.so"], 125, "/nowhere.so"),
         ] as [([String], Int32, String)] {
             let result = try run(words, environment: host.environment)

@@ -35,10 +35,11 @@ struct RunTests {
                 "cannot write /nowhere/report.json: No such file or directory"
             ),
             (["--report", scratch.path("folder.svg"), "--", "echo", "ran"], 125, "it is a folder"),
-            ([], 64, "There is no command to run"), (["--"], 64, "There is no command to run"),
-            (["--bogus", "true"], 64, "There is no option '--bogus'"),
-            (["--interval", "0", "true"], 64, "'0' is no time"), (["--interval", "1ms", "true"], 64, "from 10ms"),
-            (["--report", "report.txt", "true"], 64, "neither a .json file nor an .svg picture"),
+            ([], 64, "No command given"), (["--"], 64, "No command given"),
+            (["--bogus", "true"], 64, "Unknown option '--bogus'"),
+            (["--interval", "0", "true"], 64, "'0' is invalid for '--interval <duration>': Use a number"),
+            (["--interval", "1ms", "true"], 64, "from 10ms"),
+            (["--report", "report.txt", "true"], 64, "must end in .json (report) or .svg (chart)"),
         ] as [([String], Int32, String)] {
             let result = try run(["run"] + words)
             #expect(result.code == code, "\(words)")
@@ -145,7 +146,7 @@ struct RunTests {
         let report = try JSONDocument(String(contentsOfFile: host.reportPath, encoding: .utf8))
         #expect(report["remaining"]["processes"].integer == 1)
         #expect(report["remaining"]["bytes"].integer == 200 * mebibyte)
-        #expect(result.errors.contains("One of its processes still runs and holds 200MiB."))
+        #expect(result.errors.contains("One of the command's processes still runs and holds 200MiB."))
     }
 
     @Test("A command that runs out of memory is told of with what it had")
@@ -187,7 +188,7 @@ struct RunTests {
             #expect(device["peakBytes"].integer == 500 * mebibyte + host.contextBytes, "\(name)")
             #expect(device["peakSource"].string == "sampled")
             #expect(device["processes"].integer == (measure == "process" ? 1 : nil))
-            #expect(result.errors.contains("whoever changed it") == (measure == "device"))
+            #expect(result.errors.contains("since before the command, by any process") == (measure == "device"))
         }
     }
 
@@ -201,13 +202,13 @@ struct RunTests {
         #expect(!result.errors.contains("0:2"))
     }
 
-    @Test("Where the driver does not tell what a process holds (WSL2), by the device's used memory")
+    @Test("Where the driver does not report a process's memory (WSL2), by the device's used memory")
     func untoldMemory() throws {
         let host = try HostTree(simulating: "wsl2").start()
         let (result, report) = try host.shell("sleep 0.2; \(hold) --for 0.4 0:500MiB")
         #expect(report["devices"][0]["measuredBy"].string == "device")
         #expect(report["devices"][0]["peakBytes"].integer == 500 * mebibyte + host.contextBytes)
-        #expect(result.errors.contains("the driver does not tell what a process holds"))
+        #expect(result.errors.contains("the driver does not report a process's memory"))
     }
 
     @Test("With the driver's accounting mode on, a peak between two readings is not missed")
@@ -219,7 +220,7 @@ struct RunTests {
         #expect(device["peakBytes"].integer == 2248 * mebibyte)
         #expect(device["sampledPeakBytes"].integer == 200 * mebibyte)
         #expect(device["peakSeconds"].isNull, "an account does not tell when")
-        #expect(result.errors.contains("accounting: the driver's own record of that process, exact."))
+        #expect(result.errors.contains("accounting: the driver's exact record of that process."))
     }
 
     @Test("Without it, such a peak is missed, and that it can be is said")
@@ -227,7 +228,7 @@ struct RunTests {
         let (result, report) = try runHost().shell("sleep 0.1; \(hold) --spike 2GiB --for 0.3 0:100MiB")
         #expect(report["devices"][0]["peakSource"].string == "sampled")
         #expect(report["devices"][0]["peakBytes"].integer == 200 * mebibyte)
-        #expect(result.errors.contains("what comes and goes between two is not seen"))
+        #expect(result.errors.contains("Memory that is used only between two readings is missed"))
     }
 
     @Test("A command that comes and goes between two readings has its account")
@@ -250,7 +251,7 @@ struct RunTests {
         #expect(device["peakBytes"].integer == 1000 * mebibyte)
         #expect(device["sampledPeakBytes"].integer == 600 * mebibyte)
         #expect(device["processes"].integer == 2)
-        #expect(result.errors.contains("the driver's records of 2 processes added up"))
+        #expect(result.errors.contains("the sum of the driver's records of 2 processes"))
     }
 
     @Test("Children that come and go between two readings make no peak exact, and no silence")
@@ -262,7 +263,7 @@ struct RunTests {
         let device = try JSONDocument(String(contentsOfFile: host.reportPath, encoding: .utf8))["devices"][0]
         #expect(device["peakSource"].string != "accounting")
         #expect((device["unmetProcesses"].integer ?? 0) > 0)
-        #expect(result.errors.contains("between readings, of "))
+        #expect(result.errors.contains("that ran only between readings and used at most"))
         #expect(!result.errors.contains("exact"))
     }
 
@@ -289,7 +290,7 @@ struct RunTests {
         #expect(result.code == 4)
         #expect(result.output == "done\n")
         #expect(
-            result.errors.hasSuffix("It was not measured: no NVIDIA driver library on this machine.\n"),
+            result.errors.hasSuffix("Not measured: no NVIDIA driver library found.\n"),
             "\(result.errors)")
         #expect(!result.errors.contains("0B"))
     }
@@ -303,7 +304,7 @@ struct RunTests {
         #expect(result.output == "ran\n")
         #expect(result.seconds < 5)
         #expect(report["complete"].bool == false)
-        #expect(result.errors.contains("not measured"))
+        #expect(result.errors.contains("Not measured"))
     }
 
     @Test(

@@ -152,8 +152,8 @@ struct StreamTests {
         let lines = stream.lines
         #expect(lines.read { $0.contains("trainer 10MiB\n") }.contains("trainer"))
         host.driver.sleep()
-        let told = stream.messages.read { $0.contains("no answer within 0.3 s") }
-        #expect(told.contains("no answer within 0.3 s"))
+        let told = stream.messages.read { $0.contains("did not answer within 0.3 s") }
+        #expect(told.contains("did not answer within 0.3 s"))
         _ = lines.rest()
         host.driver.wake()
         #expect(lines.read { $0.contains("trainer 10MiB\n") }.contains("trainer"))

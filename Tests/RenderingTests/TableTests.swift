@@ -137,7 +137,10 @@ struct JSONTests {
     func twoForms() {
         #expect(
             Mark.legend(for: [.unverified, .unverifiedShort], on: Page())
-                == ["", "(unverified), (?)  it may be another container: nothing confirms that it is this one"])
+                == [
+                    "",
+                    "(unverified), (?)  may be another container: nothing confirms that this is the container it claims to be",
+                ])
     }
 
     @Test("A mark in a column that a narrow page leaves out has no line below the table")
@@ -145,6 +148,9 @@ struct JSONTests {
         let table = Table(
             [.init("NAME", importance: 2), .init("GPU MEM", importance: 1)], rows: [["a-long-name", .unknown]])
         #expect(table.linesWithLegend(on: Page()).last == "--  unknown")
-        #expect(table.linesWithLegend(on: Page(width: 12)) == ["NAME", "a-long-name"])
+        #expect(
+            table.linesWithLegend(on: Page(width: 12)) == [
+                "NAME", "a-long-name", "", "columns left", "  out to fit", "  this page:", "  GPU MEM",
+            ])
     }
 }

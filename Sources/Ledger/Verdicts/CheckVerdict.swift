@@ -5,7 +5,9 @@ package enum CheckVerdict: Sendable, Equatable {
     case unknown(Unknown)
 
     package enum Unknown: Sendable, Equatable {
-        /// CUDA's library is here, and not the one that tells of devices.
+        /// /proc could not be read, so nothing is known about this environment.
+        case noProc(Reason)
+        /// The CUDA library is here, but not the management library that lists devices.
         case noManagement(Reason, lacking: LackingCapability?)
         /// CUDA had not initialized after so many seconds. Without persistence mode a GPU takes seconds to wake.
         case cudaSilent(seconds: Double)
@@ -51,9 +53,12 @@ package enum CheckVerdict: Sendable, Equatable {
 package struct Usability: Sendable {
     private let snapshot: Snapshot
     private let environment: RuntimeEnvironment
+    private let unreadableProc: Reason?
 
-    package init(_ snapshot: Snapshot, _ environment: RuntimeEnvironment) {
+    /// - Parameter unreadableProc: why /proc could not be read; nil if it was read.
+    package init(_ snapshot: Snapshot, _ environment: RuntimeEnvironment, unreadableProc: Reason? = nil) {
         self.snapshot = snapshot
+        self.unreadableProc = unreadableProc
         self.environment = environment
     }
 
@@ -68,6 +73,8 @@ package struct Usability: Sendable {
         }
         if !visible.isEmpty, enough.count >= required { return .usable }
         if case .cudaFails(.noAnswer(let seconds)) = whyNoCUDA { return .unknown(.cudaSilent(seconds: seconds)) }
+        // Without /proc, a GPU that was not found may be there.
+        if visible.isEmpty, let unreadableProc { return .unknown(.noProc(unreadableProc)) }
         return .unusable(whyNone ?? .tooFew(required: required, found: enough.count))
     }
 

@@ -1,22 +1,21 @@
 import Ledger
 
-/// A Go-style template as Docker's commands take it with `--format`: fields, `{{json .}}`, the functions json, upper, lower,
-/// title, truncate, pad, join, split and the comparisons, and if, else, range. `table …` lines its columns up under titles.
+/// A Go template, as Docker's commands take it with `--format`: fields, `{{json .}}`, the functions json, upper, lower, title,
+/// truncate, pad, join, split and the comparisons, and if, else, range. `table …` aligns its columns under titles.
 package struct Template {
     private let nodes: [TemplateNode]
     private let kind: RowKind
     package let isTable: Bool
 
-    /// - Throws: where it does not parse: the place, from 1, and the reason.
+    /// - Throws: `TemplateError` with the position, from 1, and the reason.
     package init(_ text: String, for kind: RowKind) throws(TemplateError) {
         let prefix = "table "
         isTable = text.hasPrefix(prefix)
         self.kind = kind
-        // A shell passes \t and \n on as they are typed, and Docker reads them.
+        // A shell passes \t and \n on as typed. Docker interprets them, and so does Plimsoll.
         let offset = isTable ? prefix.count : 0
         var parser = TemplateParser(
-            String(text.dropFirst(offset)), offset: offset, fields: Set(kind.titles.map(\.field)),
-            hasLabels: kind.hasLabels)
+            String(text.dropFirst(offset)), offset: offset, kind: kind)
         nodes = try parser.parse()
     }
 
@@ -60,13 +59,13 @@ package struct TemplateError: Error, CustomStringConvertible, Equatable {
     package var description: String { "--format: at character \(position): \(reason)" }
 }
 
-/// What `.` and the results of functions are.
+/// The value of `.`, or the result of a function.
 enum TemplateValue {
     case row(Row)
-    /// The row of titles over a table, which functions leave as it is.
+    /// The title row of a table, which functions do not change.
     case titles(Row)
     case text(String)
-    /// A field or a label, as others wrote it: `json` takes it as it is, and everything else without unsafe characters.
+    /// A field or a label as a source reported it. `json` uses it as it is; all other output removes unsafe characters.
     case foreign(String)
     case number(Int)
     case truth(Bool)
@@ -116,7 +115,8 @@ indirect enum TemplateNode {
             let value = try expression.value(dot)
             guard case .list(let elements) = value else {
                 if dot.isTitle { return }
-                throw TemplateError(position: expression.position, reason: "range needs a list, as from split")
+                throw TemplateError(
+                    position: expression.position, reason: "range needs a list, such as the result of split")
             }
             for element in elements { for node in body { try node.write(to: &result, dot: .text(element)) } }
             if elements.isEmpty { for node in otherwise { try node.write(to: &result, dot: dot) } }

@@ -18,7 +18,7 @@ enum TemplateFunction: String, CaseIterable {
         func text(_ index: Int) -> String { values[index].text }
         func number(_ index: Int) throws(TemplateError) -> Int {
             guard case .number(let number) = values[index], (0...1_000_000).contains(number) else {
-                throw TemplateError(position: position, reason: "\(rawValue) needs a number where it has none")
+                throw TemplateError(position: position, reason: "\(rawValue) needs a number here")
             }
             return number
         }
@@ -37,7 +37,7 @@ enum TemplateFunction: String, CaseIterable {
                 String(repeating: " ", count: try number(1)) + text(0) + String(repeating: " ", count: try number(2)))
         case .join:
             guard case .list(let list) = values[0] else {
-                throw TemplateError(position: position, reason: "join needs a list, as from split")
+                throw TemplateError(position: position, reason: "join needs a list, such as the result of split")
             }
             return .text(list.joined(separator: text(1)))
         case .split: return .list(Self.split(text(0), at: text(1)))

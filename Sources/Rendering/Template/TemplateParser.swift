@@ -1,22 +1,20 @@
-/// Reads a template: text, and actions between `{{` and `}}`.
+/// Parses a template: text, and actions between `{{` and `}}`.
 struct TemplateParser {
     private let characters: [Character]
     private let offset: Int
-    private let fields: Set<String>
-    private let hasLabels: Bool
+    private let kind: RowKind
     private var next = 0
     private var depth = 0
 
-    init(_ text: String, offset: Int, fields: Set<String>, hasLabels: Bool) {
+    init(_ text: String, offset: Int, kind: RowKind) {
         characters = Array(text)
         self.offset = offset
-        self.fields = fields
-        self.hasLabels = hasLabels
+        self.kind = kind
     }
 
     mutating func parse() throws(TemplateError) -> [TemplateNode] {
         let (nodes, end) = try parseNodes(inRange: false)
-        if let end { throw error("\(end.word) without an if or a range", at: end.position) }
+        if let end { throw error("{{\(end.word)}} without an if or range", at: end.position) }
         return nodes
     }
 
@@ -41,7 +39,7 @@ struct TemplateParser {
     private mutating func parseNodes(inRange: Bool) throws(TemplateError) -> ([TemplateNode], End?) {
         depth += 1
         defer { depth -= 1 }
-        guard depth < 64 else { throw error("blocks within blocks, too deep", at: next) }
+        guard depth < 64 else { throw error("blocks are nested too deeply", at: next) }
         var nodes: [TemplateNode] = []
         var text = ""
         func flush(_ nodes: inout [TemplateNode], _ text: inout String) {
@@ -127,7 +125,7 @@ struct TemplateParser {
     private mutating func parsePipeline(inRange: Bool) throws(TemplateError) -> TemplateExpression {
         depth += 1
         defer { depth -= 1 }
-        guard depth < 64 else { throw error("brackets within brackets, too deep", at: next) }
+        guard depth < 64 else { throw error("parentheses are nested too deeply", at: next) }
         var value = try parseCommand(piped: nil, inRange: inRange)
         skipSpace()
         while peek() == "|" {
@@ -145,7 +143,7 @@ struct TemplateParser {
         skipSpace()
         let start = next
         guard let word = readWord() else {
-            guard piped == nil else { throw error("a pipe leads into a function", at: start) }
+            guard piped == nil else { throw error("after |, a function is needed", at: start) }
             return try parseOperand(inRange: inRange)
         }
         if let truth = ["true": true, "false": false][word] {
@@ -153,7 +151,7 @@ struct TemplateParser {
         }
         guard let function = TemplateFunction(rawValue: word) else {
             let known = TemplateFunction.allCases.map(\.rawValue).joined(separator: ", ")
-            throw error("there is no function \(word); there are \(known)", at: start)
+            throw error("unknown function \(word); functions: \(known)", at: start)
         }
         var arguments: [TemplateExpression] = []
         skipSpace()
@@ -177,7 +175,7 @@ struct TemplateParser {
         func made(_ kind: TemplateExpression.Kind) -> TemplateExpression {
             TemplateExpression(kind: kind, position: start + offset + 1)
         }
-        guard let character = peek() else { throw error("an action is not closed", at: start) }
+        guard let character = peek() else { throw error("this {{ has no }}", at: start) }
         switch character {
         case ".": return made(try parseField(inRange: inRange))
         case "\"", "`": return made(.constant(.text(try readString(character))))
@@ -185,7 +183,7 @@ struct TemplateParser {
             next += 1
             let inner = try parsePipeline(inRange: inRange)
             skipSpace()
-            guard peek() == ")" else { throw error("this bracket is not closed", at: start) }
+            guard peek() == ")" else { throw error("this ( has no )", at: start) }
             next += 1
             return inner
         case _ where character.isNumber:
@@ -194,10 +192,10 @@ struct TemplateParser {
                 digits.append(digit)
                 next += 1
             }
-            guard let number = Int(digits) else { throw error("\(digits) is no number", at: start) }
+            guard let number = Int(digits) else { throw error("\(digits) is not a number", at: start) }
             return made(.constant(.number(number)))
         case "}": throw error("a value is missing", at: start)
-        default: throw error("what is \(character)?", at: start)
+        default: throw error("unexpected \(character)", at: start)
         }
     }
 
@@ -206,16 +204,17 @@ struct TemplateParser {
         next += 1
         guard let name = readWord() else { return .dot }
         if inRange { throw error("inside range, . is an element of the list and has no field .\(name)", at: start) }
-        if name == "Label", hasLabels {
+        if name == "Label", kind.hasLabels {
             skipSpace()
             guard let quote = peek(), quote == "\"" || quote == "`" else {
-                throw error(".Label needs the label's name, as in .Label \"com.example.team\"", at: start)
+                throw error(".Label needs a label key, such as .Label \"com.example.team\"", at: start)
             }
             return .label(try readString(quote))
         }
-        guard fields.contains(name) else {
-            let known = fields.sorted().map { "." + $0 } + (hasLabels ? [".Label \"NAME\""] : [])
-            throw error("there is no field .\(name); there are \(known.joined(separator: " "))", at: start)
+        let known = kind.titles.map(\.field)
+        guard known.contains(name) else {
+            let hint = kind.hints[name].map { "; \($0)" } ?? didYouMean(name, among: known)
+            throw error("unknown field .\(name)\(hint); fields: \(kind.fieldList)", at: start)
         }
         return .field(name)
     }
@@ -274,12 +273,12 @@ struct TemplateParser {
                 text.append(character)
             }
         }
-        throw error("this string is not closed", at: start)
+        throw error("this string has no closing quote", at: start)
     }
 
     private mutating func skipComment(from start: Int) throws(TemplateError) {
         while next < characters.count, !starts(with: "*/") { next += 1 }
-        guard next < characters.count else { throw error("this comment is not closed", at: start) }
+        guard next < characters.count else { throw error("this comment has no */", at: start) }
         next += 2
         try close(start)
     }

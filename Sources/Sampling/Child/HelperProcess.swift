@@ -104,6 +104,13 @@ package struct HelperProcess: Sendable {
         for child in children { _ = child.end(within: max(0, deadline - monotonicSeconds())) }
     }
 
+    /// PIDs of the child processes that have not been seen to end, in ascending order.
+    package static var runningPIDs: [pid_t] {
+        states.withLock { states in
+            states.compactMap { pid, state in if case .runs = state { pid } else { nil } }.sorted()
+        }
+    }
+
     private init(ended pid: pid_t) { (self.pid, channel) = (pid, -1) }
 
     /// Takes leave of any child of this process that has ended, one of these or not; nil where there is none.

@@ -15,7 +15,9 @@ struct HelpScreen {
     init(_ command: (any DocumentedCommand.Type)?, program: String) {
         let root = Self.root
         self.program = program
-        if let command, let info = root.subcommands?.first(where: { $0.commandName == command.configuration.commandName }) {
+        if let command,
+            let info = root.subcommands?.first(where: { $0.commandName == command.configuration.commandName })
+        {
             self.info = info
             help = command.help
             name = "\(program) \(info.commandName)"
@@ -48,7 +50,8 @@ struct HelpScreen {
             lines += ["", "Examples:"]
             for (index, example) in help.examples.enumerated() {
                 if index > 0 { lines.append("") }
-                lines += folded(["  # \(example.purpose)", "  " + example.command.replacing("plimsoll", with: program)], on: page)
+                lines += folded(
+                    ["  # \(example.purpose)", "  " + example.command.replacing("plimsoll", with: program)], on: page)
             }
         }
         if !subcommands.isEmpty { lines += ["", "Run '\(program) COMMAND --help' for more information on a command."] }

@@ -1,10 +1,10 @@
-/// What is free on a device for a program that comes now, and who holds most of the rest.
+/// A device on which a program could be started: its free memory, and the largest holder of the rest.
 package struct PlacementCandidate: Sendable, Equatable {
-    /// Place in the snapshot's devices.
+    /// Index in the snapshot's devices.
     package var device: Int
-    /// The one whose memory that is: another where compute instances share a GPU instance.
+    /// Index of the device that owns the memory: another device if compute instances share a GPU instance.
     package var memoryOwner: Int
-    /// nil if the driver does not tell, or its amounts contradict each other.
+    /// Free bytes; nil if the driver does not report them, or if its figures contradict each other.
     package var free: Bytes?
     package var whyUnknown: Reason?
     package var largest: LargestHolder?
@@ -15,23 +15,26 @@ package struct PlacementCandidate: Sendable, Equatable {
 
         package enum Holder: Sendable, Equatable {
             case container(Container)
-            /// In no container.
+            /// A process in no container.
             case process(GPUProcess)
+            /// Used memory that no listed process accounts for.
+            case unattributed
         }
 
-        /// Keeps those of equal size in one order.
+        /// Sorts holders of equal size, so that the choice is stable.
         fileprivate var order: String {
             switch holder {
             case .container(let container): container.name ?? container.id
             case .process(let process): process.name ?? String(process.pid)
+            case .unattributed: ""
             }
         }
     }
 }
 
 extension Snapshot {
-    /// The devices that a program can be put on. A GPU that is divided is not one of them, its instances are (NVIDIA, MIG
-    /// User Guide, "CUDA Device Enumeration").
+    /// The devices on which a program can run. A partitioned GPU is not among them; its instances are (NVIDIA, MIG User Guide,
+    /// "CUDA Device Enumeration").
     ///
     /// - Parameter wanted: an index, or the beginning of a UUID; nil for every device.
     package func candidates(on wanted: String?) -> [PlacementCandidate] {
@@ -40,7 +43,7 @@ extension Snapshot {
             let device = devices[deviceIndex]
             if device.isPartitioned { return false }
             guard let wanted else { return true }
-            return device.index == wanted || device.label == wanted || device.uuid?.hasPrefix(wanted) == true
+            return device.isNamed(wanted)
         }.map { deviceIndex in
             let sharedWith = devices[deviceIndex].memory.sharedWith
             let memoryOwner = sharedWith.flatMap { name in devices.firstIndex { $0.reference == name } } ?? deviceIndex
@@ -63,6 +66,11 @@ extension Snapshot {
         let others = outside.compactMap { process in
             process.bytes.map { PlacementCandidate.LargestHolder(holder: .process(process), bytes: $0) }
         }
-        return (inContainers + others).max { ($0.bytes, $1.order) < ($1.bytes, $0.order) }
+        let remainder = devices[device].ledger.unattributed.flatMap { bytes in
+            bytes > 0 ? PlacementCandidate.LargestHolder(holder: .unattributed, bytes: bytes) : nil
+        }
+        return (inContainers + others + [remainder].compactMap(\.self)).max {
+            ($0.bytes, $1.order) < ($1.bytes, $0.order)
+        }
     }
 }

@@ -23,7 +23,7 @@ package func percent(_ part: Bytes?, of whole: Bytes?) -> String {
     return formatted("%.2f%%", Double(part) / Double(whole) * 100)
 }
 
-/// A sum that may not be whole has a `+` behind it.
+/// An amount, with a `+` if a part of the sum is unknown.
 func sum(_ bytes: Bytes?, complete: Bool) -> String {
     size(bytes) + (complete || bytes == nil ? "" : "+")
 }

@@ -69,6 +69,7 @@ package struct CandidateRows {
                     switch largest.holder {
                     case .container(let container): container.nameOrID
                     case .process(let process): process.name ?? "PID \(process.pid)"
+                    case .unattributed: Mark.unattributed.text
                     }
                 return "; the largest holder is \(name.cleaned) with \(size(largest.bytes))"
             } ?? ""

@@ -79,7 +79,7 @@ package enum Mark: String, Sendable, CaseIterable {
         case .overlap: "(overlap or change)"
         case .contradictory: "(contradictory)"
         case .reserved: "(reserved)"
-        case .freeOrUnreported: "(free or not reported)"
+        case .freeOrUnreported: "(free or unknown)"
         case .carveout: "(carve-out)"
         case .otherHostUse: "(other host use)"
         case .lost: "(lost)"
@@ -108,7 +108,7 @@ package enum Mark: String, Sendable, CaseIterable {
         case .contradictory:
             "(contradictory)  total minus free minus used; the driver's figures, below, contradict each other"
         case .reserved: "(reserved)  kept by the driver and the firmware for themselves"
-        case .freeOrUnreported: "(free or not reported)  the driver reports only what these processes use"
+        case .freeOrUnreported: "(free or unknown)  the driver reports only what these processes use"
         case .carveout:
             "(carve-out)  the part of the rows above that lies in memory the firmware reserved from host RAM"
         case .otherHostUse: "(other host use)  host RAM that is in use, but not by this GPU"
@@ -141,7 +141,7 @@ package enum Mark: String, Sendable, CaseIterable {
         let line = "\(text)  \(meaning)"
         guard let width = page.width, columns(line) > width else { return [line] }
         let indent = columns(text) + 2
-        // A mark that leaves no room for words beside it has a line of its own.
+        // If there is no space for words beside the mark, the mark gets a line of its own.
         guard width - indent >= 16 else { return [cut(text, to: width, on: page)] + paragraph(meaning, on: page) }
         let rest = paragraph(meaning, on: page.narrowed(by: indent))
         return rest.enumerated().map { ($0 == 0 ? "\(text)  " : String(repeating: " ", count: indent)) + $1 }

@@ -13,7 +13,7 @@ package enum JSON: Sendable {
     package static func string(_ value: String?) -> JSON { value.map { .string($0) } ?? .null }
     package static func integer(_ value: Int64?) -> JSON { value.map { .integer($0) } ?? .null }
 
-    /// On one line, or on several with `indentation` where it is given.
+    /// The document on one line, or indented on several lines.
     package func text(indented: Bool = false) -> String {
         var result: [UInt8] = []
         write(to: &result, indentation: indented ? 0 : nil)

@@ -100,7 +100,8 @@ extension SourceReport {
 }
 
 extension SourceReport {
-    /// What went wrong, and since when what the source said stands in; nil if nothing did.
+    /// The error of the source, and from when the names in use are if an earlier answer replaces its answer; nil if there
+    /// is no error.
     package var sentence: String? {
         error.map { reason in
             let since = toldAt.flatMap(timestamp).map { "; its containers have the names of \($0)" } ?? ""

@@ -51,7 +51,7 @@ package struct LedgerScreen {
     }
 
     /// Sentences below the legend.
-    private var notes: [String] {
+    var notes: [String] {
         shownDevices.compactMap(\.contradiction) + limits + evictions + moved + unreported + incomplete + ownListOnly
     }
 
@@ -201,7 +201,7 @@ struct LoadBar {
     }
 
     /// - Parameter width: columns of the bar with its ends; nil for the width of the page.
-    /// - Returns: nil if there is no room for a bar.
+    /// - Returns: nil if the page is too narrow for a bar.
     func line(on page: Page, width: Int? = nil) -> String? {
         let cells = (width ?? page.width ?? LedgerScreen.usualWidth) - 2
         guard cells >= 3 else { return nil }

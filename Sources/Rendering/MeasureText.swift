@@ -134,11 +134,11 @@ extension Seen {
     }
 }
 
-/// "2MiB+1B": an amount just above a round one, which four digits would not tell from it.
+/// "2MiB+1B": an amount slightly above a round one, which four digits would not show.
 private func exact(_ bytes: Bytes) -> String {
     let rest = bytes % (1 << 20)
     return rest == 0 || bytes < 1 << 20 ? size(bytes) : "\(size(bytes - rest))+\(size(rest))"
 }
 
-/// To a nanosecond, which is all that a clock tells.
+/// To a nanosecond, the clock's resolution.
 private func rounded(_ number: Double) -> Double { (number * 1e9).rounded() / 1e9 }

@@ -154,7 +154,7 @@ extension Snapshot {
 }
 
 extension Device {
-    /// Whether the device's process lists could not be read, so that nobody's memory on it is known.
+    /// Whether the device's process lists could not be read, so that the holders of its memory are unknown.
     var hidesHolders: Bool { memory.sharedWith == nil && ledger.containers == nil }
 }
 

@@ -1,6 +1,6 @@
 import Ledger
 
-/// The screen of `plimsoll ledger` for many GPUs: a line per GPU, then a matrix of holders by GPUs.
+/// The screen of `plimsoll ledger` for many GPUs: a line per device, then a matrix of holders by GPUs.
 package struct OverviewScreen {
     private let snapshot: Snapshot
     private let warn: Double
@@ -31,7 +31,7 @@ package struct OverviewScreen {
         let barLegend = bars.isEmpty ? [] : LoadBar.legend(for: bars, on: page)
         lines += barLegend.isEmpty ? legend : [""] + barLegend + legend.dropFirst()
         lines += Table.note(omitting: gpus.omitted, on: page)
-        lines += snapshot.devices.compactMap(\.contradiction).flatMap {
+        lines += LedgerScreen(snapshot, warn: warn).notes.flatMap {
             [""] + paragraph(shown($0, on: page), on: page, indent: 2)
         }
         return lines + [""]
@@ -57,17 +57,23 @@ package struct OverviewScreen {
                 .init("USED %", .right, importance: 4), .init("FREE", .right, importance: 7),
                 .init("UTIL", .right, importance: 3), .init("NAME", shortest: 8, importance: 1),
             ],
-            rows: snapshot.wholeGPUs.map { gpu in
-                let device = snapshot.devices[gpu]
-                let bar = LoadBar(device, warn: warn)?.line(on: plain, width: Self.barWidth)
-                let instances = snapshot.instances(of: gpu).count
-                let suffix = instances == 0 ? "" : instances == 1 ? " (1 instance)" : " (\(instances) instances)"
-                return [
-                    Cell(device.label), Cell(bar), .size(device.memory.used) + " / " + .size(device.memory.total),
-                    .percent(device.memory.used, of: device.memory.total), .size(device.memory.free),
-                    Cell(device.utilizationPercent.map { "\($0)%" }), Cell(device.name.map { $0 + suffix }),
-                ]
-            }, gap: 2)
+            rows: snapshot.wholeGPUs.flatMap { [$0] + snapshot.instances(of: $0) }.map {
+                row(of: snapshot.devices[$0], on: plain)
+            },
+            gap: 2)
+    }
+
+    private func row(of device: Device, on page: Page) -> [Cell] {
+        let utilization = Cell(device.utilizationPercent.map { "\($0)%" })
+        let memory = device.memory
+        guard memory.sharedWith == nil else {
+            return [Cell(device.label), "", Cell("shares memory"), "", "", utilization, Cell(device.name)]
+        }
+        let bar = LoadBar(device, warn: warn)?.line(on: page, width: Self.barWidth)
+        return [
+            Cell(device.label), Cell(bar), .size(memory.used) + " / " + .size(memory.total),
+            .percent(memory.used, of: memory.total), .size(memory.free), utilization, Cell(device.name),
+        ]
     }
 
     /// The matrix, in as many tables as the page is too narrow for one. The last table has the sums.
@@ -102,10 +108,16 @@ package struct OverviewScreen {
             let sum = OverviewMatrix.Amount.sum(amounts)
             return [name.cut(to: Self.longestName, on: Page())] + cells + (isLast ? [sum.cell] : [])
         }
+        let used: [Cell] =
+            ["used"] + shown.map { used(matrix.used[matrix.columns[$0][0]]) }
+            + (isLast ? [used(OverviewMatrix.Amount.sum(matrix.used))] : [])
         let rule = [[Cell("------")] + titles.dropFirst().map { _ in Cell("") }]
         return Table(
-            titles, rows: matrix.rows.map { row($0.name, $0.amounts) } + rule + [row("used", matrix.used)], gap: 2)
+            titles, rows: matrix.rows.map { row($0.name, $0.amounts) } + rule + [used], gap: 2)
     }
+
+    /// The used memory of a GPU is printed even if it is 0.
+    private func used(_ amount: OverviewMatrix.Amount) -> Cell { .size(amount.bytes, complete: amount.complete) }
 
     /// "GPU 0", or "GPU 1-4,6 each".
     private func title(_ column: [Int]) -> String {

@@ -34,7 +34,7 @@ package func paragraph(_ text: String, on page: Page, indent: Int = 0) -> [Strin
     return lines
 }
 
-/// Lines of a message that fit on a page. Those that are too wide are folded, and go on further to the right than they begin.
+/// Lines of a message, folded to the page. Continuation lines are indented further than the first.
 package func folded(_ lines: [String], on page: Page) -> [String] {
     guard let width = page.width else { return lines }
     return lines.flatMap { line -> [String] in

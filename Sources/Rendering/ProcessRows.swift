@@ -90,7 +90,7 @@ extension GPUProcess {
         return [.mps, .compute, .graphics].filter(types.contains).compactMap { letters[$0] }.joined(separator: "+")
     }
 
-    /// What stands where a container's name would.
+    /// The text of the container columns for a process in no container.
     var elsewhere: Cell {
         switch holder {
         case .host where isMPSServer: Cell(Mark.mpsServer.text, [.mpsServer])
@@ -103,7 +103,7 @@ extension GPUProcess {
 }
 
 extension Holder {
-    /// What stands where a container's name would.
+    /// The text of the container columns for a process of this holder.
     var cell: Cell {
         switch self {
         case .gone: Cell(Mark.gone.text, [.gone])

@@ -47,7 +47,7 @@ extension Container {
         return cell
     }
 
-    /// The same in a sentence, where a container without a name goes by its id.
+    /// The name for a sentence. A container without a name is called by its id.
     package var nameOrID: String {
         if id == Container.ownWithoutID { return "this container" }
         return Cell.name(name == nil && parentNames.isEmpty ? shortID(id) : fullName, verified: verified).text
@@ -55,7 +55,7 @@ extension Container {
 
     func idCell(truncated: Bool) -> Cell { Rendering.idCell(id, truncated: truncated) }
 
-    /// Empty if the id is known. That it is this container is certain all the same.
+    /// The likely id; empty if the id is known.
     func likelyIDCell(truncated: Bool) -> Cell {
         Cell(likelyID.map { truncated ? shortID($0) : $0 } ?? "")
     }

@@ -13,7 +13,7 @@ package struct RunChart {
     private static let width = 960.0
     private static let (left, right, top, bottom) = (90.0, 930.0, 70.0, 380.0)
 
-    /// Told apart also by who does not see red and green (Okabe and Ito, Color Universal Design).
+    /// Colors that color-blind readers can distinguish (Okabe and Ito, Color Universal Design).
     private static let colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
     package init(_ report: RunReport) {
@@ -77,14 +77,14 @@ package struct RunChart {
         return parts
     }
 
-    /// 1, 2 or 5 times a power of ten, so that there are about eight.
+    /// A step of 1, 2 or 5 times a power of ten that divides the range into about eight parts.
     private static func decimalStep(for range: Double) -> Double {
         var power = 1e-6
         while power * 10 <= range / 8 { power *= 10 }
         return [1, 2, 5, 10].map { $0 * power }.first { range / $0 <= 10 } ?? range
     }
 
-    /// The same within a binary unit, as people count memory.
+    /// The same within a binary unit.
     private static func binaryStep(for range: Double) -> Double {
         var unit = 1.0
         while unit * 1024 <= range { unit *= 1024 }
@@ -113,7 +113,7 @@ package struct RunChart {
             parts.append(
                 text(size(peak), x: x(at) + (anchor == "end" ? -8 : 8), y: y(Double(peak)) - 8, anchor: anchor))
         } else if let peak = device.peak {
-            // The driver's accounts tell how much it was, and not when.
+            // The driver's accounts record the peak, but not its time.
             let level = y(Double(peak))
             parts.append(
                 """

@@ -1,18 +1,20 @@
 import Glibc
 import Ledger
 
-/// What a command held of the GPUs, told when it has ended.
+/// The report of `plimsoll run`: the GPU memory that a command or a container used.
 package struct RunReport {
     package enum Subject: Sendable {
-        /// - Parameter program: its file's name. Arguments can hold secrets and are told nowhere.
+        /// - Parameter program: the program's file name. Arguments can hold secrets and are never shown.
         case command(program: String, exitCode: Int32, signal: Int32?)
-        /// A container that was watched. It goes on if the watch was ended before the container did.
+        /// A watched container.
+        ///
+        /// - Parameter goesOn: whether the container still runs after the watch.
         case container(id: String, name: String?, goesOn: Bool)
     }
 
     let subject: Subject
     let usage: CommandUsage
-    /// What somebody else started for a command; nil for a command that asks nobody.
+    /// What an engine or systemd started for the command; nil if the command is no client of either.
     let client: ClientFinding?
     /// Milliseconds since 1970.
     let began: Int64
@@ -35,7 +37,7 @@ package struct RunReport {
         self.isCutShort = isCutShort
     }
 
-    /// Those that there is something to tell of.
+    /// The devices that the report has a row for.
     var devices: [CommandUsage.OnDevice] {
         usage.devices.filter { device in
             switch device.measure {
@@ -68,7 +70,7 @@ package struct RunReport {
                 .init("GPU", importance: 9), .init("NAME", shortest: 6, importance: 4),
                 .init("PEAK / TOTAL", importance: 8), .init("AT", .right, importance: 7),
                 .init("MEAN", .right, importance: 6), .init("PROCESSES", .right, importance: 3),
-                // What is told below the table all the same goes first.
+                // Least important: the lines below the table say the same.
                 .init("MEASURED", importance: 2), .init("OVER TIME", importance: 5),
             ],
             rows: devices.map { device in
@@ -94,6 +96,7 @@ package struct RunReport {
 }
 
 extension CommandUsage.OnDevice {
-    /// Seconds since the beginning; nil where the peak is told by accounts, which have no time, and no reading met it.
+    /// Seconds since the beginning; nil if the peak is from the driver's accounts, which have no time, and no reading
+    /// reached it.
     var peakAt: Double? { series.peak.flatMap { $0.bytes == peak ? $0.at : nil } }
 }

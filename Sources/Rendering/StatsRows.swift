@@ -14,11 +14,11 @@ package struct StatsRows {
         idleBytes = isKnown && !snapshot.processes.contains { $0.holder == .hidden } ? 0 : nil
     }
 
-    /// The last rows are those of GPUs that do not answer: what containers hold there is unknown, also of those that are named.
+    /// The rows of containers, then a row for each GPU that does not answer: what containers hold there is unknown.
     ///
     /// - Parameters:
-    ///   - names: names or id prefixes to keep; all where there are none.
-    ///   - idle: whether containers that hold nothing have a row too. One that is asked for by name always has.
+    ///   - names: names or id prefixes to keep; empty for all containers.
+    ///   - idle: whether containers without GPU memory get a row. A container that is named always gets one.
     package func rows(named names: [String], idle: Bool) -> [Row] {
         let (holding, waiting) = chosen(named: names, idle: idle)
         return holding.flatMap { container in container.usage.map { row(container, $0) } }

@@ -5,8 +5,8 @@ import Ledger
 
 /// Columns that a text takes on a terminal.
 ///
-/// The sum over its scalars, because terminals place scalars. A Swift character can be of any length: 26 Hangul consonants in
-/// a row are one character and 52 columns.
+/// The sum over its scalars, because terminals lay out scalars. A Swift character can be of any length: 26 Hangul
+/// consonants in a row are one character and 52 columns.
 package func columns(_ text: String) -> Int {
     if text.isPlainASCII { return text.utf8.count }
     return text.unicodeScalars.reduce(0) { $0 + $1.columns }
@@ -20,7 +20,7 @@ package func cut(_ text: String, to width: Int, on page: Page) -> String {
 }
 
 extension StringProtocol {
-    /// Where the longest beginning ends that takes at most so many columns.
+    /// The end of the longest prefix that takes at most this many columns.
     func end(within width: Int) -> Index {
         var left = width
         return unicodeScalars.indices.first { index in

@@ -11,8 +11,8 @@ enum Arguments {
     ]
     private static let flags: Set = ["--no-color", "--debug"]
 
-    /// The arguments with common options that stand before the command moved behind it, as Docker accepts them in both positions:
-    /// `--replay FILE stats` becomes `stats --replay FILE`.
+    /// Moves common options from before the command to after it, because Docker accepts them in both positions: `--replay
+    /// FILE stats` becomes `stats --replay FILE`.
     static func hoisted(_ arguments: [String]) -> [String] {
         var rest = arguments[...]
         let prefix = rest.first == "gpu" ? [rest.removeFirst()] : []

@@ -64,7 +64,7 @@ struct FileAccess {
     }
 
     private func write(_ bytes: [UInt8], to destination: OutputDestination) throws(OutputFileError) {
-        // A limit on the size of files (ulimit -f) is then told like a full disk, and ends nothing.
+        // Report a file size limit (ulimit -f) like a full disk, instead of being killed by SIGXFSZ.
         signal(SIGXFSZ, SIG_IGN)
         switch try prepare(destination) {
         case .inPlace(let fd): try write(bytes, inPlace: fd, of: destination)
@@ -124,7 +124,7 @@ private struct Draft {
     init(_ destination: OutputDestination, mode: mode_t) throws(SystemError) {
         folder = destination.folder
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-        // Nobody can guess the name, so nobody can take it first, and what an earlier run left is in nobody's way.
+        // A random name: no other user can create it first, and a file left by an earlier run is not in the way.
         var (name, fd) = ("", Int32(-1))
         for _ in 0..<8 {
             name = ".plimsoll-\(String(UInt64.random(in: .min ... .max), radix: 16))"
@@ -148,7 +148,7 @@ private struct Draft {
         }
     }
 
-    /// An error of the write may be told only when the file is closed (close(2)), so it is closed before it gets the name.
+    /// Closes the draft before renaming it: close(2) may report an error of the write.
     func replace(_ destination: OutputDestination, with bytes: [UInt8]) throws(SystemError) {
         var code: Int32 = 0
         var rest = bytes[...]

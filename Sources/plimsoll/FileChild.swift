@@ -2,13 +2,13 @@ import Glibc
 import HostFS
 import Sampling
 
-/// This program as a child that does one thing with a file that the user named. The file system may hang in open, stat or read,
-/// where neither a thread nor a process can be killed: then the child is left behind, and the program goes on.
+/// A child process that does one thing with a file that the user named. The file system may hang in open, stat or read,
+/// where neither a thread nor a process can be killed. Then the program continues without the child.
 ///
-/// Behind its arguments the child gets the bytes to write. It answers with a byte when it begins, then with a kind, a length of
-/// eight bytes, and that many bytes.
+/// After its arguments, the child gets the bytes to write. It answers with a byte when it begins, then with a kind, a
+/// length of eight bytes, and that many bytes.
 ///
-/// SIGTERM ends the child. While it has a draft, the draft is removed first: see `Ending`.
+/// SIGTERM ends the child. If it has a draft, it removes the draft first: see `Ending`.
 enum FileChild {
     static let name = "plimsoll-file"
 

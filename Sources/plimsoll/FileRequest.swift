@@ -17,7 +17,7 @@ struct FileRequest {
 
     /// How long a child may take to begin, at least: that is the time of a busy machine, and not the file system's.
     private static let start = 1.0
-    /// A pipe is given up by the child at the deadline, which the child tells here a moment later.
+    /// Seconds to wait after the deadline: the child gives up a pipe at the deadline, and reports that a moment later.
     private static let grace = 0.5
 
     private let child: HelperProcess

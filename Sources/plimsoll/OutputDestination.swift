@@ -4,7 +4,7 @@ import HostFS
 /// O_PATH of fcntl.h, which Swift does not import: a file is looked at and not opened for reading or writing.
 private let openPath: Int32 = 0o1000_0000
 
-/// An open folder, for the calls that take a name relative to it. Nobody can put another folder in its place.
+/// An open folder, for system calls that take a name relative to it. No other folder can be substituted for an open one.
 final class OutputFolder {
     let fd: Int32
     let status: stat
@@ -33,7 +33,7 @@ final class OutputFolder {
     /// Other users than the owner may: everybody, or the members of the group. An access control list counts here too, because
     /// its rights are below those that the kernel shows as the group's (acl(5)).
     var isShared: Bool { status.st_mode & (S_IWOTH | S_IWGRP) != 0 }
-    /// Nobody may but this user and root.
+    /// Whether only this user and root may create names in the folder.
     var isOurs: Bool { !isShared && [geteuid(), 0].contains(status.st_uid) }
     /// A folder of a group whose members, of which this user is one, work on each other's files, such as one of mode 2775. With
     /// the sticky bit they do not, and root belongs to no such group.
@@ -53,7 +53,7 @@ struct SystemError: Error {
     init(_ code: Int32 = errno) { self.code = code }
 }
 
-/// Where an output goes: an open folder and a name in it.
+/// The destination of an output: an open folder and a name in it.
 struct OutputDestination {
     /// What the user typed, for messages.
     let path: String
@@ -61,8 +61,9 @@ struct OutputDestination {
     let name: String
     /// What has the name now; nil if nothing has.
     let existing: stat?
-    /// The file whose mode and owner a new one takes over. Where another user may create names, he may have given the name to a
-    /// file of ours that all may read, and a recording would become readable to all.
+    /// The file whose mode and owner a new file takes over; nil if another user may create names in the folder: that user
+    /// may have given this name to a file of ours that everyone may read, and a recording would become readable to
+    /// everyone.
     var predecessor: stat? { existing.flatMap { !folder.isOurs && $0.st_nlink > 1 ? nil : $0 } }
     /// The name is a link of procfs, which only the kernel can follow.
     var isMagicLink = false
@@ -76,12 +77,13 @@ enum OutputTarget {
     /// A regular file, or none yet.
     case regular(OutputDestination)
 
-    /// Walks along a path, one component at a time, and looks at every symbolic link before it follows the link.
+    /// Walks along a path, one component at a time, and checks every symbolic link before following it.
     ///
-    /// A link that is the last component must be ours or root's. A link to a folder on the way may be anybody's, as people
-    /// link folders in their homes; but where other users than the folder's owner may create names, it must be ours, root's, or
-    /// the folder owner's, as the kernel demands with fs.protected_symlinks. Where another user may create names, a link must
-    /// have one name only: he may have given a second name to a link that we or root have elsewhere.
+    /// A link that is the last component must be ours or root's. A link to a folder on the way may have any owner,
+    /// because users link folders in their homes. But in a folder in which users other than its owner may create names,
+    /// the link must be ours, root's, or the folder owner's, as the kernel requires with fs.protected_symlinks. There, a
+    /// link must also have only one name: another user may have given a second name to a link that we or root have
+    /// elsewhere.
     ///
     /// - Parameter process: the program that the user started.
     init(_ path: String, of process: pid_t) throws(OutputFileError) {
@@ -102,7 +104,7 @@ private struct PathWalk {
 
     let path: String
     let process: pid_t
-    /// Whether links of others are refused.
+    /// Whether links of other users are refused.
     let isJudging: Bool
 
     func target() throws(OutputFileError) -> OutputTarget {
@@ -223,11 +225,12 @@ private struct PathWalk {
         }
     }
 
-    /// Where others may create names, one of them may have put a file or a pipe there, and would read what we write. The kernel
-    /// has the same rule in fs.protected_regular and fs.protected_fifos, for folders with the sticky bit; many systems leave it
-    /// off.
+    /// Refuses files and pipes of other users in a folder in which others may create names: their owner would read what
+    /// we write. The kernel has the same rule in fs.protected_regular and fs.protected_fifos, for folders with the sticky
+    /// bit; many systems leave it off.
     ///
-    /// A file of a colleague in a folder of our group is written, in place: that is what such folders are for. A pipe is not.
+    /// A file of a group member in a folder of our group is written in place, because such folders are for sharing. A
+    /// pipe is not.
     private func checkOwner(of destination: OutputDestination) throws(OutputFileError) {
         guard destination.folder.isShared, let existing = destination.existing else { return }
         guard ![geteuid(), destination.folder.status.st_uid].contains(existing.st_uid) else { return }
@@ -236,8 +239,9 @@ private struct PathWalk {
         }
     }
 
-    /// What a link of procfs leads to: /proc/PID/fd/1 of another process, as people write to the log of a container. The text
-    /// of such a link may be "pipe:[123]", or a path in another mount namespace, so only the kernel follows it.
+    /// The target of a procfs link: /proc/PID/fd/1 of another process, which people use to write to the log of a
+    /// container. The text of such a link may be "pipe:[123]", or a path in another mount namespace, so only the kernel
+    /// can follow it.
     private func magicTarget(_ name: String, in folder: OutputFolder) throws(OutputFileError) -> OutputTarget {
         var status = stat()
         guard fstatat(folder.fd, name, &status, 0) == 0 else { throw .failed(path: path, code: errno) }

@@ -2,14 +2,14 @@ import Glibc
 import HostFS
 import Sampling
 
-/// A file that the user names, and that is written whole or not at all: a full disk leaves no half of a file and does no harm
-/// to an earlier one. A device or a pipe is written as it is.
+/// A file that the user named. It is written completely or not at all: a full disk leaves no partial file and does not
+/// damage an existing one. A device or a pipe is written directly.
 ///
-/// Another user may have put something under the name. See `OutputTarget` for what is refused. The file system may hang: a child
-/// does the work (`FileChild`), but for what is open here already.
+/// Another user may have created something under the name: see `OutputTarget` for what is refused. The file system may
+/// hang, so a child process does the work (`FileChild`), except for descriptors that are already open.
 struct OutputFile {
     enum Content: String {
-        /// It tells the names of users, containers and processes: a new file is for its owner alone.
+        /// A recording has the names of users, containers and processes: only its owner may read a new file.
         case recording
         case report
 
@@ -26,7 +26,7 @@ struct OutputFile {
 
     private var descriptor: Int32? { SystemPath.ownDescriptor(named: path, of: getpid()) }
 
-    /// Begins a look at whether `write` would fail, as far as can be told. The look leaves nothing behind.
+    /// Starts a check whether `write` would fail, as far as that is known in advance. The check leaves nothing behind.
     func startCheck() throws -> Check {
         try checkName()
         if let descriptor {
@@ -44,7 +44,8 @@ struct OutputFile {
         fileprivate let file: OutputFile
         fileprivate let request: FileRequest?
 
-        /// Throws if the file cannot be written. A file system that does not tell in this time is not waited for.
+        /// Throws if the file cannot be written. Does not wait longer for a file system that does not answer in this
+        /// time.
         func finish(within seconds: Double) throws {
             switch request?.answer(within: seconds) {
             case .descriptor(let fd)?: try file.check(fd)
@@ -87,8 +88,8 @@ struct OutputFile {
         }
     }
 
-    /// As standard output is written: where the last writer stopped, without a deadline, and a reader that has read enough is
-    /// no error.
+    /// Writes to an open descriptor, like standard output: at the current position, without a deadline. A reader that
+    /// closes the pipe is no error.
     private func write(_ bytes: [UInt8], to fd: Int32) throws {
         try check(fd)
         let code = Output.put(bytes, to: fd)

@@ -1,5 +1,5 @@
-/// What is told while time passes, on standard error: a line that is written over on a terminal; elsewhere, as in a container's
-/// log, the first line and then one each half minute.
+/// Progress messages on standard error. On a terminal, one line that is overwritten. Elsewhere, as in a log of a
+/// container, the first message and then one every 30 seconds.
 struct Progress {
     private var lastTold: Double?
 

@@ -48,7 +48,8 @@ enum RowFormat {
         case .csv(let kind): return kind.csv(rows)
         case .template(let template):
             do throws(TemplateError) {
-                // Leave out GPUs that do not answer: a template is written for containers, and cannot tell them apart.
+                // Leave out GPUs that do not answer: a template is written for containers and would show such a GPU as
+                // one.
                 let lines = try template.lines(rows.filter { !$0.isLost })
                 return Screen.isTerminal ? lines.map { fitted($0, page, isTable: template.isTable) } : lines
             } catch {

@@ -8,7 +8,7 @@ enum Signals {
     /// Signals that were not ignored when this program was started and are now: a command is started with them as they were.
     nonisolated(unsafe) private(set) static var replaced: [Int32] = []
 
-    /// A closed pipe is told by write(2), and ends the program in silence.
+    /// Ignores SIGPIPE: write(2) reports a closed pipe, and the program exits without a message.
     static func ignoreClosedPipes() {
         if !Command.isIgnored(SIGPIPE) { replaced.append(SIGPIPE) }
         signal(SIGPIPE, SIG_IGN)

@@ -1,7 +1,7 @@
 import Glibc
 import Sampling
 
-/// A pipe or a character device, which takes data only while somebody reads from it: it is written under a deadline.
+/// A pipe or a character device. It accepts data only while a reader reads, so it is written under a deadline.
 struct SpecialFile {
     let destination: OutputDestination
     /// How long opening and writing may take together.

@@ -262,7 +262,7 @@ struct ForeignMessageTests {
         let plugin = host.tree.scratch.path("docker-gpu")
         try FileManager.default.createSymbolicLink(atPath: plugin, withDestinationPath: Build.plimsoll)
         for arguments in [
-            ["-H", attack, "gpu"], ["--context", attack, "gpu"], ["gpu", attack], ["gpu", "ps", attack],
+            ["-H", attack, "gpu"], ["--context", attack, "gpu"], ["gpu", attack], ["gpu", "whose", attack],
         ] {
             let result = try run(program: plugin, arguments, environment: host.environment)
             #expect(result.errors != "")

@@ -68,7 +68,7 @@ private func waitUntil(_ seconds: Double = 15, _ condition: () -> Bool) -> Bool 
         #expect(result.code == 0)
         #expect(result.output.contains("trainer"))
         #expect(!result.output.contains("notebook") || face[0] == "stats")
-        #expect(result.errors.contains("GPU 1: the driver gave no answer within 2 s"))
+        #expect(result.errors.contains("GPU 1: the driver did not answer within 2 s"))
         #expect(result.seconds < 3, "the deadline of 2 s plus one")
         // It was the real thing: the child cannot be killed, and is there until the file system thaws.
         let left = children(of: host)

@@ -118,7 +118,7 @@ struct ManyAndLongTests {
         let result = try running.plimsoll("--format", "json", "--timeout", "2")
         #expect(result.code == 0)
         #expect(result.seconds < 4)
-        #expect(result.errors.contains("GPU 0: the driver lists \(count) processes, and no more than 16384 are taken"))
+        #expect(result.errors.contains("GPU 0: the driver lists \(count) processes; Plimsoll reads at most 16384"))
         let devices = try result.document()["devices"]
         #expect(devices[0]["ledger"]["goneBytes"].isNull)
         #expect(devices[0]["memory"]["totalBytes"].integer == 24564 << 20)

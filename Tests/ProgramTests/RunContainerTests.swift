@@ -79,7 +79,7 @@ struct RunContainerTests {
         #expect(process.terminationStatus == 128 + signal)
         let told = terminal.reader.rest()
         #expect(told.contains("plimsoll: GPU memory of container trainer, watched for "), "\(told)")
-        #expect(told.contains("Container trainer goes on; it holds 100MiB."))
+        #expect(told.contains("Container trainer still runs; it holds 100MiB."))
         let report = try JSONDocument(String(contentsOfFile: host.running.reportPath, encoding: .utf8))
         #expect(report["devices"][0]["peakBytes"].integer == 100 * mebibyte)
         #expect(report["remaining"]["bytes"].integer == 100 * mebibyte)

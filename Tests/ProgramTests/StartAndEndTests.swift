@@ -114,7 +114,7 @@ private func oneCard() throws -> RunningHost {
             #expect(result.output == "")
             #expect(
                 result.errors
-                    == "plimsoll: at least 16 files must be allowed, and the limit is \(most); raise it with `ulimit -n 1024`\n"
+                    == "plimsoll: the limit of open files is \(most), but at least 16 are needed; raise it with `ulimit -n 1024`\n"
             )
         }
         #expect(try shell("ulimit -n 4", host, ["--version"]).output == "0.1.0\n")

@@ -108,12 +108,12 @@ package struct OverviewScreen {
             let sum = OverviewMatrix.Amount.sum(amounts)
             return [name.cut(to: Self.longestName, on: Page())] + cells + (isLast ? [sum.cell] : [])
         }
-        let used: [Cell] =
+        let usedRow: [Cell] =
             ["used"] + shown.map { used(matrix.used[matrix.columns[$0][0]]) }
             + (isLast ? [used(OverviewMatrix.Amount.sum(matrix.used))] : [])
         let rule = [[Cell("------")] + titles.dropFirst().map { _ in Cell("") }]
         return Table(
-            titles, rows: matrix.rows.map { row($0.name, $0.amounts) } + rule + [used], gap: 2)
+            titles, rows: matrix.rows.map { row($0.name, $0.amounts) } + rule + [usedRow], gap: 2)
     }
 
     /// The used memory of a GPU is printed even if it is 0.

@@ -3,8 +3,8 @@ import Glibc
 import Ledger
 import Sampling
 
-/// This program as a child process that allocates GPU memory. The child answers each line of words with one line of words.
-/// The child ends when its channel ends, which frees all that it holds.
+/// This program as a child process that allocates GPU memory. The child answers each line of words with one line of
+/// words. The child ends when its channel ends, which frees all that it holds.
 package enum AllocationChild {
     static let name = "plimsoll-cuda"
 
@@ -69,8 +69,8 @@ private final class Worker: @unchecked Sendable {
         }
     }
 
-    /// Allocates the largest available block, in steps of 2 MiB. The block is smaller than the free memory, because of fragmentation
-    /// and because of memory that the driver keeps back.
+    /// Allocates the largest available block, in steps of 2 MiB. The block is smaller than the free memory, because of
+    /// fragmentation and because of memory that the driver keeps back.
     ///
     /// - Returns: its size in bytes; 0 if there is none.
     private func largest(_ driver: CUDADriver) throws(CUDAError) -> UInt64 {

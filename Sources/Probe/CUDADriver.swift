@@ -13,7 +13,8 @@ struct CUDAError: Error, CustomStringConvertible {
     static let outOfMemory: Int32 = 2
     /// The library lacks the function. This code is our own; it is not a CUresult.
     static let noFunction: Int32 = -1
-    /// The library cannot be loaded, or lacks a function that every version has. This code is our own; it is not a CUresult.
+    /// The library cannot be loaded, or lacks a function that every version has. This code is our own; it is not a
+    /// CUresult.
     static let noLibrary: Int32 = 0
     /// CUDA_ERROR_NO_DEVICE.
     static let noDevice: Int32 = 100
@@ -21,8 +22,8 @@ struct CUDAError: Error, CustomStringConvertible {
     var description: String { "\(call): \(name ?? "CUDA error \(code)")" }
 }
 
-/// The CUDA driver API, loaded at run time. Only child processes use it: a context takes hundreds of MiB of the device, and is freed
-/// only when its process ends.
+/// The CUDA driver API, loaded at run time. Only child processes use it: a context takes hundreds of MiB of the device,
+/// and is freed only when its process ends.
 struct CUDADriver {
     private let functions: ccuda_functions
 
@@ -59,8 +60,8 @@ struct CUDADriver {
         return count
     }
 
-    /// The CUdevice of each device that CUDA shows, by the digits of its UUID (`Allocation.digits`). CUDA_VISIBLE_DEVICES selects the
-    /// devices and their order.
+    /// The CUdevice of each device that CUDA shows, by the digits of its UUID (`Allocation.digits`).
+    /// CUDA_VISIBLE_DEVICES selects the devices and their order.
     func devices() throws(CUDAError) -> [String: Int32] {
         let count = try deviceCount()
         var devices: [String: Int32] = [:]
@@ -98,8 +99,8 @@ struct CUDADriver {
         return address
     }
 
-    /// Allocates managed memory. Device and host share it; its pages move to the processor that accesses them (CUDA C++ Programming
-    /// Guide, "Unified Memory").
+    /// Allocates managed memory. Device and host share it; its pages move to the processor that accesses them (CUDA C++
+    /// Programming Guide, "Unified Memory").
     func allocateManaged(_ bytes: UInt64) throws(CUDAError) -> UInt64 {
         var address: UInt64 = 0
         try check(

@@ -19,7 +19,8 @@ package enum CommandError: Error, CustomStringConvertible {
         switch self {
         case .notFound(let name): "cannot run '\(name)': command not found"
         case .noInterpreter(let name):
-            "cannot run '\(name)': the interpreter or loader that the file names does not exist; check its first line (#!)"
+            "cannot run '\(name)': the interpreter or loader that the file names does not exist; "
+                + "check its first line (#!)"
         case .notExecutable(let name, let code): "cannot run '\(name)': \(String(cString: strerror(code)))"
         case .notStarted(let name, let code): "cannot start '\(name)': \(String(cString: strerror(code)))"
         case .notWatched(let why): "cannot sample GPU memory: \(why)"
@@ -51,7 +52,8 @@ package enum CommandEnd: Sendable, Equatable {
     }
 }
 
-/// A child process that runs as if it were this program: with our terminal, our open files, and every signal that is sent to us.
+/// A child process that runs as if it were this program: with our terminal, our open files, and every signal that is
+/// sent to us.
 ///
 /// The command stays in our process group, so that the terminal's keys reach it directly.
 package struct Command {
@@ -59,8 +61,8 @@ package struct Command {
 
     // MARK: Signals
 
-    /// Blocks the signals that will be passed on to the command, and makes this process the parent of the command's orphans. Call this
-    /// before any thread is started, because threads inherit the signal mask.
+    /// Blocks the signals that will be passed on to the command, and makes this process the parent of the command's
+    /// orphans. Call this before any thread is started, because threads inherit the signal mask.
     ///
     /// - Returns: the signal mask before.
     package static func prepare() -> sigset_t {
@@ -71,17 +73,17 @@ package struct Command {
         return before
     }
 
-    /// Unblocks the signals, because the command has ended and signals are now for us. SIGHUP is ignored: the kernel can send it once
-    /// more when the terminal ends, and the report is written in any case.
+    /// Unblocks the signals, because the command has ended and signals are now for us. SIGHUP is ignored: the kernel
+    /// can send it once more when the terminal ends, and the report is written in any case.
     package static func finish(_ before: sigset_t) {
         signal(SIGHUP, SIG_IGN)
         var mask = before
         pthread_sigmask(SIG_SETMASK, &mask, nil)
     }
 
-    /// The signals that are passed on if a process sends them to us. Not passed on: signals that stop a process, which a terminal sends
-    /// to the whole group, and signals that report our own faults. Ignored signals stay ignored, also for the command: nohup relies on
-    /// that.
+    /// The signals that are passed on if a process sends them to us. Not passed on: signals that stop a process, which
+    /// a terminal sends to the whole group, and signals that report our own faults. Ignored signals stay ignored, also
+    /// for the command: nohup relies on that.
     private static var passedOn: sigset_t {
         let kept = [
             SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGCHLD, SIGPIPE, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
@@ -122,7 +124,8 @@ package struct Command {
     // MARK: Start
 
     /// - Parameters:
-    ///   - words: the program, looked up in PATH, and its arguments. They are not Strings, because they can be other than UTF-8.
+    ///   - words: the program, looked up in PATH, and its arguments. They are not Strings, because they can be other
+    ///     than UTF-8.
     ///   - mask: the command's signal mask.
     ///   - restored: signals that we ignore and the command does not.
     package init(
@@ -185,9 +188,10 @@ package struct Command {
         }
     }
 
-    /// Whether the kernel sends this signal to us but not to the command. A signal from the kernel has a code above 0 (sigaction(2)). It
-    /// goes to the terminal's whole group, so the command already has it. SIGHUP at the end of the terminal goes only to the session
-    /// leader (tty_jobctrl.c, tty_signal_session_leader). As the first process of a container we are the session leader.
+    /// Whether the kernel sends this signal to us but not to the command. A signal from the kernel has a code above 0
+    /// (sigaction(2)). It goes to the terminal's whole group, so the command already has it. SIGHUP at the end of the
+    /// terminal goes only to the session leader (tty_jobctrl.c, tty_signal_session_leader). As the first process of a
+    /// container we are the session leader.
     private func isForLeader(_ number: Int32) -> Bool { number == SIGHUP && getsid(0) == getpid() }
 
     /// Reaps every child that has ended, adopted orphans too.

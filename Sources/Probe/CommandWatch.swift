@@ -27,7 +27,8 @@ package final class CommandWatch: Sendable {
     private let interval: Double
     private let engines: Engines?
 
-    /// Which engines a client asks: nil if its words name one that cannot be asked from here. Called on the thread that samples.
+    /// Which engines a client asks: nil if its words name one that cannot be asked from here. Called on the thread that
+    /// samples.
     package typealias Engines = @Sendable (Sampler) -> EngineWatch?
 
     /// Begins with a reading, which is of the time before the command if it is done by then.
@@ -49,8 +50,8 @@ package final class CommandWatch: Sendable {
         if code != 0 { throw .notWatched(noThread(code)) }
     }
 
-    /// What is held before the command is told by a reading that is done in this time; what takes longer is not waited for, and
-    /// what was held before is unknown then.
+    /// What is held before the command is told by a reading that is done in this time; what takes longer is not waited
+    /// for, and what was held before is unknown then.
     package func waitUntilReady(seconds: Double) {
         shared.wait(until: monotonicSeconds() + seconds) { $0.state != .preparing }
     }

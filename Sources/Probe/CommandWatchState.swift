@@ -15,8 +15,9 @@ package struct CommandStart: Sendable, Equatable {
 
 /// The state of a `CommandWatch`, which the main thread and the sampling thread share.
 ///
-/// Usual order: `preparing`, `ready`, `running`, `ending`, `finished`, `reported`. Shortcuts: `preparing` to `running` and `ending` to
-/// `reported`, if a reading takes too long. Without a command: `preparing` or `ready`, then `cancelled`, then `finished`.
+/// Usual order: `preparing`, `ready`, `running`, `ending`, `finished`, `reported`. Shortcuts: `preparing` to `running`
+/// and `ending` to `reported`, if a reading takes too long. Without a command: `preparing` or `ready`, then
+/// `cancelled`, then `finished`.
 ///
 /// A transition that does not apply to the current state changes nothing.
 package enum CommandWatchState: Sendable, Equatable {

@@ -10,8 +10,8 @@ struct LineServer {
 
     /// - Parameters:
     ///   - atEnd: called on the main thread before the child ends.
-    ///   - answer: called on one other thread, because a CUDA context belongs to a thread. A call can take long: the main thread only
-    ///     reads, so the child ends with its parent in any case.
+    ///   - answer: called on one other thread, because a CUDA context belongs to a thread. A call can take long: the
+    ///     main thread only reads, so the child ends with its parent in any case.
     func serve(atEnd: () -> Void = {}, _ answer: @escaping @Sendable (String) -> String) -> Never {
         let lines = Lines()
         let code = startThread {

@@ -3,8 +3,9 @@ import HostFS
 import Ledger
 import Sampling
 
-/// This program as a child process that loads the NVIDIA driver's libraries, reports their files, and initializes CUDA. The
-/// initialization takes a few MiB of GPU memory until the child ends (docs/measured.md, `check`). A context would take hundreds.
+/// This program as a child process that loads the NVIDIA driver's libraries, reports their files, and initializes CUDA.
+/// The initialization takes a few MiB of GPU memory until the child ends (docs/measured.md, `check`). A context would
+/// take hundreds.
 package enum LoaderChild {
     static let name = "plimsoll-loader"
     /// The libraries of NVIDIA's driver that programs need: one to monitor GPUs, one to compute on them.
@@ -49,8 +50,8 @@ package enum LoaderChild {
         return "+" + bounded(SystemPath.loadedFile(of: library) ?? library)
     }
 
-    /// A path or a reason without control characters, and of bounded length. The child does this so that one answer is one line.
-    /// The parent does this again, because a library can have taken over the child.
+    /// A path or a reason without control characters, and of bounded length. The child does this so that one answer is
+    /// one line. The parent does this again, because a library can have taken over the child.
     fileprivate static func bounded(_ text: String) -> String { text.capped(at: TextLimit.message).cleaned }
 
     /// - Parameters:

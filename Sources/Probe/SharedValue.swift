@@ -2,8 +2,8 @@ import Glibc
 
 /// A value that threads share. A thread can wait until the value meets a condition.
 ///
-/// This is a mutex and one condition variable, because two threads can wait at the same moment. With a semaphore, the thread that
-/// signals could take its own signal. The `Mutex` of Synchronization has no condition variable.
+/// This is a mutex and one condition variable, because two threads can wait at the same moment. With a semaphore, the
+/// thread that signals could take its own signal. The `Mutex` of Synchronization has no condition variable.
 package final class SharedValue<Value: Sendable>: @unchecked Sendable {
     // All access is between `pthread_mutex_lock` and `pthread_mutex_unlock`.
     private var value: Value

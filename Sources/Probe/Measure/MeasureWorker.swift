@@ -7,14 +7,14 @@ import Ledger
 import Sampling
 import Synchronization
 
-/// This program as a child of `measure` that asks the driver and holds GPU memory: on this host, in a PID namespace, or in a container.
-/// It ends with its channel, and all that it held goes with it.
+/// This program as a child of `measure` that asks the driver and holds GPU memory: on this host, in a PID namespace, or
+/// in a container. It ends with its channel, and all that it held goes with it.
 package enum MeasureWorker {
     static let command = "measure-worker"
     private static let output: Int32 = 4
 
-    /// Serves if this program was started as the worker, and does not return then. A wrapper such as `docker run` cannot choose the
-    /// program's name, so the second argument identifies the worker.
+    /// Serves if this program was started as the worker, and does not return then. A wrapper such as `docker run`
+    /// cannot choose the program's name, so the second argument identifies the worker.
     package static func serveIfAsked() {
         let arguments = ProgramArguments.all
         guard arguments.count == 6, arguments[1] == command else { return }
@@ -239,12 +239,12 @@ private final class WorkerQuestions: @unchecked Sendable {
         case "allocate":
             let address = try driver.allocate(first)
             held.append(address)
-            try driver.fill(address, first)
+            try driver.fill(address, bytes: first)
             return ""
         case "managed":
             let address = try driver.allocateManaged(first)
             held.append(address)
-            try driver.fill(address, first)
+            try driver.fill(address, bytes: first)
             return ""
         case "free":
             for address in held { try driver.free(address) }

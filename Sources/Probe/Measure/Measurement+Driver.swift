@@ -30,7 +30,8 @@ extension Measurement {
     /// A process's first call attaches every GPU. It ends with its process, so each is a first one.
     func firstCall() throws(NotTried) -> Finding {
         var calls = [try timeOfFirstCall()]
-        // Persistence mode is never turned off: what the GPU forgets then is more than the mode (NVIDIA, Driver Persistence).
+        // Persistence mode is never turned off: what the GPU forgets then is more than the mode (NVIDIA, Driver
+        // Persistence).
         if plan.settings.contains(.persistence), !calls[0].isAwake {
             let setter = try setter()
             defer { setter.end() }

@@ -1,7 +1,7 @@
 import Ledger
 
-// Steps about the kernel's drivers: their numbers beside those of the vendor's tool, and the dmem controller's charges. Nothing is
-// allocated: what runs there is compared.
+// Steps about the kernel's drivers: their numbers beside those of the vendor's tool, and the dmem controller's charges.
+// Nothing is allocated: what runs there is compared.
 
 extension Measurement {
     func amdProcesses() throws(NotTried) -> Finding {

@@ -31,7 +31,8 @@ extension Measurement {
         return finding
     }
 
-    /// Which PIDs the driver lists for a process that the wrapper starts, while that process and one outside hold a context.
+    /// Which PIDs the driver lists for a process that the wrapper starts, while that process and one outside hold a
+    /// context.
     private func pids(through wrapper: [String], path: String?) throws(NotTried) -> PIDsTold {
         let target = try target()
         let outside = try holder(contexts: 2)
@@ -76,8 +77,8 @@ extension Measurement {
     }
 }
 
-/// An image that holds this program and the libraries that it needs. It takes no network, and is removed when it is let go of, also
-/// if this program is killed.
+/// An image that holds this program and the libraries that it needs. It takes no network, and is removed when it is let
+/// go of, also if this program is killed.
 final class ContainerImage {
     let name: String
     /// This program's file in it.

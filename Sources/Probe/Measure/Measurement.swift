@@ -3,7 +3,8 @@ import HostFS
 import Ledger
 import Sampling
 
-/// Tries the steps of `measure`, each with processes of its own, so that a driver that hangs in one takes no other with it.
+/// Tries the steps of `measure`, each with processes of its own, so that a driver that hangs in one takes no other with
+/// it.
 package final class Measurement {
     let plan: MeasurePlan
     private let sampler: Sampler
@@ -186,8 +187,8 @@ package final class Measurement {
             return bytes
         }
 
-        /// Used memory less what others are listed with, so that it does not change if they allocate; nil if the driver does not
-        /// report what is used.
+        /// Used memory less what others are listed with, so that it does not change if they allocate; nil if the driver
+        /// does not report what is used.
         ///
         /// - Parameter own: the processes of ours.
         func rest(of own: Set<UInt32>) -> Bytes? {
@@ -213,7 +214,8 @@ package final class Measurement {
             processes: processes.mapValues { ($0 ?? -1) < 0 ? nil : $0 })
     }
 
-    /// The same, at a moment when nothing but our own processes and those of others that the driver lists holds more or less.
+    /// The same, at a moment when nothing but our own processes and those of others that the driver lists holds more or
+    /// less.
     ///
     /// - Parameter own: the processes of ours.
     func quietCard(_ watcher: Prober, of own: Set<UInt32> = []) throws(NotTried) -> (card: Card, rest: Bytes) {
@@ -229,8 +231,8 @@ package final class Measurement {
         throw .notQuiet
     }
 
-    /// What was compared is right only if the memory of others that the driver does not list is what it was: ends our processes, and
-    /// waits for what they held.
+    /// What was compared is right only if the memory of others that the driver does not list is what it was: ends our
+    /// processes, and waits for what they held.
     func expect(_ rest: Bytes, after holders: [Prober], _ watcher: Prober) throws(NotTried) {
         let own = Set(holders.map(\.pid))
         for holder in holders { holder.end() }

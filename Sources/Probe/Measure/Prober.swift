@@ -34,15 +34,16 @@ final class Prober {
     private let wrapper: String?
     private let leftovers: Leftovers
     private var hasEnded = false
-    /// When it was asked a question that it has not answered: the driver may hold it in the kernel. What it answers later is not
-    /// the answer to the next question.
+    /// When it was asked a question that it has not answered: the driver may hold it in the kernel. What it answers
+    /// later is not the answer to the next question.
     private var unanswered: (since: Double, deadline: Double)?
 
     /// On this host, if it was started directly.
     var pid: UInt32 { UInt32(child.pid) }
 
     /// - Parameters:
-    ///   - wrapper: a program and its arguments that starts the worker, such as `unshare --pid --fork`; empty to start it directly.
+    ///   - wrapper: a program and its arguments that starts the worker, such as `unshare --pid --fork`; empty to start
+    ///     it directly.
     ///   - path: the worker's program, as the wrapper finds it.
     init(
         _ plan: MeasurePlan, _ leftovers: Leftovers, _ role: Role = .asks, through wrapper: [String] = [],
@@ -140,8 +141,8 @@ final class Prober {
     /// As the kernel ends a process: without a word to it.
     func kill() { child.kill() }
 
-    /// Ends the worker and waits until what it held is free, or its settings are restored. One that a driver holds in the kernel is
-    /// left behind.
+    /// Ends the worker and waits until what it held is free, or its settings are restored. One that a driver holds in
+    /// the kernel is left behind.
     func end() {
         if hasEnded { return }
         hasEnded = true

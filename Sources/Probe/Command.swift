@@ -182,7 +182,7 @@ package struct Command {
             let number = sigwaitinfo(&awaited, &info)
             if number == SIGCHLD {
                 if let end = reap() { return end }
-            } else if number > 0, info.si_code <= 0 || isForLeader(number) {
+            } else if number > 0, info.si_code <= 0 || isForSessionLeader(number) {
                 kill(pid, number)
             }
         }
@@ -192,7 +192,7 @@ package struct Command {
     /// (sigaction(2)). It goes to the terminal's whole group, so the command already has it. SIGHUP at the end of the
     /// terminal goes only to the session leader (tty_jobctrl.c, tty_signal_session_leader). As the first process of a
     /// container we are the session leader.
-    private func isForLeader(_ number: Int32) -> Bool { number == SIGHUP && getsid(0) == getpid() }
+    private func isForSessionLeader(_ number: Int32) -> Bool { number == SIGHUP && getsid(0) == getpid() }
 
     /// Reaps every child that has ended, adopted orphans too.
     ///

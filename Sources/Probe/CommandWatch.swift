@@ -3,21 +3,22 @@ import HostFS
 import Ledger
 import Sampling
 
-/// Samples what a command's processes hold of the GPUs, beside it and without touching it.
+/// Samples the GPU memory of a command's processes on its own thread, without touching the command.
 package final class CommandWatch: Sendable {
-    /// What is told at the end.
+    /// The result of the watch.
     package struct Findings: Sendable {
         package var usage: CommandUsage
-        /// What somebody else started for the command; nil for one that asks nobody.
+        /// The container or service that an engine or systemd started for the command; nil if the command is no client.
         package var client: ClientFinding?
         /// Milliseconds since 1970.
         package var began: Int64
-        /// The driver's last answer was not waited for any longer.
+        /// Whether the last reading is missing because it took too long.
         package var isCutShort = false
-        /// The command ran in a container.
+        /// Whether the command ran in a container.
         package var isContainer: Bool { usage.scope.isContainer }
     }
 
+    /// What the main thread and the sampling thread share.
     private struct Shared {
         var state = CommandWatchState.preparing
         var usage: RunUsage
@@ -27,16 +28,17 @@ package final class CommandWatch: Sendable {
     private let interval: Double
     private let engines: Engines?
 
-    /// Which engines a client asks: nil if its words name one that cannot be asked from here. Called on the thread that
-    /// samples.
+    /// Chooses the engines to ask for a client. Called on the sampling thread.
+    ///
+    /// - Returns: nil if the client's words name an engine that cannot be asked from here.
     package typealias Engines = @Sendable (Sampler) -> EngineWatch?
 
-    /// Begins with a reading, which is of the time before the command if it is done by then.
+    /// Starts the sampling thread, which begins with a reading of the time before the command.
     ///
     /// - Parameters:
     ///   - interval: seconds from one reading to the next.
-    ///   - client: what the command asks somebody else to start; nil if nothing.
-    ///   - engines: asked for a client of theirs alone.
+    ///   - client: the command as a client of an engine or of systemd; nil if it is none.
+    ///   - engines: called only if the command is a client of an engine.
     /// - Throws: if no thread can be started.
     package init(
         _ plan: SamplingPlan, interval: Double, client: CommandClient?, engines: @escaping Engines
@@ -50,13 +52,13 @@ package final class CommandWatch: Sendable {
         if code != 0 { throw .notWatched(noThread(code)) }
     }
 
-    /// What is held before the command is told by a reading that is done in this time; what takes longer is not waited
-    /// for, and what was held before is unknown then.
+    /// Waits for the first reading, which shows the memory before the command. If the reading takes longer than this,
+    /// the memory before the command stays unknown.
     package func waitUntilReady(seconds: Double) {
         shared.wait(until: monotonicSeconds() + seconds) { $0.state != .preparing }
     }
 
-    /// The command runs now.
+    /// Records that the command has started.
     package func begin(_ command: Command) -> CommandStart {
         let start = CommandStart(
             pid: UInt32(command.pid), seconds: monotonicSeconds(), unixMilliseconds: wallClock())
@@ -64,15 +66,15 @@ package final class CommandWatch: Sendable {
         return start
     }
 
-    /// There is no command after all.
+    /// Ends the watch of a command that did not start.
     package func cancel() {
         shared.withLock { $0.state.cancel() }
         shared.wait(until: monotonicSeconds() + 0.2) { $0.state == .finished }
     }
 
-    /// The command has ended.
+    /// Ends the watch, because the command has ended.
     ///
-    /// - Parameter seconds: how long the last reading may take.
+    /// - Parameter seconds: time limit of the last reading.
     package func end(_ start: CommandStart, within seconds: Double) -> Findings {
         let ended = monotonicSeconds()
         shared.withLock { $0.state.end(at: ended) }
@@ -90,18 +92,19 @@ package final class CommandWatch: Sendable {
         }
     }
 
+    /// The sampling thread.
     private func watch(_ plan: SamplingPlan) {
-        // 0 is this thread, which Linux gives a priority of its own (setpriority(2)).
+        // 0 is the calling thread: on Linux each thread has its own nice value (setpriority(2)).
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, SamplingPlan.behind)
         var plan = plan
         plan.lowPriority = true
-        // What would be told meanwhile would stand in the middle of the command's own output.
+        // Messages would appear in the middle of the command's own output.
         let sampler = Sampler(plan, tell: { _ in })
         sampler.begin()
         var engines = askEngines(sampler)
         let scope = CommandScope(sampler.runtimeEnvironment(), ownPID: UInt32(getpid()))
         shared.withLock { $0.usage.scope = scope }
-        noteEnginesBefore(&engines, sampler)
+        noteEnginesBefore(sampler, engines: &engines)
         let before = sampler.observe()
         shared.withLock { shared in
             if shared.state.isBeforeCommand { shared.usage.begin(before) }
@@ -109,31 +112,31 @@ package final class CommandWatch: Sendable {
         }
         shared.wait { !$0.state.isBeforeCommand }
         if let start = shared.withLock({ $0.state.start }) {
-            sample(sampler, &engines, since: start)
-            finish(sampler, &engines, start)
+            sample(sampler, engines: &engines, since: start)
+            finish(sampler, engines: &engines, since: start)
         }
         sampler.finish()
         shared.withLock { $0.state.finish() }
     }
 
-    /// One reading after the other, until the command has ended.
-    private func sample(_ sampler: Sampler, _ engines: inout EngineWatch?, since start: CommandStart) {
+    /// Reads at the interval until the command has ended.
+    private func sample(_ sampler: Sampler, engines: inout EngineWatch?, since start: CommandStart) {
         var next = start.seconds
         while true {
             var observation = sampler.observe()
             let now = monotonicSeconds()
-            // Not under the lock: the end of the command must not wait for files.
+            // Outside the lock: the end of the command must not wait for files.
             var usage = shared.withLock { $0.usage }
             var isFresh = false
             if engines != nil {
                 isFresh = engines?.collect(sampler) == true && engines?.isWhole == true
                 engines?.fill(&observation)
-                engines?.ask(sampler, after: usage.wantsNames ? Self.hurry : Self.pause)
+                engines?.ask(sampler, after: usage.wantsNames ? Self.shortPause : Self.pause)
             }
             usage.add(
                 observation, at: now - start.seconds, isFresh: isFresh, ancestors: sampler.ancestors(of:upTo:))
             let isOver = shared.withLock { shared in
-                // What was read around its end may be from after it.
+                // The reading can be from after the end of the command.
                 guard shared.state.isRunning else { return true }
                 shared.usage = usage
                 return false
@@ -144,7 +147,8 @@ package final class CommandWatch: Sendable {
         }
     }
 
-    private func finish(_ sampler: Sampler, _ engines: inout EngineWatch?, _ start: CommandStart) {
+    /// The last reading, with the accounts that the driver keeps of ended processes.
+    private func finish(_ sampler: Sampler, engines: inout EngineWatch?, since start: CommandStart) {
         guard case .ending(_, at: let ended) = shared.withLock({ $0.state }) else { return }
         engines?.collect(sampler, within: Self.lastWait)
         engines?.ask(sampler)
@@ -162,11 +166,13 @@ package final class CommandWatch: Sendable {
 
     // MARK: Engines
 
-    /// Seconds from one question to the engines to the next, and the same where a container has no name yet.
+    /// Seconds between two questions to the engines.
     private static let pause = 0.5
-    private static let hurry = 0.1
-    /// Seconds that what they tell is waited for before the command begins, and after it has ended.
+    /// The same, if the name of a container is still unknown.
+    private static let shortPause = 0.1
+    /// Seconds to wait for the engines' answers before the command starts.
     private static let firstWait = 0.15
+    /// Seconds to wait for each of the engines' answers after the command has ended.
     private static let lastWait = 0.2
 
     private func askEngines(_ sampler: Sampler) -> EngineWatch? {
@@ -179,7 +185,8 @@ package final class CommandWatch: Sendable {
         return watch
     }
 
-    private func noteEnginesBefore(_ engines: inout EngineWatch?, _ sampler: Sampler) {
+    /// Records what the engines list before the command starts, if they answer in time.
+    private func noteEnginesBefore(_ sampler: Sampler, engines: inout EngineWatch?) {
         guard engines?.collect(sampler, within: Self.firstWait) == true, let engines else { return }
         shared.withLock { shared in
             if shared.state.isBeforeCommand { shared.usage.begin(engines: engines.engines, engines.sources) }

@@ -64,9 +64,9 @@ extension Measurement {
     }
 
     /// A process that changes settings and restores them at its end, whatever ends this program.
-    private func setter() throws(NotTried) -> Prober { try Prober(plan, leftovers, .restores) }
+    private func setter() throws(NotTried) -> WorkerProcess { try WorkerProcess(plan, leftovers, .restores) }
 
-    private func turnOn(_ setting: MeasuredSetting, gpu: Int, _ setter: Prober) throws(NotTried) {
+    private func turnOn(_ setting: MeasuredSetting, gpu: Int, _ setter: WorkerProcess) throws(NotTried) {
         do throws(NotTried) {
             let answer = try setter.ask("set \(gpu) \(setting.rawValue) on")
             if answer["changed"] == "yes" { changed.insert(setting) }
@@ -76,7 +76,7 @@ extension Measurement {
     }
 
     /// Ends the setter, which restores the setting, and looks whether it has.
-    private func restore(_ setting: MeasuredSetting, gpus: [Int], _ setter: Prober) throws(NotTried) {
+    private func restore(_ setting: MeasuredSetting, gpus: [Int], _ setter: WorkerProcess) throws(NotTried) {
         setter.end()
         let watcher = try watcher()
         for gpu in gpus where try watcher.ask("mode \(gpu)")[setting.rawValue] != "off" {
@@ -100,7 +100,7 @@ extension Measurement {
     }
 
     /// The two memory calls, at a moment when nothing moved between them.
-    func memory(_ watcher: Prober) throws(NotTried) -> (first: MemoryCall, second: MemoryCall?) {
+    func memory(_ watcher: WorkerProcess) throws(NotTried) -> (first: MemoryCall, second: MemoryCall?) {
         let target = try target()
         var previous: (first: MemoryCall, second: MemoryCall?)?
         for _ in 0..<20 {

@@ -14,7 +14,7 @@ extension Measurement {
     func check() throws(NotTried) -> Finding {
         let watcher = try watcher()
         let before = try quietCard(watcher)
-        let initializer = try Prober(plan, leftovers)
+        let initializer = try WorkerProcess(plan, leftovers)
         defer { initializer.end() }
         let start = monotonicSeconds()
         // It initializes CUDA, as `check` does.
@@ -85,7 +85,7 @@ extension Measurement {
         let rest = try quietCard(watcher).rest
         let exporter = try holder(toAllocate: size, contexts: 2)
         defer { exporter.end() }
-        let importer = try Prober(plan, leftovers, .holds(Self.contextAtMost))
+        let importer = try WorkerProcess(plan, leftovers, .holds(Self.contextAtMost))
         defer { importer.end() }
         let own: Set = [exporter.pid, importer.pid]
         try importer.ask("context \(try target().digits)")
@@ -94,7 +94,7 @@ extension Measurement {
         let before = try quietCard(watcher, of: own)
         try importer.ask("import \(handle)")
         let after = try quietCard(watcher, of: own)
-        func riseInList(of prober: Prober) throws(NotTried) -> Bytes {
+        func riseInList(of prober: WorkerProcess) throws(NotTried) -> Bytes {
             try after.card.bytes(of: prober.pid) - (try before.card.bytes(of: prober.pid))
         }
         let finding = Finding.ipc(

@@ -174,7 +174,7 @@ package final class Measurement {
     // MARK: The driver's own answers
 
     /// A process that asks the driver and holds nothing.
-    func watcher() throws(NotTried) -> Prober { try Prober(plan, leftovers) }
+    func watcher() throws(NotTried) -> WorkerProcess { try WorkerProcess(plan, leftovers) }
 
     struct Card {
         var used: Bytes?
@@ -198,7 +198,7 @@ package final class Measurement {
     }
 
     /// What the driver tells of a GPU, by default the one that is used.
-    func card(_ watcher: Prober, on other: Target? = nil) throws(NotTried) -> Card {
+    func card(_ watcher: WorkerProcess, on other: Target? = nil) throws(NotTried) -> Card {
         let target = try chosen(other)
         let devices = try watcher.observe(gpu: target.gpu)
         guard let device = devices.first(where: { $0.uuid == target.uuid }) else { throw .missing(.nvidiaDriver) }
@@ -218,7 +218,7 @@ package final class Measurement {
     /// less.
     ///
     /// - Parameter own: the processes of ours.
-    func quietCard(_ watcher: Prober, of own: Set<UInt32> = []) throws(NotTried) -> (card: Card, rest: Bytes) {
+    func quietCard(_ watcher: WorkerProcess, of own: Set<UInt32> = []) throws(NotTried) -> (card: Card, rest: Bytes) {
         guard var rest = try card(watcher).rest(of: own) else { throw .missing(.memoryTotals) }
         for _ in 0..<5 {
             usleep(20_000)
@@ -233,7 +233,7 @@ package final class Measurement {
 
     /// What was compared is right only if the memory of others that the driver does not list is what it was: ends our
     /// processes, and waits for what they held.
-    func expect(_ rest: Bytes, after holders: [Prober], _ watcher: Prober) throws(NotTried) {
+    func expect(_ rest: Bytes, after holders: [WorkerProcess], _ watcher: WorkerProcess) throws(NotTried) {
         let own = Set(holders.map(\.pid))
         for holder in holders { holder.end() }
         for _ in 0..<100 {
@@ -257,17 +257,17 @@ package final class Measurement {
     func holder(
         toAllocate bytes: Bytes = 0, contexts: Bytes = 1, on other: Target? = nil, usesMPS: Bool = false,
         through wrapper: [String] = []
-    ) throws(NotTried) -> Prober {
+    ) throws(NotTried) -> WorkerProcess {
         let target = try chosen(other)
         try checkFree(bytes + contexts * Self.contextAtMost, on: target)
-        let holder = try Prober(plan, leftovers, .holds(bytes + Self.contextAtMost), through: wrapper)
+        let holder = try WorkerProcess(plan, leftovers, .holds(bytes + Self.contextAtMost), through: wrapper)
         if usesMPS { try holder.ask("mps") }
         try holder.ask("context \(target.digits)")
         return holder
     }
 
     /// The same; nil if there is no memory for it, or no CUDA.
-    func holderIfPossible(toAllocate bytes: Bytes = 0) throws(NotTried) -> Prober? {
+    func holderIfPossible(toAllocate bytes: Bytes = 0) throws(NotTried) -> WorkerProcess? {
         do throws(NotTried) {
             return try holder(toAllocate: bytes)
         } catch .noRoom {
@@ -282,7 +282,7 @@ package final class Measurement {
     func checkFree(_ needed: Bytes, on other: Target? = nil) throws(NotTried) {
         let target = try chosen(other)
         guard let free = try card(try watcher(), on: target).free ?? target.free else { throw .missing(.memoryTotals) }
-        guard needed + leftovers.held <= MeasurePlan.most, free - needed >= (target.total ?? 0) / 20 else {
+        guard needed + leftovers.held <= MeasurePlan.memoryLimit, free - needed >= (target.total ?? 0) / 20 else {
             throw .noRoom(needed: needed, free: free)
         }
     }

@@ -37,7 +37,7 @@ extension Measurement {
         let target = try target()
         let outside = try holder(contexts: 2)
         defer { outside.end() }
-        let inside = try Prober(plan, leftovers, .holds(Self.contextAtMost), through: wrapper, path: path)
+        let inside = try WorkerProcess(plan, leftovers, .holds(Self.contextAtMost), through: wrapper, path: path)
         defer { inside.end() }
         // A container takes its time to start.
         let own = try inside.ask("hello", within: max(plan.timeout, 30)).number("pid") ?? 0
@@ -56,7 +56,7 @@ extension Measurement {
         _ = try target()
         let gpus = observe().snapshot.devices.filter { $0.vendor == .nvidia && $0.parent == nil }
         guard gpus.count > 1, let uuid = gpus[1].uuid else { throw .missing(.secondGPU) }
-        let inside = try Prober(
+        let inside = try WorkerProcess(
             plan, leftovers, through: try containerWrapper(gpu: gpus[1].index, []), path: image?.program)
         defer { inside.end() }
         let count = try inside.ask("open", within: max(plan.timeout, 30)).number("count") ?? 0

@@ -3,12 +3,12 @@ import Glibc
 import Ledger
 import Sampling
 
-/// This program as a child that allocates on a GPU: words on a line in, words on a line out. It ends with its channel, and
-/// all that it held goes with it.
+/// This program as a child process that allocates GPU memory. The child answers each line of words with one line of
+/// words. The child ends when its channel ends, which frees all that it holds.
 package enum AllocationChild {
     static let name = "plimsoll-cuda"
 
-    /// Serves where this program was started as the child, and does not return then.
+    /// Serves and does not return, if this program was started as this child.
     package static func serveIfAsked() {
         guard ProgramArguments.all.first == name, ProgramArguments.all.count == 2 else { return }
         HelperProcess.settle(as: name)
@@ -17,13 +17,14 @@ package enum AllocationChild {
     }
 }
 
-/// What the child does, one call after another.
+/// Answers the requests of `Allocation`, one after another.
 private final class Worker: @unchecked Sendable {
     private let library: String
     private var driver: CUDADriver?
     private var context: ccuda_context?
-    /// By the digits of their UUIDs.
+    /// CUdevice by the digits of the UUID (`Allocation.digits`).
     private var devices: [String: Int32] = [:]
+    /// Addresses of the allocations.
     private var held: [UInt64] = []
 
     init(library: String) {
@@ -35,7 +36,7 @@ private final class Worker: @unchecked Sendable {
         do throws(CUDAError) {
             return try serve(words)
         } catch {
-            // On one line, whatever is in the text of a library: one line is one answer.
+            // A library's text can have line breaks, and one line is one answer.
             return "error \(error.code) \(error.description.capped(at: TextLimit.message).cleaned)"
         }
     }
@@ -47,7 +48,7 @@ private final class Worker: @unchecked Sendable {
                 driver = try CUDADriver(library: library)
                 devices = try driver?.devices() ?? [:]
             } catch {
-                // CUDA_VISIBLE_DEVICES may name none.
+                // CUDA_VISIBLE_DEVICES can hide every device.
                 guard error.code == CUDAError.noDevice else { throw error }
             }
             return "ok \(devices.keys.joined(separator: ","))"
@@ -68,8 +69,10 @@ private final class Worker: @unchecked Sendable {
         }
     }
 
-    /// The largest block that is to be had, which stays allocated: fragments and what the driver keeps back make it smaller
-    /// than what is free.
+    /// Allocates the largest available block, in steps of 2 MiB. The block is smaller than the free memory, because of
+    /// fragmentation and because of memory that the driver keeps back.
+    ///
+    /// - Returns: its size in bytes; 0 if there is none.
     private func largest(_ driver: CUDADriver) throws(CUDAError) -> UInt64 {
         let step: UInt64 = 2 << 20
         var (least, most) = (UInt64(0), try driver.freeMemory() / step)
@@ -90,6 +93,6 @@ private final class Worker: @unchecked Sendable {
     private func hold(_ bytes: UInt64, _ driver: CUDADriver) throws(CUDAError) {
         let address = try driver.allocate(bytes)
         held.append(address)
-        try driver.fill(address, bytes)
+        try driver.fill(address, bytes: bytes)
     }
 }

@@ -1,17 +1,20 @@
 import CCUDA
 import Glibc
 
-/// What a call into the CUDA driver answered, where it was not well: a CUresult.
+/// A failed call of the CUDA driver API, with its CUresult.
 struct CUDAError: Error, CustomStringConvertible {
+    /// The function, or the library if it does not load.
     var call: String
     var code: Int32
+    /// The name of the code, such as CUDA_ERROR_UNKNOWN, or why the library does not load; nil if unknown.
     var name: String?
 
     /// CUDA_ERROR_OUT_OF_MEMORY.
     static let outOfMemory: Int32 = 2
-    /// Of ours, no CUresult: the library has no such function.
+    /// The library lacks the function. This code is our own; it is not a CUresult.
     static let noFunction: Int32 = -1
-    /// Of ours, no CUresult: the library cannot be loaded, or lacks what every version has.
+    /// The library cannot be loaded, or lacks a function that every version has. This code is our own; it is not a
+    /// CUresult.
     static let noLibrary: Int32 = 0
     /// CUDA_ERROR_NO_DEVICE.
     static let noDevice: Int32 = 100
@@ -19,8 +22,8 @@ struct CUDAError: Error, CustomStringConvertible {
     var description: String { "\(call): \(name ?? "CUDA error \(code)")" }
 }
 
-/// The CUDA driver API, loaded at run time. In the child alone: a context takes hundreds of MiB of the device, and goes only
-/// with its process.
+/// The CUDA driver API, loaded at run time. Only child processes use it: a context takes hundreds of MiB of the device,
+/// and is freed only when its process ends.
 struct CUDADriver {
     private let functions: ccuda_functions
 
@@ -34,7 +37,7 @@ struct CUDADriver {
         }
         func required<Function>(_ symbol: String) throws(CUDAError) -> Function {
             guard let function: Function = optional(symbol) else {
-                throw CUDAError(call: "libcuda.so.1", code: CUDAError.noLibrary, name: "it has no \(symbol)")
+                throw CUDAError(call: "libcuda.so.1", code: CUDAError.noLibrary, name: "function \(symbol) is missing")
             }
             return function
         }
@@ -50,15 +53,15 @@ struct CUDADriver {
         try check(functions.initialize(0), "cuInit")
     }
 
-    /// How many devices CUDA shows here. It takes no context.
+    /// The number of devices that CUDA shows. Needs no context.
     func deviceCount() throws(CUDAError) -> Int32 {
         var count: Int32 = 0
         try check(functions.device_count(&count), "cuDeviceGetCount")
         return count
     }
 
-    /// The devices that CUDA shows here, which CUDA_VISIBLE_DEVICES chooses and orders: the CUdevice of each, by the digits of
-    /// its UUID.
+    /// The CUdevice of each device that CUDA shows, by the digits of its UUID (`Allocation.digits`).
+    /// CUDA_VISIBLE_DEVICES selects the devices and their order.
     func devices() throws(CUDAError) -> [String: Int32] {
         let count = try deviceCount()
         var devices: [String: Int32] = [:]
@@ -77,25 +80,27 @@ struct CUDADriver {
         return digits.count == 1 ? "0" + digits : digits
     }
 
+    /// Creates the primary context, and keeps it until the process ends.
     func makeContext(on device: Int32) throws(CUDAError) -> ccuda_context? {
         var context: ccuda_context?
         try check(functions.retain(&context, device), "cuDevicePrimaryCtxRetain")
         return context
     }
 
-    /// For the calls that this thread makes from now on.
+    /// Makes this the context of all later calls on this thread.
     func enter(_ context: ccuda_context?) throws(CUDAError) {
         try check(functions.set_current(context), "cuCtxSetCurrent")
     }
 
+    /// - Returns: the address.
     func allocate(_ bytes: UInt64) throws(CUDAError) -> UInt64 {
         var address: UInt64 = 0
         try check(functions.allocate(&address, Int(clamping: bytes)), "cuMemAlloc_v2")
         return address
     }
 
-    /// Allocates managed memory: device and host share it, and its pages move to the one that accesses them (CUDA C++ Programming
-    /// Guide, "Unified Memory").
+    /// Allocates managed memory. Device and host share it; its pages move to the processor that accesses them (CUDA C++
+    /// Programming Guide, "Unified Memory").
     func allocateManaged(_ bytes: UInt64) throws(CUDAError) -> UInt64 {
         var address: UInt64 = 0
         try check(
@@ -104,13 +109,16 @@ struct CUDADriver {
         return address
     }
 
-    /// What another process opens to use the same memory, in hexadecimal digits.
+    /// The IPC handle of an allocation, in hexadecimal digits. Another process opens the handle to use the same memory.
     func handle(of address: UInt64) throws(CUDAError) -> String {
         var handle = ccuda_ipc_handle()
         try check(optional(functions.ipc_handle, "cuIpcGetMemHandle")(&handle, address), "cuIpcGetMemHandle")
         return withUnsafeBytes(of: handle) { bytes in bytes.map { Self.hexadecimal($0) }.joined() }
     }
 
+    /// Maps an allocation of another process.
+    ///
+    /// - Returns: its address in this process.
     func open(handle digits: some StringProtocol) throws(CUDAError) -> UInt64 {
         var handle = ccuda_ipc_handle()
         withUnsafeMutableBytes(of: &handle) { bytes in
@@ -128,13 +136,13 @@ struct CUDADriver {
 
     private func optional<Function>(_ function: Function?, _ symbol: String) throws(CUDAError) -> Function {
         guard let function else {
-            throw CUDAError(call: symbol, code: CUDAError.noFunction, name: "this driver lacks it")
+            throw CUDAError(call: symbol, code: CUDAError.noFunction, name: "this driver does not have it")
         }
         return function
     }
 
-    /// Writes to it, so that it is really there: some devices give pages only then.
-    func fill(_ address: UInt64, _ bytes: UInt64) throws(CUDAError) {
+    /// Writes to every byte, because some devices allocate pages only on access.
+    func fill(_ address: UInt64, bytes: UInt64) throws(CUDAError) {
         if let fill = functions.fill { try check(fill(address, 0xA5, Int(clamping: bytes)), "cuMemsetD8_v2") }
         if let synchronize = functions.synchronize { try check(synchronize(), "cuCtxSynchronize") }
     }
@@ -143,7 +151,7 @@ struct CUDADriver {
         try check(functions.release(address), "cuMemFree_v2")
     }
 
-    /// Of the current context's device, in bytes.
+    /// Free memory of the current context's device, in bytes.
     func freeMemory() throws(CUDAError) -> UInt64 {
         var free = 0
         var total = 0

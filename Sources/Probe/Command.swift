@@ -3,27 +3,29 @@ import Glibc
 import HostFS
 import Sampling
 
-/// Why a command was not started: its exit codes are those of shells and of `docker run`.
+/// Why a command was not started. The exit codes are those of shells and of `docker run`.
 package enum CommandError: Error, CustomStringConvertible {
     case notFound(String)
-    /// The file is there, and the program that its first line or its header names is not.
+    /// The file exists, but the interpreter or loader that its first line or its header names does not.
     case noInterpreter(String)
     case notExecutable(String, code: Int32)
     case notStarted(String, code: Int32)
-    /// Its memory cannot be watched, and why.
+    /// GPU memory cannot be sampled.
     case notWatched(String)
-    /// A signal came before there was a command that it could have been for.
+    /// A signal came before the command started, so it could not be passed on.
     case interrupted(signal: Int32)
 
     package var description: String {
         switch self {
-        case .notFound(let name): "there is no command '\(name)'"
+        case .notFound(let name): "cannot run '\(name)': command not found"
         case .noInterpreter(let name):
-            "'\(name)' cannot be executed: the interpreter or loader that it names is not there"
-        case .notExecutable(let name, let code): "'\(name)' cannot be executed: \(String(cString: strerror(code)))"
-        case .notStarted(let name, let code): "'\(name)' could not be started: \(String(cString: strerror(code)))"
-        case .notWatched(let why): "the command's memory cannot be watched: \(why)"
-        case .interrupted(let signal): "\(String(cString: strsignal(signal))) before the command began"
+            "cannot run '\(name)': the interpreter or loader that the file names does not exist; "
+                + "check its first line (#!)"
+        case .notExecutable(let name, let code): "cannot run '\(name)': \(String(cString: strerror(code)))"
+        case .notStarted(let name, let code): "cannot start '\(name)': \(String(cString: strerror(code)))"
+        case .notWatched(let why): "cannot sample GPU memory: \(why)"
+        case .interrupted(let signal):
+            "stopped by a signal before the command started: \(String(cString: strsignal(signal)))"
         }
     }
 
@@ -50,18 +52,19 @@ package enum CommandEnd: Sendable, Equatable {
     }
 }
 
-/// A program that runs in our place: with our terminal, our open files, and every signal that we are sent.
+/// A child process that runs as if it were this program: with our terminal, our open files, and every signal that is
+/// sent to us.
 ///
-/// It stays in our process group, so that the terminal's keys reach it as if we were not there.
+/// The command stays in our process group, so that the terminal's keys reach it directly.
 package struct Command {
     let pid: pid_t
 
     // MARK: Signals
 
-    /// Holds back the signals that a command will be passed, and becomes the parent of what its processes leave behind. To be
-    /// called before there is a thread, because threads inherit what is held back.
+    /// Blocks the signals that will be passed on to the command, and makes this process the parent of the command's
+    /// orphans. Call this before any thread is started, because threads inherit the signal mask.
     ///
-    /// - Returns: what was held back before.
+    /// - Returns: the signal mask before.
     package static func prepare() -> sigset_t {
         var held = awaited
         var before = sigset_t()
@@ -70,24 +73,24 @@ package struct Command {
         return before
     }
 
-    /// There is no command any more: signals are for us. But not the end of the terminal, which may be told once more; what was
-    /// measured is written all the same.
+    /// Unblocks the signals, because the command has ended and signals are now for us. SIGHUP is ignored: the kernel
+    /// can send it once more when the terminal ends, and the report is written in any case.
     package static func finish(_ before: sigset_t) {
         signal(SIGHUP, SIG_IGN)
         var mask = before
         pthread_sigmask(SIG_SETMASK, &mask, nil)
     }
 
-    /// Passed on where a process sends them to us: all but those that stop a process, which the shell of a terminal sends to
-    /// the whole group, and those that tell of our own faults. A signal that is ignored stays so, for the command too: that is
-    /// how nohup works.
+    /// The signals that are passed on if a process sends them to us. Not passed on: signals that stop a process, which
+    /// a terminal sends to the whole group, and signals that report our own faults. Ignored signals stay ignored, also
+    /// for the command: nohup relies on that.
     private static var passedOn: sigset_t {
         let kept = [
             SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGCHLD, SIGPIPE, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
         ]
         var set = sigset_t()
         sigemptyset(&set)
-        // Two above the named ones are glibc's own (signal(7)).
+        // 32 and 33 are glibc's own (signal(7)).
         for number in Array(Int32(1)...31) + Array(34...64) where !kept.contains(number) && !isIgnored(number) {
             sigaddset(&set, number)
         }
@@ -106,12 +109,12 @@ package struct Command {
         return unsafeBitCast(current.__sigaction_handler.sa_handler, to: Int.self) == 1
     }
 
-    /// One that came while there was no command, and that ends a process.
+    /// A pending signal that ends a process, and came before the command started; nil if there is none.
     private static var early: Int32? {
         var pending = sigset_t()
         sigpending(&pending)
         var passed = passedOn
-        // Those that do nothing to a process which does not ask for them (signal(7)).
+        // By default these do not end a process (signal(7)).
         let harmless = [SIGCONT, SIGURG, SIGWINCH]
         return (Int32(1)...64).first { number in
             sigismember(&pending, number) == 1 && sigismember(&passed, number) == 1 && !harmless.contains(number)
@@ -121,9 +124,10 @@ package struct Command {
     // MARK: Start
 
     /// - Parameters:
-    ///   - words: the program, looked for in PATH, and its arguments: not Strings, because they need not be UTF-8.
-    ///   - mask: the signals that it shall find held back.
-    ///   - restored: signals that we ignore and it shall not.
+    ///   - words: the program, looked up in PATH, and its arguments. They are not Strings, because they can be other
+    ///     than UTF-8.
+    ///   - mask: the command's signal mask.
+    ///   - restored: signals that we ignore and the command does not.
     package init(
         _ words: [UnsafeMutablePointer<CChar>], mask: sigset_t, restored: [Int32]
     ) throws(CommandError) {
@@ -131,7 +135,7 @@ package struct Command {
         let name = String(cString: words[0])
         var (pid, code) = Self.spawn(words, mask: mask, restored: restored)
         if code == ENOEXEC, let script = CommandPath.file(of: words[0]) {
-            // A script without a first line that names its shell: as execvp(3) does, and so env, nohup and timeout.
+            // A script without a #! line runs in the shell, as with execvp(3), and so with env, nohup and timeout.
             let shell = [strdup(CommandPath.shell)!, strdup(script)!]
             defer { for word in shell { free(word) } }
             (pid, code) = Self.spawn(shell + words.dropFirst(), mask: mask, restored: restored)
@@ -143,7 +147,7 @@ package struct Command {
         case EAGAIN, ENOMEM: throw .notStarted(name, code: code)
         default: throw .notExecutable(name, code: code)
         }
-        // What came between the look above and now: it may be that the command has not got it.
+        // Signals that came since the look at `early`. The command may not have received them.
         var passed = Self.passedOn
         var now = timespec()
         while case let number = sigtimedwait(&passed, nil, &now), number > 0 { kill(pid, number) }
@@ -178,18 +182,21 @@ package struct Command {
             let number = sigwaitinfo(&awaited, &info)
             if number == SIGCHLD {
                 if let end = reap() { return end }
-            } else if number > 0, info.si_code <= 0 || isForLeader(number) {
+            } else if number > 0, info.si_code <= 0 || isForSessionLeader(number) {
                 kill(pid, number)
             }
         }
     }
 
-    /// What the kernel sends, with a code above 0 (sigaction(2)), goes to the terminal's whole group, and the command has it
-    /// already. But the end of the terminal is told to the leader of its session alone (tty_jobctrl.c,
-    /// tty_signal_session_leader), which we are as the first process of a container.
-    private func isForLeader(_ number: Int32) -> Bool { number == SIGHUP && getsid(0) == getpid() }
+    /// Whether the kernel sends this signal to us but not to the command. A signal from the kernel has a code above 0
+    /// (sigaction(2)). It goes to the terminal's whole group, so the command already has it. SIGHUP at the end of the
+    /// terminal goes only to the session leader (tty_jobctrl.c, tty_signal_session_leader). As the first process of a
+    /// container we are the session leader.
+    private func isForSessionLeader(_ number: Int32) -> Bool { number == SIGHUP && getsid(0) == getpid() }
 
-    /// Takes leave of every child that has ended, orphans that were handed to us too.
+    /// Reaps every child that has ended, adopted orphans too.
+    ///
+    /// - Returns: how the command ended; nil if it still runs.
     private func reap() -> CommandEnd? {
         while let (ended, status) = HelperProcess.reapAny() {
             guard ended == pid else { continue }

@@ -1,59 +1,44 @@
-import Dispatch
 import Glibc
 import HostFS
 import Ledger
 import Sampling
-import Synchronization
 
-/// Samples what a command's processes hold of the GPUs, beside it and without touching it.
+/// Samples the GPU memory of a command's processes on its own thread, without touching the command.
 package final class CommandWatch: Sendable {
-    /// What is told at the end.
+    /// The result of the watch.
     package struct Findings: Sendable {
         package var usage: CommandUsage
-        /// What somebody else started for the command; nil for one that asks nobody.
+        /// The container or service that an engine or systemd started for the command; nil if the command is no client.
         package var client: ClientFinding?
         /// Milliseconds since 1970.
         package var began: Int64
-        /// The driver's last answer was not waited for any longer.
+        /// Whether the last reading is missing because it took too long.
         package var isCutShort = false
-        /// The command ran in a container.
+        /// Whether the command ran in a container.
         package var isContainer: Bool { usage.scope.isContainer }
     }
 
-    private struct State {
+    /// What the main thread and the sampling thread share.
+    private struct Shared {
+        var state = CommandWatchState.preparing
         var usage: RunUsage
-        var began: Beginning?
-        /// Of the monotonic clock, in seconds.
-        var ended: Double?
-        /// The findings were told.
-        var isTold = false
     }
 
-    package struct Beginning: Sendable {
-        fileprivate var pid: UInt32
-        /// Of the monotonic clock, in seconds.
-        fileprivate var clock = monotonicSeconds()
-        /// Milliseconds since 1970.
-        fileprivate var time = wallClock()
-    }
-
-    private let state: Mutex<State>
+    private let shared: SharedValue<Shared>
     private let interval: Double
     private let engines: Engines?
-    private let isReady = DispatchSemaphore(value: 0)
-    private let hasBegun = DispatchSemaphore(value: 0)
-    private let hasEnded = DispatchSemaphore(value: 0)
-    private let isFinished = DispatchSemaphore(value: 0)
 
-    /// Which engines a client asks: nil if its words name one that cannot be asked from here. Called on the thread that samples.
+    /// Chooses the engines to ask for a client. Called on the sampling thread.
+    ///
+    /// - Returns: nil if the client's words name an engine that cannot be asked from here.
     package typealias Engines = @Sendable (Sampler) -> EngineWatch?
 
-    /// Begins with a reading, which is of the time before the command if it is done by then.
+    /// Starts the sampling thread, which begins with a reading of the time before the command.
     ///
     /// - Parameters:
     ///   - interval: seconds from one reading to the next.
-    ///   - client: what the command asks somebody else to start; nil if nothing.
-    ///   - engines: asked for a client of theirs alone.
+    ///   - client: the command as a client of an engine or of systemd; nil if it is none.
+    ///   - engines: called only if the command is a client of an engine.
     /// - Throws: if no thread can be started.
     package init(
         _ plan: SamplingPlan, interval: Double, client: CommandClient?, engines: @escaping Engines
@@ -62,109 +47,109 @@ package final class CommandWatch: Sendable {
         usage.scope = CommandScope(ownPID: UInt32(getpid()), cgroup: nil)
         self.interval = interval
         self.engines = usage.asksEngines ? engines : nil
-        state = Mutex(State(usage: usage))
+        shared = SharedValue(Shared(usage: usage))
         let code = startThread { [self] in watch(plan) }
         if code != 0 { throw .notWatched(noThread(code)) }
     }
 
-    /// What is held before the command is told by a reading that is done in this time; what takes longer is not waited for, and
-    /// what was held before is unknown then.
+    /// Waits for the first reading, which shows the memory before the command. If the reading takes longer than this,
+    /// the memory before the command stays unknown.
     package func waitUntilReady(seconds: Double) {
-        _ = isReady.wait(timeout: .now() + seconds)
+        shared.wait(until: monotonicSeconds() + seconds) { $0.state != .preparing }
     }
 
-    /// The command runs now.
-    package func begin(_ command: Command) -> Beginning {
-        let beginning = Beginning(pid: UInt32(command.pid))
-        state.withLock { $0.began = beginning }
-        hasBegun.signal()
-        return beginning
+    /// Records that the command has started.
+    package func begin(_ command: Command) -> CommandStart {
+        let start = CommandStart(
+            pid: UInt32(command.pid), seconds: monotonicSeconds(), unixMilliseconds: wallClock())
+        shared.withLock { $0.state.begin(start) }
+        return start
     }
 
-    /// There is no command after all.
+    /// Ends the watch of a command that did not start.
     package func cancel() {
-        hasBegun.signal()
-        _ = isFinished.wait(timeout: .now() + 0.2)
+        shared.withLock { $0.state.cancel() }
+        shared.wait(until: monotonicSeconds() + 0.2) { $0.state == .finished }
     }
 
-    /// The command has ended.
+    /// Ends the watch, because the command has ended.
     ///
-    /// - Parameter seconds: how long the last reading may take.
-    package func end(_ began: Beginning, within seconds: Double) -> Findings {
+    /// - Parameter seconds: time limit of the last reading.
+    package func end(_ start: CommandStart, within seconds: Double) -> Findings {
         let ended = monotonicSeconds()
-        state.withLock { $0.ended = ended }
-        hasEnded.signal()
-        let isWhole = isFinished.wait(timeout: .now() + seconds) == .success
-        return state.withLock { state in
-            if !isWhole {
-                state.usage.end(nil, listed: nil, at: ended - began.clock, began: began.time, pid: began.pid) { _, _ in
-                    [:]
-                }
+        shared.withLock { $0.state.end(at: ended) }
+        shared.wait(until: ended + seconds) { $0.state == .finished }
+        return shared.withLock { shared in
+            let isComplete = shared.state.report()
+            if !isComplete {
+                shared.usage.end(
+                    nil, listed: nil, at: ended - start.seconds, began: start.unixMilliseconds, pid: start.pid
+                ) { _, _ in [:] }
             }
-            state.isTold = true
-            let result = state.usage.result
+            let result = shared.usage.result
             return Findings(
-                usage: result.usage, client: result.finding, began: began.time, isCutShort: !isWhole)
+                usage: result.usage, client: result.finding, began: start.unixMilliseconds, isCutShort: !isComplete)
         }
     }
 
+    /// The sampling thread.
     private func watch(_ plan: SamplingPlan) {
-        // 0 is this thread, which Linux gives a priority of its own (setpriority(2)).
+        // 0 is the calling thread: on Linux each thread has its own nice value (setpriority(2)).
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, SamplingPlan.behind)
         var plan = plan
         plan.lowPriority = true
-        // What would be told meanwhile would stand in the middle of the command's own output.
+        // Messages would appear in the middle of the command's own output.
         let sampler = Sampler(plan, tell: { _ in })
         sampler.begin()
         var engines = askEngines(sampler)
         let scope = CommandScope(sampler.runtimeEnvironment(), ownPID: UInt32(getpid()))
-        state.withLock { $0.usage.scope = scope }
-        noteEnginesBefore(&engines, sampler)
+        shared.withLock { $0.usage.scope = scope }
+        noteEnginesBefore(sampler, engines: &engines)
         let before = sampler.observe()
-        state.withLock { if $0.began == nil { $0.usage.begin(before) } }
-        isReady.signal()
-        hasBegun.wait()
-        guard let began = state.withLock({ $0.began }) else {
-            sampler.finish()
-            isFinished.signal()
-            return
+        shared.withLock { shared in
+            if shared.state.isBeforeCommand { shared.usage.begin(before) }
+            shared.state.becomeReady()
         }
-        sample(sampler, &engines, since: began)
-        finish(sampler, &engines, began)
+        shared.wait { !$0.state.isBeforeCommand }
+        if let start = shared.withLock({ $0.state.start }) {
+            sample(sampler, engines: &engines, since: start)
+            finish(sampler, engines: &engines, since: start)
+        }
         sampler.finish()
-        isFinished.signal()
+        shared.withLock { $0.state.finish() }
     }
 
-    /// One reading after the other, until the command has ended.
-    private func sample(_ sampler: Sampler, _ engines: inout EngineWatch?, since began: Beginning) {
-        var next = began.clock
+    /// Reads at the interval until the command has ended.
+    private func sample(_ sampler: Sampler, engines: inout EngineWatch?, since start: CommandStart) {
+        var next = start.seconds
         while true {
             var observation = sampler.observe()
             let now = monotonicSeconds()
-            // Not under the lock: the end of the command must not wait for files.
-            var usage = state.withLock(\.usage)
+            // Outside the lock: the end of the command must not wait for files.
+            var usage = shared.withLock { $0.usage }
             var isFresh = false
             if engines != nil {
                 isFresh = engines?.collect(sampler) == true && engines?.isWhole == true
                 engines?.fill(&observation)
-                engines?.ask(sampler, after: usage.wantsNames ? Self.hurry : Self.pause)
+                engines?.ask(sampler, after: usage.wantsNames ? Self.shortPause : Self.pause)
             }
             usage.add(
-                observation, at: now - began.clock, isFresh: isFresh, ancestors: sampler.ancestors(of:upTo:))
-            let isOver = state.withLock { state in
-                // What was read around its end may be from after it.
-                guard state.ended == nil else { return true }
-                state.usage = usage
+                observation, at: now - start.seconds, isFresh: isFresh, ancestors: sampler.ancestors(of:upTo:))
+            let isOver = shared.withLock { shared in
+                // The reading can be from after the end of the command.
+                guard shared.state.isRunning else { return true }
+                shared.usage = usage
                 return false
             }
             if isOver { return }
             next = max(next + interval, now)
-            if hasEnded.wait(timeout: .now() + max(0, next - now)) == .success { return }
+            if shared.wait(until: next, for: { !$0.state.isRunning }) { return }
         }
     }
 
-    private func finish(_ sampler: Sampler, _ engines: inout EngineWatch?, _ began: Beginning) {
-        let ended = state.withLock { $0.ended } ?? monotonicSeconds()
+    /// The last reading, with the accounts that the driver keeps of ended processes.
+    private func finish(_ sampler: Sampler, engines: inout EngineWatch?, since start: CommandStart) {
+        guard case .ending(_, at: let ended) = shared.withLock({ $0.state }) else { return }
         engines?.collect(sampler, within: Self.lastWait)
         engines?.ask(sampler)
         var last = sampler.observe(withAccounts: true)
@@ -172,34 +157,39 @@ package final class CommandWatch: Sendable {
         engines?.fill(&last)
         var listed: Set<String>?
         if let engines, engines.isWhole, let since = engines.toldSince, since >= ended { listed = engines.listed }
-        var usage = state.withLock { $0.usage }
+        var usage = shared.withLock { $0.usage }
         usage.end(
-            last, listed: listed, at: ended - began.clock, began: began.time, pid: began.pid,
+            last, listed: listed, at: ended - start.seconds, began: start.unixMilliseconds, pid: start.pid,
             ancestors: sampler.ancestors(of:upTo:))
-        state.withLock { [usage] state in if !state.isTold { state.usage = usage } }
+        shared.withLock { [usage] shared in if shared.state != .reported { shared.usage = usage } }
     }
 
     // MARK: Engines
 
-    /// Seconds from one question to the engines to the next, and the same where a container has no name yet.
+    /// Seconds between two questions to the engines.
     private static let pause = 0.5
-    private static let hurry = 0.1
-    /// Seconds that what they tell is waited for before the command begins, and after it has ended.
+    /// The same, if the name of a container is still unknown.
+    private static let shortPause = 0.1
+    /// Seconds to wait for the engines' answers before the command starts.
     private static let firstWait = 0.15
+    /// Seconds to wait for each of the engines' answers after the command has ended.
     private static let lastWait = 0.2
 
     private func askEngines(_ sampler: Sampler) -> EngineWatch? {
         guard let engines else { return nil }
         guard var watch = engines(sampler) else {
-            state.withLock { $0.usage.note(obstacle: .elsewhere) }
+            shared.withLock { $0.usage.note(obstacle: .elsewhere) }
             return nil
         }
         watch.ask(sampler)
         return watch
     }
 
-    private func noteEnginesBefore(_ engines: inout EngineWatch?, _ sampler: Sampler) {
+    /// Records what the engines list before the command starts, if they answer in time.
+    private func noteEnginesBefore(_ sampler: Sampler, engines: inout EngineWatch?) {
         guard engines?.collect(sampler, within: Self.firstWait) == true, let engines else { return }
-        state.withLock { if $0.began == nil { $0.usage.begin(engines: engines.engines, engines.sources) } }
+        shared.withLock { shared in
+            if shared.state.isBeforeCommand { shared.usage.begin(engines: engines.engines, engines.sources) }
+        }
     }
 }

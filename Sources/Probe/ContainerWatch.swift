@@ -5,47 +5,58 @@ import Ledger
 import Sampling
 import Synchronization
 
-/// Samples what a container holds of the GPUs until it ends, or until a signal comes.
+/// Samples the GPU memory of a container on its own thread, until the container ends or a signal comes.
 package final class ContainerWatch: Sendable {
     /// Why there is nothing to watch.
     package enum Refusal: Error {
+        /// No running container has the name or id.
         case none
+        /// More than one container has the name, or an id that begins so.
         case several([Container])
-        /// Not every engine told its containers; what was read.
+        /// Whether the container exists is unknown, because not every engine listed its containers.
+        ///
+        /// - Parameter snapshot: what was read.
         case unknown(Snapshot)
-        /// No driver, or no device.
+        /// No device answers.
+        ///
+        /// - Parameter snapshot: what was read.
         case noDevice(Snapshot)
-        /// The engines that were named cannot be asked.
+        /// The engines that the user named cannot be asked.
         case engines(Reason)
     }
 
-    /// Which engines to ask. Called on the thread that samples.
+    /// Chooses the engines to ask. Called on the sampling thread.
     package typealias Engines = @Sendable (Sampler) -> Result<EngineWatch, Refusal>
 
+    /// Whether there is a container to watch.
     package enum Start: Sendable {
         case begun(Container)
         case refused(Refusal)
     }
 
+    /// The result of the watch.
     package struct Findings: Sendable {
         package var container: WatchedContainer
         /// Milliseconds since 1970.
         package var began: Int64
-        /// The driver's last answer was not waited for any longer.
+        /// Whether the last reading is missing because it took too long.
         package var isCutShort = false
     }
 
     private struct State {
+        /// nil until it is known whether there is a container to watch.
         var start: Start?
         var container: WatchedContainer?
-        /// Of the monotonic clock, in seconds.
+        /// The start of the watch, in seconds of the monotonic clock.
         var began = 0.0
-        /// Milliseconds since 1970.
+        /// The start of the watch, in milliseconds since 1970.
         var time: Int64 = 0
-        /// The container has ended.
-        var isOver = false
+        /// The end of the watch, in seconds of the monotonic clock; nil while the container is sampled.
         var ended: Double?
-        var isTold = false
+        /// Whether the sampling thread is done.
+        var isOver = false
+        /// Whether the findings were returned. Readings that come later do not count.
+        var isReported = false
     }
 
     private let state = Mutex(State())
@@ -54,9 +65,12 @@ package final class ContainerWatch: Sendable {
     private let stop = DispatchSemaphore(value: 0)
     private let isFinished = DispatchSemaphore(value: 0)
 
-    /// Signals are to be held back before (`prepare`), because threads inherit that.
+    /// Starts the sampling thread. Call `prepare` first: threads inherit the signal mask.
     ///
-    /// - Parameter tell: is handed what a person should know while they wait.
+    /// - Parameters:
+    ///   - name: the container's name, or the beginning of its id.
+    ///   - interval: seconds from one reading to the next.
+    ///   - tell: receives messages for a person who waits, such as that the driver is slow.
     /// - Throws: if no thread can be started.
     package init(
         _ name: String, interval: Double, _ plan: SamplingPlan, engines: @escaping Engines,
@@ -66,7 +80,7 @@ package final class ContainerWatch: Sendable {
         self.interval = interval
         let code = startThread { [self] in
             let sampler = Sampler(plan, tell: tell)
-            watch(sampler, plan, engines)
+            watch(sampler, plan: plan, makeEngines: engines)
             sampler.finish()
             state.withLock { $0.isOver = true }
             isFinished.signal()
@@ -77,7 +91,7 @@ package final class ContainerWatch: Sendable {
 
     // MARK: Signals
 
-    /// Those that end the watch; one that is ignored stays so.
+    /// The signals that end the watch, and SIGCHLD (see `wake`). Ignored signals stay ignored.
     private static var awaited: sigset_t {
         var set = sigset_t()
         sigemptyset(&set)
@@ -86,9 +100,9 @@ package final class ContainerWatch: Sendable {
         return set
     }
 
-    /// Holds back what ends the watch. To be called before there is a thread.
+    /// Blocks the signals that end the watch. Call this before any thread is started.
     ///
-    /// - Returns: what was held back before.
+    /// - Returns: the signal mask before.
     package static func prepare() -> sigset_t {
         var held = awaited
         var before = sigset_t()
@@ -96,18 +110,20 @@ package final class ContainerWatch: Sendable {
         return before
     }
 
-    /// The main thread waits for signals alone, and this one means nothing else to it.
+    /// Wakes the main thread, which waits only for signals. SIGCHLD has no other meaning to it.
     private static func wake() { kill(getpid(), SIGCHLD) }
 
+    /// What the main thread waits for.
     package enum Event: Sendable {
         case start(Start)
+        /// The sampling thread is done.
         case ended
         case signal(Int32)
     }
 
-    /// Waits until the container is found or not, until it has ended, or until a signal comes.
+    /// Waits for the next event.
     ///
-    /// - Parameter isBegun: the container was found.
+    /// - Parameter isBegun: whether `start` was returned before; then it is not returned again.
     package func next(isBegun: Bool) -> Event {
         var awaited = Self.awaited
         while true {
@@ -121,22 +137,24 @@ package final class ContainerWatch: Sendable {
 
     // MARK: The watch
 
-    /// The watch has ended.
+    /// Ends the watch.
     ///
-    /// - Parameter seconds: how long the last reading may take.
+    /// - Parameter seconds: time limit of the last reading.
+    /// - Returns: nil if there was no container.
     package func end(within seconds: Double) -> Findings? {
         state.withLock { $0.ended = $0.ended ?? monotonicSeconds() }
         stop.signal()
-        let isWhole = isFinished.wait(timeout: .now() + seconds) == .success
+        let isComplete = isFinished.wait(timeout: .now() + seconds) == .success
         return state.withLock { state in
             guard var container = state.container else { return nil }
-            if !isWhole { container.end(nil, at: (state.ended ?? state.began) - state.began, began: state.time) }
-            state.isTold = true
-            return Findings(container: container, began: state.time, isCutShort: !isWhole)
+            if !isComplete { container.end(nil, at: (state.ended ?? state.began) - state.began, began: state.time) }
+            state.isReported = true
+            return Findings(container: container, began: state.time, isCutShort: !isComplete)
         }
     }
 
-    private func watch(_ sampler: Sampler, _ plan: SamplingPlan, _ makeEngines: Engines) {
+    /// The sampling thread.
+    private func watch(_ sampler: Sampler, plan: SamplingPlan, makeEngines: Engines) {
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, SamplingPlan.behind)
         sampler.begin()
         var engines: EngineWatch
@@ -150,17 +168,19 @@ package final class ContainerWatch: Sendable {
         engines.collect(sampler, within: plan.engineTimeout + 0.5)
         var first = sampler.observe()
         engines.fill(&first)
-        guard let container = begin(first) else { return }
-        sample(sampler, &engines, container)
+        guard let container = findContainer(in: first) else { return }
+        sample(sampler, engines: &engines, container)
         let last = sampler.observe(withAccounts: true)
         state.withLock { state in
-            guard !state.isTold else { return }
+            guard !state.isReported else { return }
             state.container?.end(last, at: (state.ended ?? state.began) - state.began, began: state.time)
         }
     }
 
-    /// - Returns: the container; nil if there is none to watch.
-    private func begin(_ first: Observation) -> WatchedContainer? {
+    /// Looks for the container in the first reading, and wakes the main thread with the result.
+    ///
+    /// - Returns: nil if there is none to watch.
+    private func findContainer(in first: Observation) -> WatchedContainer? {
         let snapshot = Snapshot(first)
         let start: Start =
             switch snapshot.container(named: name) {
@@ -185,7 +205,8 @@ package final class ContainerWatch: Sendable {
         return watched
     }
 
-    private func sample(_ sampler: Sampler, _ engines: inout EngineWatch, _ container: WatchedContainer) {
+    /// Reads at the interval until the container has ended, or `end` is called.
+    private func sample(_ sampler: Sampler, engines: inout EngineWatch, _ container: WatchedContainer) {
         var container = container
         let began = state.withLock(\.began)
         var next = began
@@ -199,7 +220,7 @@ package final class ContainerWatch: Sendable {
                 ObservedProcess.starts(of: sampler.processes(pids))
             }
             let isStopped = state.withLock { [container] state in
-                // What was read around the end may be from after it.
+                // The reading can be from after the end of the watch.
                 if state.ended != nil { return true }
                 if isOver { state.ended = now } else { state.container = container }
                 return isOver

@@ -3,25 +3,25 @@ import Glibc
 import Sampling
 import Synchronization
 
-/// A child process that answers each line with one line, and ends when its parent ends.
+/// The loop of a child process that answers each line with one line, and ends when its parent ends.
 struct LineServer {
     let input: Int32
     let output: Int32
 
     /// - Parameters:
-    ///   - answer: called on one thread, because a CUDA context is current on a thread. It may take long: the main thread only
-    ///     listens, so that the end of the parent ends the child all the same.
-    ///   - atEnd: what is done before the child ends, on the main thread.
+    ///   - atEnd: called on the main thread before the child ends.
+    ///   - answer: called on one other thread, because a CUDA context belongs to a thread. A call can take long: the
+    ///     main thread only reads, so the child ends with its parent in any case.
     func serve(atEnd: () -> Void = {}, _ answer: @escaping @Sendable (String) -> String) -> Never {
         let lines = Lines()
         let code = startThread {
             while true {
                 lines.arrived.wait()
-                if let line = lines.next { tell(answer(line)) }
+                if let line = lines.next { send(answer(line)) }
             }
         }
         if code != 0 {
-            tell("error 0 \(noThread(code))")
+            send("error 0 \(noThread(code))")
             _exit(0)
         }
         var pending: [UInt8] = []
@@ -40,11 +40,12 @@ struct LineServer {
         _exit(0)
     }
 
-    private func tell(_ line: String) {
-        let told = line + "\n"
-        _ = write(output, told, told.utf8.count)
+    private func send(_ line: String) {
+        let text = line + "\n"
+        _ = write(output, text, text.utf8.count)
     }
 
+    /// The lines that were read and not yet answered.
     private final class Lines: Sendable {
         let arrived = DispatchSemaphore(value: 0)
         private let waiting = Mutex<[String]>([])

@@ -3,32 +3,35 @@ import HostFS
 import Ledger
 import Sampling
 
-/// This program as a child that loads the driver's libraries, tells from where, and initializes CUDA. That takes a few MiB of GPU
-/// memory until the child ends (docs/measured.md, `check`); hundreds come with a context.
+/// This program as a child process that loads the NVIDIA driver's libraries, reports their files, and initializes CUDA.
+/// The initialization takes a few MiB of GPU memory until the child ends (docs/measured.md, `check`). A context would
+/// take hundreds.
 package enum LoaderChild {
     static let name = "plimsoll-loader"
-    /// What programs on a GPU need of NVIDIA's driver: to watch it, and to use it.
+    /// The libraries of NVIDIA's driver that programs need: one to monitor GPUs, one to compute on them.
     package static let libraries = ["libnvidia-ml.so.1", "libcuda.so.1"]
 
-    /// Serves where this program was started as the child, and does not return then.
+    /// Serves and does not return, if this program was started as this child.
     package static func serveIfAsked() {
         guard ProgramArguments.all.first == name else { return }
         HelperProcess.settle(as: name)
         for library in ProgramArguments.all.dropFirst() {
-            // Told before the next one is loaded, which may crash.
-            tell(load(library))
+            // Sent before the next library is loaded, because that can crash.
+            send(load(library))
         }
         // The last one is CUDA's.
-        if let library = ProgramArguments.all.dropFirst().last { tell(initialize(library)) }
+        if let library = ProgramArguments.all.dropFirst().last { send(initialize(library)) }
         _exit(0)
     }
 
-    private static func tell(_ line: String) {
+    private static func send(_ line: String) {
         let line = line + "\n"
         _ = write(HelperProcess.channel, line, line.utf8.count)
     }
 
-    /// A line: `=` and how many devices CUDA has, or `!`, the code, the function and the error's name.
+    /// Initializes CUDA.
+    ///
+    /// - Returns: a line: `=COUNT` with the number of CUDA devices, or `!CODE FUNCTION NAME` with the error.
     private static func initialize(_ library: String) -> String {
         do throws(CUDAError) {
             return "=\(try CUDADriver(library: library).deviceCount())"
@@ -37,7 +40,9 @@ package enum LoaderChild {
         }
     }
 
-    /// A line: a mark, and the file or the reason.
+    /// Loads a library.
+    ///
+    /// - Returns: a line: `+FILE`, or `-REASON` if it did not load.
     private static func load(_ library: String) -> String {
         guard dlopen(library, RTLD_LAZY | RTLD_LOCAL) != nil else {
             return "-" + bounded(dlerror().map { String(cString: $0) } ?? "not loaded")
@@ -45,19 +50,19 @@ package enum LoaderChild {
         return "+" + bounded(SystemPath.loadedFile(of: library) ?? library)
     }
 
-    /// A path or a reason as it is told. The child does so, so that one line is one answer; the parent does so again, because
-    /// a library may have taken the child over.
+    /// A path or a reason without control characters, and of bounded length. The child does this so that one answer is
+    /// one line. The parent does this again, because a library can have taken over the child.
     fileprivate static func bounded(_ text: String) -> String { text.capped(at: TextLimit.message).cleaned }
 
     /// - Parameters:
-    ///   - paths: another file for a library's name.
-    ///   - seconds: how long they may take to load, all together.
+    ///   - paths: files to load instead, by the name of the library.
+    ///   - seconds: total time limit for all libraries.
     package static func start(paths: [String: String], within seconds: Double) -> Loading {
         Loading([name] + libraries.map { paths[$0] ?? $0 }, within: seconds)
     }
 }
 
-/// Libraries that a child loads.
+/// The loading of libraries in a child process.
 package struct Loading {
     private let child: Result<HelperProcess, ChildStartError>
     private let seconds: Double
@@ -73,15 +78,15 @@ package struct Loading {
         }
     }
 
-    /// Waits for the libraries until the deadline.
+    /// Waits for the answers until the deadline.
     ///
-    /// - Returns: also how many devices CUDA has; nil if its library was not loaded.
+    /// - Returns: the libraries, and the number of CUDA devices; nil if the CUDA library did not load.
     package func libraries() -> (libraries: [DriverLibrary], cuda: Reading<Int>?) {
         let child: HelperProcess
         switch self.child {
         case .success(let started): child = started
         case .failure(let error):
-            let why = "the process that loads it could not be started: \(error)"
+            let why = "cannot start the process that loads it: \(error)"
             return (LoaderChild.libraries.map { DriverLibrary(name: $0, file: .unknown(.ofLibrary($0, why))) }, nil)
         }
         defer {
@@ -89,12 +94,12 @@ package struct Loading {
             close(child.channel)
         }
         var lines = ChildLines(child)
-        var missing: DriverLibrary?
+        var failed: DriverLibrary?
         let libraries = LoaderChild.libraries.map { library in
-            // The first that does not answer is the one that keeps the others from it.
-            if let missing {
+            // After a library that hangs or crashes the child, the others are not loaded.
+            if let failed {
                 return DriverLibrary(
-                    name: library, file: .unknown(.ofLibrary(library, "not tried, because of \(missing.name)")))
+                    name: library, file: .unknown(.ofLibrary(library, "not tried, because \(failed.name) failed")))
             }
             do throws(ChildLines.Failure) {
                 let line = try lines.next(within: max(0, deadline - monotonicSeconds()))
@@ -105,16 +110,16 @@ package struct Loading {
                     file: mark == "+" ? .known(rest) : .unknown(.ofLibrary(library, Self.without(library, rest))))
             } catch {
                 let why =
-                    error == .silent ? "it did not load within \(seconds.plain) s" : "it crashes where it is loaded"
+                    error == .silent ? "it did not load within \(seconds.plain) s" : "it crashes when it is loaded"
                 let silent = DriverLibrary(name: library, file: .unknown(.ofLibrary(library, why)))
-                missing = silent
+                failed = silent
                 return silent
             }
         }
         return (libraries, libraries.last?.file.value == nil ? nil : devices(from: &lines))
     }
 
-    /// The loader begins with the name of the library (dlerror(3)).
+    /// The loader's error without the name of the library, with which dlerror(3) begins it.
     private static func without(_ library: String, _ error: String) -> String {
         let name = "\(library): "
         guard error.utf8.starts(with: name.utf8) else { return error }
@@ -127,13 +132,13 @@ package struct Loading {
             if line.first == "=", let count = Int(line.dropFirst()) { return .known(max(0, count)) }
             let words = line.dropFirst().split(separator: " ", maxSplits: 2).map { LoaderChild.bounded(String($0)) }
             guard line.first == "!", words.count == 3, let code = Int32(words[0]) else {
-                return .unknown(.other("it answers what cannot be understood"))
+                return .unknown(.other("the process that loads libcuda.so.1 gave an unknown answer"))
             }
             return .unknown(.cuda(call: words[1], name: words[2], code: code))
         } catch {
             return .unknown(
                 error == .silent
-                    ? .noAnswer(seconds: seconds) : .other("libcuda.so.1 crashes while it is initialized"))
+                    ? .noAnswer(seconds: seconds) : .other("libcuda.so.1 crashes during initialization"))
         }
     }
 }

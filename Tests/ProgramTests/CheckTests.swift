@@ -263,7 +263,7 @@ struct CheckTests {
     @Test(
         "CUDA must really initialize and have a device: a library that only loads is not enough",
         arguments: [
-            ("int cuInit(unsigned f) { return 0; }", "libcuda.so.1: it has no cuDeviceGetCount"),
+            ("int cuInit(unsigned f) { return 0; }", "libcuda.so.1: function cuDeviceGetCount is missing"),
             (
                 others + "int cuInit(unsigned f) { return 999; } int cuDeviceGetCount(int *n) { *n = 1; return 0; }",
                 "cuInit: CUDA error 999"
@@ -275,7 +275,7 @@ struct CheckTests {
             (
                 others
                     + "int cuInit(unsigned f) { return *(volatile int *)8; } int cuDeviceGetCount(int *n) { return 0; }",
-                "crashes while it is initialized"
+                "crashes during initialization"
             ),
         ])
     func cudaFails(_ functions: String, _ why: String) throws {

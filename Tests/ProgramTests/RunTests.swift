@@ -26,10 +26,10 @@ struct RunTests {
         try scratch.write("no program", to: "text")
         try scratch.write("", to: "folder.svg/file")
         for (words, code, message) in [
-            (["--", "no-such-command"], 127, "there is no command 'no-such-command'"),
-            (["--", "/nowhere/prog"], 127, "there is no command '/nowhere/prog'"),
-            (["--", scratch.path("text")], 126, "cannot be executed: Permission denied"),
-            (["--", "/tmp"], 126, "cannot be executed: Permission denied"),
+            (["--", "no-such-command"], 127, "cannot run 'no-such-command': command not found"),
+            (["--", "/nowhere/prog"], 127, "cannot run '/nowhere/prog': command not found"),
+            (["--", scratch.path("text")], 126, "cannot run '\(scratch.path("text"))': Permission denied"),
+            (["--", "/tmp"], 126, "cannot run '/tmp': Permission denied"),
             (
                 ["--report", "/nowhere/report.json", "--", "true"], 125,
                 "cannot write /nowhere/report.json: No such file or directory"
@@ -68,7 +68,7 @@ struct RunTests {
                 "x\n"))
         let lost = try run(["run", host.tree.scratch.path("lost")], environment: host.real)
         #expect(lost.code == 127)
-        #expect(lost.errors.contains("the interpreter or loader that it names is not there"))
+        #expect(lost.errors.contains("the interpreter or loader that the file names does not exist"))
     }
 
     @Test("An engine that is elsewhere or cannot be understood does not keep a command from running")

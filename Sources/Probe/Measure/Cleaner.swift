@@ -3,18 +3,19 @@ import HostFS
 import Ledger
 import Sampling
 
-/// Shell commands of which the last ones are run when this program lets go of it or ends, also if it is killed.
+/// A shell process that runs a cleanup command when this object is released, or when this program ends, even by
+/// SIGKILL.
 final class Cleaner {
     private let child: HelperProcess
 
     /// - Parameters:
-    ///   - work: run at once; nothing by default.
-    ///   - end: run at the end, after the work is done.
-    ///   - seconds: how long the work may take.
-    /// - Returns: after the work is done.
-    /// - Throws: `toolFailed` with the exit code of the work.
+    ///   - work: commands of a pipeline that is run first; empty for none. `init` returns when the pipeline is done.
+    ///   - end: the cleanup command.
+    ///   - seconds: time limit of the pipeline.
+    /// - Throws: `toolSilent` if the pipeline takes longer, `toolFailed` if it fails.
     init(_ work: [[String]] = [], atEnd end: [String], within seconds: Double = 0) throws(NotTried) {
-        // It waits for the end of its standard input, which is ours. What it starts does not answer on the channel.
+        // `read` waits until this program closes the channel, which is the shell's standard input. The commands' output
+        // goes to /dev/null, because the channel is also the standard output.
         let pipeline = work.map { Self.quoted($0) + " 2>\(SystemPath.nothing)" }.joined(separator: " | ")
         let first = work.isEmpty ? "" : "\(pipeline) >\(SystemPath.nothing); echo $?; "
         let script = "trap '' INT TERM HUP; \(first)read line; exec \(Self.quoted(end)) >\(SystemPath.nothing)"

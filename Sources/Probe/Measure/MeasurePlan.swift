@@ -1,20 +1,20 @@
 import Ledger
 
-/// What `measure` may do, and with what.
+/// The host and the limits of `measure`.
 package struct MeasurePlan: Sendable {
     package var procfs: String
     package var sysfs: String
-    /// nil for the system's.
+    /// Path of NVIDIA's management library; nil for the system's.
     package var nvmlLibrary: String?
-    /// nil for the system's.
+    /// Path of the CUDA driver library; nil for the system's.
     package var cudaLibrary: String?
-    /// Seconds that an answer of a driver or a tool may take.
+    /// Time limit of an answer of a driver or a tool, in seconds.
     package var timeout: Double
-    /// An index, or the beginning of a UUID; nil for the GPU with the most free memory.
+    /// The GPU to use: its index, or the beginning of its UUID; nil for the GPU with the most free memory.
     package var device: String?
-    /// URL of the socket of an engine of this machine; nil if none is known.
+    /// URL of the socket of a container engine on this machine; nil if none is known.
     package var dockerHost: String?
-    /// Settings that may be changed and restored.
+    /// Settings that the steps may change and restore.
     package var settings: Set<MeasuredSetting>
 
     package init(
@@ -34,8 +34,8 @@ package struct MeasurePlan: Sendable {
     /// The docker client and its options.
     var docker: [String]? { dockerHost.map { ["docker", "--host", $0] } }
 
-    /// GPU memory that all processes of `measure` hold together at most, contexts included.
-    package static let most: Bytes = 2 << 30
-    /// Seconds after which no step is begun: the longest one takes two minutes.
+    /// Limit of the GPU memory that all processes of `measure` hold together, contexts included.
+    package static let memoryLimit: Bytes = 2 << 30
+    /// Seconds after which no further step starts. The longest step takes two minutes.
     package static let deadline = 450.0
 }

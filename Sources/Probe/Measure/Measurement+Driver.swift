@@ -2,10 +2,10 @@ import Glibc
 import Ledger
 import Sampling
 
-// Steps that only ask the driver, or change a setting of it.
+// Steps that ask NVIDIA's driver, or change one of its settings.
 
 extension Measurement {
-    /// Comes first: every other step wakes the GPU.
+    /// Must be the first step, because every other step wakes the GPUs.
     func waking() throws(NotTried) -> Finding {
         let asleep = try power().filter(\.isAsleep)
         if asleep.isEmpty { throw .missing(.suspendedGPU) }
@@ -20,6 +20,7 @@ extension Measurement {
         )
     }
 
+    /// The runtime power state of each GPU of the PCI bus.
     private func power() throws(NotTried) -> [(address: String, vendor: Vendor, isAsleep: Bool)] {
         try watcher().ask("power").words.map { word in
             let parts = word.value.split(separator: ",").map(String.init)
@@ -27,21 +28,23 @@ extension Measurement {
         }
     }
 
-    /// A process's first call attaches every GPU. It ends with its process, so each is a first one.
+    /// The time until the driver has attached every GPU for a new process. A process attaches them with its first call,
+    /// so each measurement needs a new process.
     func firstCall() throws(NotTried) -> Finding {
         var calls = [try timeOfFirstCall()]
-        // Persistence mode is never turned off: what the GPU forgets then is more than the mode (NVIDIA, Driver Persistence).
+        // If persistence mode is on already, it is never turned off, because the GPU would lose other state too
+        // (NVIDIA, Driver Persistence).
         if plan.settings.contains(.persistence), !calls[0].isAwake {
             let setter = try setter()
             defer { setter.end() }
             var gpus: [Int] = []
             for gpu in 0..<(try setter.ask("open").number("count") ?? 0)
             where try setter.ask("mode \(gpu)")[MeasuredSetting.persistence.rawValue] == "off" {
-                try turnOn(.persistence, gpu: gpu, setter)
+                try turnOn(.persistence, gpu: gpu, with: setter)
                 gpus.append(gpu)
             }
             calls.append(try timeOfFirstCall())
-            try restore(.persistence, gpus: gpus, setter)
+            try restore(.persistence, gpus: gpus, byEnding: setter)
         }
         return .firstCall(calls)
     }
@@ -51,7 +54,7 @@ extension Measurement {
         let watcher = try watcher()
         try watcher.ask("attach")
         let seconds = monotonicSeconds() - start
-        // Plimsoll's own reading keeps the GPUs awake once it has begun.
+        // After its first reading, the sampler keeps the GPUs awake.
         var isAwake = true
         for gpu in 0..<(try watcher.ask("open").number("count") ?? 0) where !isSampling {
             let isPersistent = try watcher.ask("mode \(gpu)")[MeasuredSetting.persistence.rawValue] == "on"
@@ -62,20 +65,23 @@ extension Measurement {
         return (seconds, isAwake)
     }
 
-    /// A process that changes settings and restores them at its end, whatever ends this program.
-    private func setter() throws(NotTried) -> Prober { try Prober(plan, leftovers, .restores) }
+    /// A new worker that changes settings. It restores them at its end, also if this program is killed.
+    private func setter() throws(NotTried) -> WorkerProcess { try WorkerProcess(plan, leftovers, .restores) }
 
-    private func turnOn(_ setting: MeasuredSetting, gpu: Int, _ setter: Prober) throws(NotTried) {
+    private func turnOn(_ setting: MeasuredSetting, gpu: Int, with setter: WorkerProcess) throws(NotTried) {
         do throws(NotTried) {
             let answer = try setter.ask("set \(gpu) \(setting.rawValue) on")
             if answer["changed"] == "yes" { changed.insert(setting) }
+            // NVML_ERROR_NO_PERMISSION.
         } catch .nvml(_, code: 4) {
             throw .forbidden(.root)
         }
     }
 
-    /// Ends the setter, which restores the setting, and looks whether it has.
-    private func restore(_ setting: MeasuredSetting, gpus: [Int], _ setter: Prober) throws(NotTried) {
+    /// Ends the worker that changed the setting, which restores it, and checks that it is restored.
+    private func restore(
+        _ setting: MeasuredSetting, gpus: [Int], byEnding setter: WorkerProcess
+    ) throws(NotTried) {
         setter.end()
         let watcher = try watcher()
         for gpu in gpus where try watcher.ask("mode \(gpu)")[setting.rawValue] != "off" {
@@ -98,8 +104,11 @@ extension Measurement {
         return finding
     }
 
-    /// The two memory calls, at a moment when nothing moved between them.
-    func memory(_ watcher: Prober) throws(NotTried) -> (first: MemoryCall, second: MemoryCall?) {
+    /// The answers of both memory calls, when they are the same twice in a row. So nothing changed between the two
+    /// calls.
+    private func steadyMemoryCalls(_ watcher: WorkerProcess) throws(NotTried) -> (
+        first: MemoryCall, second: MemoryCall?
+    ) {
         let target = try target()
         var previous: (first: MemoryCall, second: MemoryCall?)?
         for _ in 0..<20 {
@@ -114,6 +123,8 @@ extension Measurement {
                 return MemoryCall(total: total, used: used, free: free, reserved: answer.bytes("reserved\(version)"))
             }
             guard let first = call(1) else { throw .missing(.memoryTotals) }
+            // NVML_SUCCESS, NVML_ERROR_NOT_SUPPORTED, _FUNCTION_NOT_FOUND and _ARGUMENT_VERSION_MISMATCH: an old driver
+            // has no second call.
             if let code = answer.number("code2"), ![0, 3, 13, 25].contains(code) {
                 throw .nvml(call: "nvmlDeviceGetMemoryInfo_v2", code: Int32(clamping: code))
             }
@@ -126,23 +137,27 @@ extension Measurement {
 
     func memoryCalls() throws(NotTried) -> Finding {
         let watcher = try watcher()
-        var readings = [try memory(watcher)]
-        // With an allocation too, if there is room for one.
+        var readings = [try steadyMemoryCalls(watcher)]
+        // Once more with an allocation, if there is memory for it.
         if let holder = try holderIfPossible(toAllocate: 256 << 20) {
             defer { holder.end() }
             try holder.ask("allocate \(256 << 20)")
-            readings.append(try memory(watcher))
+            readings.append(try steadyMemoryCalls(watcher))
         }
         return .memoryCalls(readings)
     }
 
     func reserved() throws(NotTried) -> Finding {
         let watcher = try watcher()
-        guard let before = try memory(watcher).second else { throw .noFunction("nvmlDeviceGetMemoryInfo_v2") }
+        guard let before = try steadyMemoryCalls(watcher).second else {
+            throw .noFunction("nvmlDeviceGetMemoryInfo_v2")
+        }
         let holder = try holder(toAllocate: 1 << 30)
         defer { holder.end() }
         try holder.ask("allocate \(1 << 30)")
-        guard let with = try memory(watcher).second, let finding = Finding.reserved(before: before, with: with) else {
+        guard let after = try steadyMemoryCalls(watcher).second,
+            let finding = Finding.reserved(before: before, with: after)
+        else {
             throw .missing(.memoryTotals)
         }
         return finding
@@ -155,14 +170,16 @@ extension Measurement {
         defer { holder?.end() }
         try holder?.ask("allocate \(64 << 20)")
         for _ in 0..<5 {
-            let before = try memory(watcher)
+            let before = try steadyMemoryCalls(watcher)
             let snapshot = observe().snapshot
-            let listed = try holder.map { (holder) throws(NotTried) in try card(watcher).processes[holder.pid] ?? nil }
-            guard try memory(watcher) == before else { continue }
+            let listed = try holder.map { (holder) throws(NotTried) in
+                try targetMemory(watcher).processes[holder.pid] ?? nil
+            }
+            guard try steadyMemoryCalls(watcher) == before else { continue }
             guard let deviceIndex = snapshot.devices.firstIndex(where: { $0.uuid == target.gpuUUID }) else {
                 throw .missing(.nvidiaDriver)
             }
-            // On a GPU that is partitioned it is in an instance.
+            // On a partitioned GPU the process is in a MIG instance.
             let process = snapshot.processes.first { process in
                 process.pid == holder?.pid && snapshot.devices[process.device].uuid == target.uuid
             }?.bytes
@@ -173,29 +190,30 @@ extension Measurement {
         throw .notQuiet
     }
 
-    /// nvidia-smi beside the driver's answers before and after it, while an allocation of ours grows and shrinks.
+    /// Compares nvidia-smi with the driver's answers, for allocations of several sizes. A comparison counts only if the
+    /// driver's answers before and after nvidia-smi are the same.
     func nvidiaSMI() throws(NotTried) -> Finding {
         let target = try target()
         let watcher = try watcher()
         let holder = try holderIfPossible(toAllocate: 1 << 30)
         defer { holder?.end() }
         var differences: [Bytes] = []
-        var alone: Set<UInt32> = []
+        var listedByToolAlone: Set<UInt32> = []
         for amount in [Bytes(0), 64 << 20, 512 << 20, 1 << 30, 0] {
             try holder?.ask("free")
             if amount > 0 {
                 guard let holder else { continue }
                 try holder.ask("allocate \(amount)")
             }
-            let before = try memory(watcher)
-            let listed = try card(watcher).processes
-            let gpus = try smi(["--query-gpu=uuid,memory.total,memory.used,memory.free"])
-            let processes = try smi(["--query-compute-apps=gpu_uuid,pid,used_gpu_memory"])
-            guard try memory(watcher) == before else { continue }
+            let before = try steadyMemoryCalls(watcher)
+            let listed = try targetMemory(watcher).processes
+            let gpus = try nvidiaSMIRows(["--query-gpu=uuid,memory.total,memory.used,memory.free"])
+            let processes = try nvidiaSMIRows(["--query-compute-apps=gpu_uuid,pid,used_gpu_memory"])
+            guard try steadyMemoryCalls(watcher) == before else { continue }
             guard let row = gpus.first(where: { $0.first == target.gpuUUID }), row.count == 4 else {
                 throw .toolNotUnderstood("nvidia-smi")
             }
-            // It shows what the second call calls used.
+            // nvidia-smi shows the used memory of the second memory call.
             let driver = before.second ?? before.first
             for (text, bytes) in zip(row.dropFirst(), [driver.total, driver.used, driver.free]) {
                 if let shown = Self.mebibytes(text) { differences.append(shown - bytes) }
@@ -203,23 +221,23 @@ extension Measurement {
             for row in processes where row.count == 3 && row[0] == target.gpuUUID {
                 guard let pid = UInt32(row[1]) else { continue }
                 guard let bytes = listed[pid] else {
-                    alone.insert(pid)
+                    listedByToolAlone.insert(pid)
                     continue
                 }
                 if let bytes, let shown = Self.mebibytes(row[2]) { differences.append(shown - bytes) }
             }
         }
         guard !differences.isEmpty else { throw .notQuiet }
-        return .tool(differences, alone: alone.count, withHolder: holder != nil)
+        return .tool(differences, alone: listedByToolAlone.count, withHolder: holder != nil)
     }
 
-    /// An amount in MiB, as bytes; nil if it is none, or more than any device has.
+    /// An amount in MiB as bytes; nil if the text is no amount, or more than any device has.
     private static func mebibytes(_ text: String) -> Bytes? {
         UInt64(text).flatMap { $0 <= Bytes.plausible >> 20 ? Bytes(told: $0 << 20) : nil }
     }
 
-    /// Rows of nvidia-smi's answer, amounts in MiB.
-    private func smi(_ words: [String]) throws(NotTried) -> [[String]] {
+    /// The rows of nvidia-smi's CSV output, with amounts in MiB.
+    private func nvidiaSMIRows(_ words: [String]) throws(NotTried) -> [[String]] {
         let text = try Tool.output(["nvidia-smi"] + words + ["--format=csv,noheader,nounits"], within: plan.timeout)
         return text.split(separator: "\n").map { line in
             line.split(separator: ",").map { String($0.drop { $0 == " " }) }
@@ -235,9 +253,9 @@ extension Measurement {
         guard plan.settings.contains(.accounting) else { throw .needsSetting(.accounting) }
         let setter = try setter()
         defer { setter.end() }
-        try turnOn(.accounting, gpu: target.gpu, setter)
+        try turnOn(.accounting, gpu: target.gpu, with: setter)
         let finding = try measureAccounts()
-        try restore(.accounting, gpus: [target.gpu], setter)
+        try restore(.accounting, gpus: [target.gpu], byEnding: setter)
         return finding
     }
 
@@ -246,10 +264,11 @@ extension Measurement {
         let watcher = try watcher()
         let holder = try holder(toAllocate: 64 << 20)
         try holder.ask("allocate \(64 << 20)")
-        let listed = try card(watcher).bytes(of: holder.pid)
+        let listed = try targetMemory(watcher).bytes(of: holder.pid)
         let running = try watcher.ask("account \(target.gpu) \(holder.pid)").bytes("bytes")
         holder.end()
-        // The driver writes the account of a process when its last file is closed.
+        // The driver completes the account of a process when its last file is closed, which can be a moment after its
+        // end.
         var ended: Bytes?
         for _ in 0..<20 where ended == nil {
             usleep(50_000)
@@ -280,17 +299,17 @@ extension Measurement {
         func listed() throws(NotTried) -> [ListedProcess] {
             try watcher.observe(gpu: target.gpu).first { $0.uuid == target.uuid }?.mps.processes ?? []
         }
-        // A server that another user's clients use is not ours to change.
+        // Do not disturb an MPS server that other processes use.
         guard try listed().isEmpty else { throw .missing(.othersMPS) }
         let holder = try holder(usesMPS: true)
         defer { holder.end() }
-        let now = try listed()
-        // Without a server the list is empty, ours included.
-        guard !now.isEmpty else { throw .missing(.mpsServer) }
-        return .mps(client: now.first { $0.pid == holder.pid }?.bytes.flatMap { Bytes(told: $0) })
+        let clients = try listed()
+        // Without an MPS server the list stays empty, although our worker holds memory.
+        guard !clients.isEmpty else { throw .missing(.mpsServer) }
+        return .mps(client: clients.first { $0.pid == holder.pid }?.bytes.flatMap { Bytes(told: $0) })
     }
 
-    /// The driver's own limits, of our cgroup and the one around it: read, never set.
+    /// The driver's own memory limits of our cgroup and of its parent. They are only read, never set.
     func limits() throws(NotTried) -> Finding {
         let target = try target()
         let watcher = try watcher()

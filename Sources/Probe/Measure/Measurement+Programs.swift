@@ -4,19 +4,19 @@ import HostFS
 import Ledger
 import Sampling
 
-// Steps with programs of the machine's: Python with PyTorch, and a program under `run`.
+// Steps with installed programs: Python with PyTorch, and a program under `run`.
 
 extension Measurement {
-    /// Under `run`, whose peak is compared with the driver's list.
+    /// Runs PyTorch under `run`, and compares the peak that `run` reports with the driver's list.
     func pytorch() throws(NotTried) -> Finding {
         let target = try target()
         guard let own = SystemPath.ownProgramFile else { throw .notStarted(errno: ENOENT) }
         let side = 4096
         let tensor = Bytes(side * side * 4)
-        // Its context has PyTorch's kernels in it.
+        // Two contexts' worth, because the context also contains PyTorch's kernels.
         try checkFree(tensor + 2 * Self.contextAtMost)
         do throws(NotTried) {
-            // The first time, files are read for long.
+            // The first import reads many files, and can take long.
             _ = try Tool.output(["python3", "-c", "import torch"], within: 60)
         } catch .toolFailed {
             throw .missing(.torch)
@@ -27,7 +27,7 @@ extension Measurement {
             """
         let file = try ScratchFile()
         let watcher = try watcher()
-        let before = Set(try card(watcher).processes.keys)
+        let before = Set(try targetMemory(watcher).processes.keys)
         let program = try LineProgram(
             "python3",
             ["env", "CUDA_VISIBLE_DEVICES=\(target.uuid)", own, "run", "--quiet", "--report", file.path] + options
@@ -36,13 +36,13 @@ extension Measurement {
         guard let reserved = try program.line(within: 60).split(separator: "=").last.flatMap({ Bytes($0) }) else {
             throw .toolNotUnderstood("torch")
         }
-        let listed = try card(watcher).processes.filter { !before.contains($0.key) }.compactMap(\.value).max()
+        let listed = try targetMemory(watcher).processes.filter { !before.contains($0.key) }.compactMap(\.value).max()
         guard let listed else { throw .missing(.perProcessMemory) }
-        // A reading of `run` with all of it.
+        // Long enough for a reading of `run` with all of the memory.
         usleep(300_000)
         program.finish(within: plan.timeout)
         struct Report: Decodable {
-            // Of readings: the driver's accounts may have in them what others held a second before.
+            // The peak of readings. The driver's accounts can include memory that other processes held a second before.
             struct Device: Decodable { var sampledPeakBytes: Bytes? }
             var devices: [Device]
         }
@@ -55,7 +55,7 @@ extension Measurement {
             peak: report.devices.compactMap(\.sampledPeakBytes).max())
     }
 
-    /// The same loop alone and under `run`, in turn, so that others on this machine disturb both alike.
+    /// Times the same loop alone and under `run`, in turn, so that other processes disturb both alike.
     func runCost() throws(NotTried) -> Finding {
         guard let own = SystemPath.ownProgramFile else { throw .notStarted(errno: ENOENT) }
         var (alone, watched): ([Double], [Double]) = ([], [])
@@ -66,13 +66,13 @@ extension Measurement {
         return .runCost(alone: alone, watched: watched)
     }
 
-    /// What tells `run` to read the same host.
+    /// Options with which `run` reads the same host.
     private var options: [String] {
         ["--procfs", plan.procfs, "--sysfs", plan.sysfs]
             + (plan.nvmlLibrary.map { ["--nvml-library", $0] } ?? [])
     }
 
-    /// Seconds, of many in a row: as long as five readings of `run`.
+    /// The mean time of an allocation in a loop of 500 ms, in seconds. `run` makes five readings in that time.
     private func timeOfAllocation(through wrapper: [String]) throws(NotTried) -> Double {
         let size = Bytes(16 << 20)
         let holder = try holder(toAllocate: size, through: wrapper)
@@ -86,7 +86,7 @@ extension Measurement {
     }
 }
 
-/// A file for a report of `run`, which goes with this program.
+/// A temporary file for a report of `run`. It is removed when this object is released, or when this program ends.
 private final class ScratchFile {
     let path: String
     private let cleaner: Cleaner

@@ -3,18 +3,21 @@ import HostFS
 import Ledger
 import Sampling
 
-/// Tries the steps of `measure`, each with processes of its own, so that a driver that hangs in one takes no other with it.
+/// Runs the steps of `measure`. Each step has its own worker processes, so a driver that hangs in one step does not
+/// stop the other steps.
 package final class Measurement {
     let plan: MeasurePlan
     private let sampler: Sampler
+    /// No step starts after this time, in seconds of the monotonic clock.
     private let end = monotonicSeconds() + MeasurePlan.deadline
     let leftovers = Leftovers()
     private var latest: (observation: Observation, snapshot: Snapshot)?
-    private var chosen: Target?
-    /// They are restored by the end of their step, if they can be.
+    private var chosenTarget: Target?
+    /// The settings that steps changed. Each step restores them at its end, if it can.
     var changed: Set<MeasuredSetting> = []
+    /// The settings that could not be restored.
     var unrestored: Set<MeasuredSetting> = []
-    /// The engine's image of `container`, which the steps with containers use.
+    /// The image for the steps with containers; nil before the first of them.
     var image: ContainerImage?
 
     package init(_ plan: MeasurePlan, _ sampler: Sampler) {
@@ -22,17 +25,18 @@ package final class Measurement {
         self.sampler = sampler
     }
 
-    /// Leaves no process, image or allocation behind.
+    /// Ends the processes, and removes the image.
     package func finish() {
         image = nil
         sampler.finish()
     }
 
-    /// What is known of the machine by now.
+    /// Adds what is known of the machine to the report.
     package func describe(in report: inout MeasureReport) {
         report.changed = changed.sorted { $0.rawValue < $1.rawValue }
         report.unrestored = unrestored.sorted { $0.rawValue < $1.rawValue }
-        // Some steps ask nobody else, and keep the GPUs asleep.
+        // If no step has read through the sampler yet, wait until the report is complete, because a reading wakes the
+        // GPUs.
         guard let latest = latest ?? (report.isComplete ? observe() : nil) else { return }
         report.kernel = latest.observation.view.kernel
         report.nvidiaDriver = latest.observation.view.nvidiaDriver
@@ -40,6 +44,7 @@ package final class Measurement {
         report.gpus = latest.snapshot.devices.map(MeasureReport.GPU.init)
     }
 
+    /// Tries a step.
     package func run(_ step: MeasuredStep) -> MeasuredResult {
         let start = monotonicSeconds()
         let outcome: MeasuredResult.Outcome
@@ -85,6 +90,7 @@ package final class Measurement {
         }
     }
 
+    /// The hang that most exceeded its time limit.
     private func hangingDriver() throws(NotTried) -> Finding {
         guard let longest = leftovers.hangs.max(by: { $0.took - $0.deadline < $1.took - $1.deadline }) else {
             throw .missing(.hang)
@@ -94,6 +100,7 @@ package final class Measurement {
 
     // MARK: Plimsoll's own reading
 
+    /// Reads the host as every Plimsoll command does.
     func observe() -> (observation: Observation, snapshot: Snapshot) {
         if !isSampling { sampler.begin() }
         let observation = sampler.observe()
@@ -102,7 +109,7 @@ package final class Measurement {
         return read
     }
 
-    /// It keeps the GPUs awake from its first reading on.
+    /// Whether the sampler has made a reading. From then on it keeps the GPUs awake.
     var isSampling: Bool { latest != nil }
 
     /// The version of NVIDIA's driver.
@@ -110,55 +117,57 @@ package final class Measurement {
 
     // MARK: The GPU that is used
 
+    /// The GPU or MIG instance that a step uses.
     struct Target {
         /// The driver's index of the GPU.
         var gpu: Int
-        /// Its UUID, or that of the MIG instance that is used.
+        /// UUID of the GPU, or of the MIG instance if one is used.
         var uuid: String
         var gpuUUID: String
         var pci: String?
         var total: Bytes?
         var free: Bytes?
 
-        /// As CUDA has the UUID.
+        /// The UUID as CUDA reports it (`Allocation.digits`).
         var digits: String { Allocation.digits(of: uuid) }
     }
 
-    /// The NVIDIA GPU or MIG instance with the most free memory, or the one that was asked for.
+    /// The NVIDIA GPU or MIG instance with the most free memory, of all or of the GPU that the user chose.
     func target() throws(NotTried) -> Target {
-        if let chosen { return chosen }
+        if let chosenTarget { return chosenTarget }
         let target = try target { _ in true }
-        chosen = target
+        chosenTarget = target
         return target
     }
 
-    private func chosen(_ other: Target?) throws(NotTried) -> Target {
+    private func targetOrDefault(_ other: Target?) throws(NotTried) -> Target {
         if let other { return other }
         return try target()
     }
 
-    /// - Parameter isMeant: which of the snapshot's devices may be used.
-    func target(where isMeant: (Device) -> Bool) throws(NotTried) -> Target {
+    /// The same among some devices.
+    func target(where isCandidate: (Device) -> Bool) throws(NotTried) -> Target {
         let snapshot = observe().snapshot
         let candidates = snapshot.candidates(on: plan.device).filter {
-            snapshot.devices[$0.device].vendor == .nvidia && isMeant(snapshot.devices[$0.device])
+            snapshot.devices[$0.device].vendor == .nvidia && isCandidate(snapshot.devices[$0.device])
         }
-        guard let room = candidates.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
+        guard let best = candidates.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
             let others = snapshot.candidates(on: nil).contains { snapshot.devices[$0.device].vendor == .nvidia }
-            throw others && plan.device != nil ? .missing(.chosenGPU) : Self.absence(snapshot)
+            throw others && plan.device != nil ? .missing(.chosenGPU) : Self.reasonForNoTarget(snapshot)
         }
-        let device = snapshot.devices[room.device]
+        let device = snapshot.devices[best.device]
         guard let uuid = device.uuid, let gpu = Int(device.index.prefix { $0 != ":" }) else {
-            throw Self.absence(snapshot)
+            throw Self.reasonForNoTarget(snapshot)
         }
         let target = Target(
             gpu: gpu, uuid: uuid, gpuUUID: device.parent ?? uuid, pci: device.pci, total: device.memory.total,
-            free: room.free)
+            free: best.free)
         if try watcher().ask("exclusive \(gpu)")["mode"] == "yes" { throw .missing(.sharedGPU) }
         return target
     }
 
-    private static func absence(_ snapshot: Snapshot) -> NotTried {
+    /// Why there is no NVIDIA GPU to use.
+    private static func reasonForNoTarget(_ snapshot: Snapshot) -> NotTried {
         let error =
             snapshot.sources.first { $0.name == "nvml" }?.error
             ?? snapshot.devices.first { $0.vendor == .nvidia }?.memory.unavailable
@@ -172,13 +181,14 @@ package final class Measurement {
 
     // MARK: The driver's own answers
 
-    /// A process that asks the driver and holds nothing.
-    func watcher() throws(NotTried) -> Prober { try Prober(plan, leftovers) }
+    /// A new worker that asks the driver and holds no memory.
+    func watcher() throws(NotTried) -> WorkerProcess { try WorkerProcess(plan, leftovers) }
 
-    struct Card {
+    /// The memory of a target, as the driver reports it.
+    struct TargetMemory {
         var used: Bytes?
         var free: Bytes?
-        /// By PID; nil if the driver does not report it.
+        /// Bytes of the listed processes by PID; nil if the driver does not report them.
         var processes: [UInt32: Bytes?]
 
         func bytes(of pid: UInt32) throws(NotTried) -> Bytes {
@@ -186,19 +196,19 @@ package final class Measurement {
             return bytes
         }
 
-        /// Used memory less what others are listed with, so that it does not change if they allocate; nil if the driver does not
-        /// report what is used.
+        /// Used memory minus the bytes of listed processes that are not ours. It does not change if those processes
+        /// allocate. nil if the driver does not report used memory.
         ///
-        /// - Parameter own: the processes of ours.
-        func rest(of own: Set<UInt32>) -> Bytes? {
+        /// - Parameter own: our own processes.
+        func netUsed(own: Set<UInt32>) -> Bytes? {
             let others = processes.filter { !own.contains($0.key) }.compactMap(\.value)
             return used?.subtracting(Bytes.sum(others))
         }
     }
 
-    /// What the driver tells of a GPU, by default the one that is used.
-    func card(_ watcher: Prober, on other: Target? = nil) throws(NotTried) -> Card {
-        let target = try chosen(other)
+    /// Reads the memory of a target, by default of `target()`.
+    func targetMemory(_ watcher: WorkerProcess, on other: Target? = nil) throws(NotTried) -> TargetMemory {
+        let target = try targetOrDefault(other)
         let devices = try watcher.observe(gpu: target.gpu)
         guard let device = devices.first(where: { $0.uuid == target.uuid }) else { throw .missing(.nvidiaDriver) }
         guard case .read = device.compute else { throw .missing(.perProcessMemory) }
@@ -208,64 +218,74 @@ package final class Measurement {
             processes[process.pid] = max(bytes ?? -1, (processes[process.pid] ?? nil) ?? -1)
         }
         let memory = device.memory.value
-        return Card(
+        return TargetMemory(
             used: memory?.used.flatMap { Bytes(told: $0) }, free: memory?.free.flatMap { Bytes(told: $0) },
             processes: processes.mapValues { ($0 ?? -1) < 0 ? nil : $0 })
     }
 
-    /// The same, at a moment when nothing but our own processes and those of others that the driver lists holds more or less.
+    /// Reads the memory of `target()` when its net used memory (`netUsed`) is steady: the same in two readings 20 ms
+    /// apart.
     ///
-    /// - Parameter own: the processes of ours.
-    func quietCard(_ watcher: Prober, of own: Set<UInt32> = []) throws(NotTried) -> (card: Card, rest: Bytes) {
-        guard var rest = try card(watcher).rest(of: own) else { throw .missing(.memoryTotals) }
+    /// - Parameter own: our own processes.
+    /// - Throws: `notQuiet` if it changes in each of five readings.
+    func quietMemory(
+        _ watcher: WorkerProcess, own: Set<UInt32> = []
+    ) throws(NotTried) -> (memory: TargetMemory, netUsed: Bytes) {
+        guard var previous = try targetMemory(watcher).netUsed(own: own) else { throw .missing(.memoryTotals) }
         for _ in 0..<5 {
             usleep(20_000)
-            let next = try card(watcher)
-            if let now = next.rest(of: own) {
-                if now == rest { return (next, now) }
-                rest = now
+            let next = try targetMemory(watcher)
+            if let now = next.netUsed(own: own) {
+                if now == previous { return (next, now) }
+                previous = now
             }
         }
         throw .notQuiet
     }
 
-    /// What was compared is right only if the memory of others that the driver does not list is what it was: ends our processes, and
-    /// waits for what they held.
-    func expect(_ rest: Bytes, after holders: [Prober], _ watcher: Prober) throws(NotTried) {
+    /// Ends our workers, and waits up to 2 s until the net used memory is what it was before them. Otherwise a process
+    /// that the driver does not list has allocated or freed memory meanwhile, and the step's comparison is worthless.
+    ///
+    /// - Throws: `notQuiet` in that case.
+    func expectNetUsed(
+        _ before: Bytes, afterEnding holders: [WorkerProcess], _ watcher: WorkerProcess
+    ) throws(NotTried) {
         let own = Set(holders.map(\.pid))
         for holder in holders { holder.end() }
         for _ in 0..<100 {
-            if try card(watcher).rest(of: own) == rest { return }
+            if try targetMemory(watcher).netUsed(own: own) == before { return }
             usleep(20_000)
         }
         throw .notQuiet
     }
 
-    // MARK: Memory of ours
+    // MARK: Workers that hold memory
 
-    /// A context costs up to 555 MiB (llama.cpp, pull request 23604), and a new card's may cost more.
+    /// Upper bound of the memory of a context: up to 555 MiB (llama.cpp, pull request 23604), and more for new GPUs.
     static let contextAtMost: Bytes = 640 << 20
 
-    /// A process with a context, if there is memory for it and for what it will allocate: others keep 5% of the GPU.
+    /// A new worker with a context, if there is memory for the context and for what the worker will allocate. 5% of the
+    /// GPU must stay free.
     ///
     /// - Parameters:
-    ///   - bytes: what it will allocate on top.
-    ///   - contexts: how many processes with a context there will be.
-    ///   - usesMPS: it is a client of the MPS server, if one runs.
+    ///   - bytes: what the worker will allocate besides its context.
+    ///   - contexts: the number of contexts that the step will have.
+    ///   - usesMPS: whether the worker is a client of the MPS server, if one runs.
+    ///   - wrapper: see `WorkerProcess.init`.
     func holder(
         toAllocate bytes: Bytes = 0, contexts: Bytes = 1, on other: Target? = nil, usesMPS: Bool = false,
         through wrapper: [String] = []
-    ) throws(NotTried) -> Prober {
-        let target = try chosen(other)
+    ) throws(NotTried) -> WorkerProcess {
+        let target = try targetOrDefault(other)
         try checkFree(bytes + contexts * Self.contextAtMost, on: target)
-        let holder = try Prober(plan, leftovers, .holds(bytes + Self.contextAtMost), through: wrapper)
+        let holder = try WorkerProcess(plan, leftovers, .holds(bytes + Self.contextAtMost), through: wrapper)
         if usesMPS { try holder.ask("mps") }
         try holder.ask("context \(target.digits)")
         return holder
     }
 
-    /// The same; nil if there is no memory for it, or no CUDA.
-    func holderIfPossible(toAllocate bytes: Bytes = 0) throws(NotTried) -> Prober? {
+    /// The same; nil if there is too little memory, or no CUDA.
+    func holderIfPossible(toAllocate bytes: Bytes = 0) throws(NotTried) -> WorkerProcess? {
         do throws(NotTried) {
             return try holder(toAllocate: bytes)
         } catch .noRoom {
@@ -277,10 +297,15 @@ package final class Measurement {
         }
     }
 
+    /// Checks that workers can hold this much: within `MeasurePlan.memoryLimit`, and so that 5% of the GPU stays free.
+    ///
+    /// - Throws: `noRoom` if they cannot.
     func checkFree(_ needed: Bytes, on other: Target? = nil) throws(NotTried) {
-        let target = try chosen(other)
-        guard let free = try card(try watcher(), on: target).free ?? target.free else { throw .missing(.memoryTotals) }
-        guard needed + leftovers.held <= MeasurePlan.most, free - needed >= (target.total ?? 0) / 20 else {
+        let target = try targetOrDefault(other)
+        guard let free = try targetMemory(try watcher(), on: target).free ?? target.free else {
+            throw .missing(.memoryTotals)
+        }
+        guard needed + leftovers.held <= MeasurePlan.memoryLimit, free - needed >= (target.total ?? 0) / 20 else {
             throw .noRoom(needed: needed, free: free)
         }
     }

@@ -2,15 +2,19 @@ import Glibc
 import Ledger
 import Sampling
 
-/// A program of the machine's, such as nvidia-smi, that answers on its standard output.
+/// Runs an installed program, such as nvidia-smi, for its output.
 enum Tool {
-    /// Bytes of an answer at most.
+    /// Limit of the output, in bytes.
     private static let limit = 4 << 20
 
+    /// Runs a program to its end.
+    ///
     /// - Parameters:
-    ///   - words: the program, looked for in PATH, and its arguments.
-    ///   - seconds: how long it may take.
-    /// - Throws: `noTool` if there is none, `toolFailed` if its exit code is not 0.
+    ///   - words: the program, looked up in PATH, and its arguments.
+    ///   - seconds: time limit.
+    /// - Returns: what the program wrote to its standard output.
+    /// - Throws: `noTool` if the program does not exist, `toolSilent` if it takes longer or writes more than the limit,
+    ///   `toolFailed` if its exit code is not 0.
     static func output(_ words: [String], within seconds: Double) throws(NotTried) -> String {
         let child: HelperProcess
         do throws(ChildStartError) {
@@ -47,16 +51,18 @@ enum Tool {
     }
 }
 
-/// A program of the machine's that writes a line and goes on until its standard input ends.
+/// An installed program that writes lines, and runs until its standard input ends.
 final class LineProgram {
     private let name: String
     private let child: HelperProcess
     private var lines: ChildLines
 
-    /// - Parameter name: of the program that answers, for messages.
+    /// - Parameters:
+    ///   - name: of the program, for messages. `words` can begin with another program that starts it.
+    ///   - words: the command, looked up in PATH.
     init(_ name: String, _ words: [String]) throws(NotTried) {
         do throws(ChildStartError) {
-            // `run` passes this on; a program that is killed passes nothing on.
+            // SIGTERM, because `run` passes SIGTERM on to its command. After SIGKILL the command would keep running.
             child = try HelperProcess.start(words, program: words[0], holds: true, ending: SIGTERM)
         } catch {
             throw error.code == ENOENT ? .noTool(words[0]) : .notStarted(errno: error.code)
@@ -65,6 +71,9 @@ final class LineProgram {
         self.name = name
     }
 
+    /// The next line of the output.
+    ///
+    /// - Parameter seconds: time limit.
     func line(within seconds: Double) throws(NotTried) -> String {
         do throws(ChildLines.Failure) {
             return try lines.next(within: seconds)
@@ -75,7 +84,9 @@ final class LineProgram {
         }
     }
 
-    /// Ends its standard input, upon which it ends itself.
+    /// Closes the standard input, and waits until the program ends.
+    ///
+    /// - Parameter seconds: time limit.
     func finish(within seconds: Double) {
         shutdown(child.channel, Int32(SHUT_WR))
         _ = child.end(within: seconds)

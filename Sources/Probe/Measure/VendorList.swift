@@ -1,18 +1,18 @@
 import FoundationEssentials
 import Ledger
 
-/// What a vendor's tool lists of processes.
+/// The processes and their GPU memory, as a vendor's tool lists them.
 package struct VendorList: Equatable {
     package struct Key: Hashable {
         package var gpu: Int
         package var pid: UInt32
     }
 
-    /// By the tool's number of the GPU; empty if it does not tell.
+    /// Bytes by the tool's number of the GPU and PID; empty if the tool does not list GPUs.
     package private(set) var byGPU: [Key: Bytes] = [:]
-    /// On all GPUs together.
+    /// Bytes by PID, summed over all GPUs.
     package private(set) var bytes: [UInt32: Bytes] = [:]
-    /// By how much a right amount can differ.
+    /// By how many bytes a correct amount can differ, because the tool rounds.
     package private(set) var rounding: Bytes
 
     private mutating func add(_ amount: Bytes, pid: UInt32, gpu: Int?) {
@@ -28,7 +28,7 @@ package struct VendorList: Equatable {
             var process_list: [Item]
         }
         struct Item: Decodable {
-            /// "No running processes detected" is a text here.
+            /// nil if the tool has a text here, such as "No running processes detected".
             var process_info: Info?
 
             private enum Key: String, CodingKey { case process_info }
@@ -60,14 +60,14 @@ package struct VendorList: Equatable {
         }
     }
 
-    /// `rocm-smi --showpids`: a table whose columns are PID, PROCESS NAME, GPU(s), VRAM USED in bytes, and more.
+    /// `rocm-smi --showpids`: a table with the columns PID, PROCESS NAME, GPU(s), VRAM USED in bytes, and two more.
     package init?(rocmSMI text: String) {
         guard text.contains("VRAM USED") || text.contains("No KFD PIDs") else { return nil }
         rounding = 0
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ", omittingEmptySubsequences: true)
                 .flatMap { $0.split(separator: "\t") }
-            // A process's name may hold blanks; the last four columns are numbers.
+            // A process name can contain blanks, so columns count from the end. The last four columns are numbers.
             guard words.count >= 6, let pid = UInt32(words[0]), let bytes = Bytes(words[words.count - 3]) else {
                 continue
             }
@@ -75,7 +75,7 @@ package struct VendorList: Equatable {
         }
     }
 
-    /// `xpu-smi ps -j`: amounts in units of 1000 bytes (xpumanager, cli: memSize / 1000).
+    /// `xpu-smi ps -j`: amounts are in units of 1000 bytes (xpumanager, cli: memSize / 1000).
     package init?(xpuSMI text: String) {
         struct Answer: Decodable { var device_util_by_proc_list: [Process] }
         struct Process: Decodable {

@@ -4,26 +4,30 @@ import HostFS
 import Ledger
 import Sampling
 
-/// What the workers of all steps have left: calls that hung, and memory that a driver has not let go of.
+/// What the workers of all steps left behind: calls that hung, and memory that a driver has not freed.
 final class Leftovers {
     struct Hang {
+        /// Time limit of the call, in seconds.
         var deadline: Double
-        /// Until the step could go on.
+        /// Seconds until the step could continue.
         var took: Double
     }
 
     fileprivate(set) var hangs: [Hang] = []
-    /// At most what workers hold that could not be ended.
+    /// Upper bound of the GPU memory of workers that could not be ended.
     fileprivate(set) var held: Bytes = 0
 }
 
-/// A worker of `measure`, from outside: a process of ours that asks the driver or holds GPU memory.
-final class Prober {
+/// The parent's side of a `MeasureWorker`: a child process that asks the driver or holds GPU memory.
+final class WorkerProcess {
     enum Role {
+        /// The worker only asks.
         case asks
-        /// - Parameter bytes: it takes no more than this.
+        /// The worker holds GPU memory.
+        ///
+        /// - Parameter bytes: upper bound of that memory.
         case holds(Bytes)
-        /// It changes settings of the GPU and puts them back at its end, so it is not killed.
+        /// The worker changes settings of the GPU and restores them at its end, so it is not killed.
         case restores
     }
 
@@ -34,35 +38,36 @@ final class Prober {
     private let wrapper: String?
     private let leftovers: Leftovers
     private var hasEnded = false
-    /// When it was asked a question that it has not answered: the driver may hold it in the kernel. What it answers later is not
-    /// the answer to the next question.
+    /// The request that the worker did not answer in time; the driver can hold the worker in the kernel. No further
+    /// request is sent, because the late answer could be taken for the answer to that request.
     private var unanswered: (since: Double, deadline: Double)?
 
-    /// On this host, if it was started directly.
+    /// The PID on this host: of the worker, or of the wrapper if there is one.
     var pid: UInt32 { UInt32(child.pid) }
 
     /// - Parameters:
-    ///   - wrapper: a program and its arguments that starts the worker, such as `unshare --pid --fork`; empty to start it directly.
-    ///   - path: the worker's program, as the wrapper finds it.
+    ///   - wrapper: a program that starts the worker, with arguments, such as `unshare --pid --fork`; empty to start
+    ///     the worker directly.
+    ///   - path: this program's file inside the container; nil outside containers.
     init(
         _ plan: MeasurePlan, _ leftovers: Leftovers, _ role: Role = .asks, through wrapper: [String] = [],
         path: String? = nil
     ) throws(NotTried) {
         let program = wrapper.first ?? SystemPath.ownProgram
         let own = path ?? (wrapper.isEmpty ? "plimsoll-probe" : SystemPath.ownProgramFile ?? SystemPath.ownProgram)
-        // In a container they are where the container has them.
-        let places =
+        // In a container these paths are the usual ones.
+        let paths =
             path == nil ? [plan.nvmlLibrary ?? "", plan.cudaLibrary ?? "", plan.procfs, plan.sysfs] : ["", "", "", ""]
         let restores = if case .restores = role { true } else { false }
         do throws(ChildStartError) {
             child = try HelperProcess.start(
-                wrapper + [own, MeasureWorker.command] + places, program: program, holds: !restores,
+                wrapper + [own, MeasureWorker.command] + paths, program: program, holds: !restores,
                 ending: restores ? SIGTERM : SIGKILL)
         } catch {
             throw error.code == ENOENT && !wrapper.isEmpty
                 ? .noTool(wrapper[0]) : .notStarted(errno: error.code)
         }
-        // A list of 950 processes has some 50 bytes for each, and a GPU three lists.
+        // A list can have 950 processes of about 50 bytes each, and a GPU has three lists.
         lines = ChildLines(child, limit: 1 << 20)
         timeout = plan.timeout
         self.role = role
@@ -70,7 +75,7 @@ final class Prober {
         self.wrapper = wrapper.first
     }
 
-    /// What the worker answered: words of the form `name=value`.
+    /// An answer of the worker: words of the form `name=value`.
     struct Answer {
         fileprivate let line: Substring
 
@@ -87,21 +92,23 @@ final class Prober {
         func seconds(_ name: String) -> Double? { self[name].flatMap { Double($0) } }
     }
 
-    /// - Parameter seconds: how long the answer may take; by default that of a device.
+    /// Sends a request (see `WorkerRequests`) and waits for the answer.
+    ///
+    /// - Parameter seconds: time limit of the answer; nil for that of a device.
     @discardableResult
-    func ask(_ question: String, within seconds: Double? = nil) throws(NotTried) -> Answer {
+    func ask(_ request: String, within seconds: Double? = nil) throws(NotTried) -> Answer {
         let seconds = seconds ?? timeout
         if let unanswered { throw .noAnswer(seconds: unanswered.deadline) }
-        let asked = question + "\n"
-        guard send(child.channel, asked, asked.utf8.count, Int32(MSG_NOSIGNAL)) == asked.utf8.count else {
-            throw ended
+        let sent = request + "\n"
+        guard send(child.channel, sent, sent.utf8.count, Int32(MSG_NOSIGNAL)) == sent.utf8.count else {
+            throw endOfWorker
         }
         let start = monotonicSeconds()
         let line: String
         do throws(ChildLines.Failure) {
             line = try lines.next(within: seconds)
         } catch {
-            guard error == .silent else { throw ended }
+            guard error == .silent else { throw endOfWorker }
             unanswered = (start, seconds)
             throw .noAnswer(seconds: seconds)
         }
@@ -109,6 +116,9 @@ final class Prober {
         throw failure(line.split(separator: " "))
     }
 
+    /// What the driver reports of a GPU and its MIG instances.
+    ///
+    /// - Parameter gpu: the driver's index.
     func observe(gpu: Int) throws(NotTried) -> [ObservedDevice] {
         let line = try ask("observe \(gpu)").line
         guard let devices = try? JSONDecoder().decode([ObservedDevice].self, from: Data(line.utf8)) else {
@@ -117,6 +127,7 @@ final class Prober {
         return devices
     }
 
+    /// The reason in an `error` line of the worker (`WorkerError.line`).
     private func failure(_ words: [Substring]) -> NotTried {
         let code = words.count > 2 ? Int32(words[2]) : nil
         func name(_ index: Int) -> String { words.indices.contains(index) ? String(words[index]) : "" }
@@ -129,19 +140,20 @@ final class Prober {
         }
     }
 
-    private var ended: NotTried {
+    /// Why there is no answer, if the worker has ended.
+    private var endOfWorker: NotTried {
         let end = child.end(within: 0.5)
         let code = end?.status.map { $0 >> 8 & 0xFF } ?? 0
-        // 125 to 127 are the docker client's own (docker run), and unshare has 1.
+        // Exit codes of the wrapper itself: 125 to 127 of docker run, 1 of unshare.
         if let wrapper, end?.signal == nil, code != 0 { return .toolFailed(wrapper, code: code) }
         return .ended(signal: end?.signal)
     }
 
-    /// As the kernel ends a process: without a word to it.
+    /// Sends SIGKILL to a worker that asks or holds, and does not wait.
     func kill() { child.kill() }
 
-    /// Ends the worker and waits until what it held is free, or its settings are restored. One that a driver holds in the kernel is
-    /// left behind.
+    /// Ends the worker, and waits until its memory is free or its settings are restored. A worker that a driver holds
+    /// in the kernel is left behind.
     func end() {
         if hasEnded { return }
         hasEnded = true
@@ -153,7 +165,7 @@ final class Prober {
             if child.end(within: isSilent ? 0.2 : 2) == nil { child.kill(waiting: isSilent ? 0.2 : 1) }
             if case .holds(let bytes) = role, child.end == nil { leftovers.held += bytes }
         }
-        // A slow engine is no driver that hangs.
+        // With a wrapper the delay can be the engine's, so it is no hang of the driver.
         if let unanswered, wrapper == nil {
             leftovers.hangs.append(
                 Leftovers.Hang(deadline: unanswered.deadline, took: monotonicSeconds() - unanswered.since))

@@ -138,7 +138,7 @@ private struct Readme {
             .replacing(/[0-9]+ readings/, with: "READINGS")
             .replacing(/[▁▂▃▄▅▆▇█]+/, with: "CURVE")
             // On cgroup v2 its files alone tell which container it is.
-            .replacing(", or one that shares its network", with: "")
+            .replacing(", or a container that shares its network", with: "")
             .replacing(/[ ]+/, with: " ").trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }

@@ -50,7 +50,7 @@ struct InContainerTests {
         let result = try ContainerHost().run([], [tool, "check"])
         #expect(result.code == 1)
         #expect(result.output.hasPrefix("No GPU can be used here.\n"))
-        #expect(result.errors.contains("this container was given no GPU: start it with --gpus all"))
+        #expect(result.errors.contains("this container was given no GPU; start it with --gpus all"))
     }
 
     @Test("A device file without the driver's libraries is told apart from no GPU")
@@ -73,7 +73,7 @@ struct InContainerTests {
         ]
         let result = try host.run(options, [tool, "check"])
         #expect(result.code == 1)
-        #expect(result.errors.contains("the driver has no device"))
+        #expect(result.errors.contains("the driver reports no GPUs"))
     }
 
     @Test("A container that was given the management library alone (NVIDIA_DRIVER_CAPABILITIES) cannot use CUDA")
@@ -82,7 +82,7 @@ struct InContainerTests {
             gpus: "all", ["-e", "NVIDIA_DRIVER_CAPABILITIES=utility"], [tool, "check"])
         #expect(result.code == 1)
         #expect(result.output.contains("NVIDIA GeForce RTX 4090"))
-        #expect(result.errors.contains("NVIDIA_DRIVER_CAPABILITIES is 'utility', and it takes 'compute'"))
+        #expect(result.errors.contains("NVIDIA_DRIVER_CAPABILITIES is 'utility', but 'compute' is needed"))
     }
 
     @Test(
@@ -145,7 +145,7 @@ struct InContainerTests {
         #expect(try fits.document()["contextBytes"].integer == context)
         let larger = try host.run(gpus: "1", [], [tool, "alloc", "30GiB"])
         #expect(larger.code == 1)
-        #expect(larger.errors.contains("out of memory on GPU 0: asked for 30GiB; of 23.99GiB 23.57GiB was free"))
+        #expect(larger.errors.contains("out of memory on GPU 0: requested 30GiB; of 23.99GiB 23.57GiB was free"))
         #expect(try host.usedBytes() == 36 * mebibyte, "nothing is left allocated")
     }
 
@@ -156,12 +156,12 @@ struct InContainerTests {
         try host.wait("the other holds") { try host.heldBytes("other") != nil }
         let greedy = try host.run(gpus: "1", [], [tool, "alloc", "4GiB"])
         #expect(greedy.code == 1)
-        #expect(greedy.errors.contains(", less than 5% of it, would be left to them; --force does it all the same"))
+        #expect(greedy.errors.contains(", less than 5%, would be left for them; to allocate anyway, use --force"))
         #expect(try host.run(gpus: "1", [], [tool, "alloc", "--max"]).code == 1)
         #expect(try host.run(gpus: "1", [], [tool, "alloc", "1GiB"]).code == 0)
         let blind = try host.run(gpus: "1", [], [tool, "alloc", "8GiB"])
         #expect(blind.code == 1)
-        #expect(blind.errors.contains("who holds the rest is not to be seen from here"))
+        #expect(blind.errors.contains("other holders are not visible from here"))
         let seeing = try host.run(gpus: "1", ["--pid=host"], [tool, "alloc", "8GiB"])
         #expect(seeing.code == 1)
         #expect(seeing.errors.contains(" holds 19.37GiB"))

@@ -1,8 +1,11 @@
-# Targets never install anything on your system by themselves: where something is missing they print the line to type.
+# Targets never install anything on your system. If something is missing, they print the command to type.
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
-SWIFT   ?= swift
+# swift, or, on a host without Swift, the official image in Docker.
+ifeq ($(origin SWIFT),undefined)
+SWIFT   := $(shell sh scripts/choose-swift.sh)
+endif
 
 BINDIR  := $(DESTDIR)$(PREFIX)/bin
 SHARE   := $(DESTDIR)$(PREFIX)/share

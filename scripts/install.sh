@@ -22,7 +22,7 @@ for folder in "$bin" "$man" "$bash" "$zsh" "$fish" "$plugins"; do
     existing=$folder
     while [ ! -e "$existing" ]; do existing=$(dirname "$existing"); done
     if [ ! -w "$existing" ]; then
-        echo "It is built. $folder belongs to somebody else, so type one of these:" >&2
+        echo "The build is done. You cannot write to $folder; type one of these:" >&2
         echo "  sudo make install" >&2
         echo "  make install PREFIX=\"\$HOME/.local\"" >&2
         exit 1

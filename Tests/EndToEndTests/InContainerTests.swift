@@ -42,7 +42,7 @@ struct InContainerTests {
         let more = try host.run(gpus: gpus, [], [tool, "check", "--require", String(cards.count + 1)])
         #expect(more.code == 1)
         #expect(
-            more.errors.contains("\(cards.count + 1) GPUs must be here, and there are \(cards.count)"))
+            more.errors.contains("\(cards.count + 1) GPUs required, \(cards.count) found"))
     }
 
     @Test("A container that was given none is told how to be given one")
@@ -59,8 +59,8 @@ struct InContainerTests {
         let result = try host.run(
             ["--device", "\(try host.deviceFile("nvidia0", 0)):/dev/nvidia0"], [tool, "check"])
         #expect(result.code == 1)
-        #expect(result.output.contains("devices    /dev/nvidia0\n"))
-        #expect(result.errors.contains("/dev/nvidia0 is here and the driver's libnvidia-ml.so.1 is not"))
+        #expect(result.output.contains("files        /dev/nvidia0\n"))
+        #expect(result.errors.contains("/dev/nvidia0 is here, but the driver library libnvidia-ml.so.1 is not"))
     }
 
     @Test("Libraries without a card (NVIDIA_VISIBLE_DEVICES=none) are a driver that has no device")

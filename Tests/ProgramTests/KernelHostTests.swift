@@ -2,14 +2,16 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Hosts whose GPUs have drivers of the kernel: each a file in Tests/Hosts, where the README names what the forms of its files
-/// are known from.
+/// Hosts whose GPUs have kernel drivers: each is a file in Tests/Hosts. The README there names the sources of the file formats.
 @Suite struct KernelHostTests {
-    static let hosts = [
-        "radeon", "instinct", "strix-halo", "mi300x-cpx", "arc-i915", "arc-xe", "xe-dmem", "igpu", "legacy",
-        "shared-clients",
-        "card10", "board", "nvidia-and-amd", "gb10", "r615-dmem",
-    ]
+    /// Every file in Tests/Hosts.
+    static let hosts: [String] = {
+        let folder = Build.package.appending(path: "Tests/Hosts").path
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return files.filter { $0.hasSuffix(".host") }.map { String($0.dropLast(".host".count)) }.sorted()
+    }()
+
+    @Test func hostsAreFound() { #expect(Self.hosts.contains("radeon")) }
 
     @Test(arguments: hosts) func aHostIsShownAsItsGoldenFilesSay(_ name: String) throws {
         let host = try HostTree(file: name).startAsIs()

@@ -62,8 +62,9 @@ def check(copy, source, lines):
         text = file.read_text(encoding="utf-8")
     else:
         text = subprocess.run(shlex.split(source), cwd=copy, capture_output=True, text=True, check=True).stdout
+    text = re.sub(" +", " ", text)
     for line in lines:
-        if line.strip() not in text:
+        if re.sub(" +", " ", line.strip()) not in text:
             sys.exit(f"try-docs: {source} does not have the line:\n{line}\nbut:\n{text}")
 
 

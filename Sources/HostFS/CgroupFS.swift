@@ -89,7 +89,8 @@ package struct CgroupFS: Sendable {
         return owner(of: parent)
     }
 
-    /// Where a hierarchy can be mounted: the unified one is the whole tree, or beside v1's on a hybrid host.
+    /// The folders in which a hierarchy can be mounted: the unified one is the whole tree, or beside those of v1 on a
+    /// hybrid host.
     private func tops(of hierarchy: String) -> [String] {
         guard !hierarchy.isEmpty else { return [root, "\(root)/unified"] }
         let name = hierarchy.hasPrefix("name=") ? String(hierarchy.dropFirst("name=".count)) : hierarchy

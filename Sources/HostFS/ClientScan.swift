@@ -10,7 +10,7 @@ import Ledger
 /// process alone.
 package final class ClientScan {
     private let root: String
-    /// Descriptors of DRM devices whose driver tells nothing of them.
+    /// Descriptors of DRM devices whose driver reports nothing about them.
     private var silent: [UInt32: Silent] = [:]
     private var link = [UInt8](repeating: 0, count: 64)
     private var buffer = [UInt8](repeating: 0, count: 1 << 16)
@@ -23,12 +23,12 @@ package final class ClientScan {
         var minors: [UInt32: UInt32?] = [:]
     }
 
-    /// After which descriptors that told nothing are opened again.
+    /// Time after which descriptors that reported nothing are opened again.
     private static let freshness = Duration.seconds(10)
     private var now = ContinuousClock.now
     /// Something was not ours to read.
     private var isDenied = false
-    /// Whoever asks a device opens it, and is no holder of its memory.
+    /// Skip our own PID: we open devices only to query them.
     private let ownPID: UInt32?
 
     package init(_ proc: ProcFS) {
@@ -95,8 +95,8 @@ package final class ClientScan {
         if !open.isEmpty, !read(open, of: pid, in: dirfd(folder), into: &list, &silent) { list.unreadable += 1 }
     }
 
-    /// - Parameter folder: one of the process's own, which belongs to that process alone.
-    /// - Returns: whether all of it could be read, and told which device it is of.
+    /// - Parameter folder: a folder of the process's own, which always belongs to the same process.
+    /// - Returns: whether all of it could be read, and said which device it is of.
     private func read(
         _ open: [(descriptor: UInt32, minor: UInt32?)], of pid: UInt32, in folder: Int32, into list: inout ClientList,
         _ silent: inout [UInt32: Silent]
@@ -111,7 +111,7 @@ package final class ClientScan {
         var quiet = Silent(startTick: startTick, since: known?.since ?? now)
         var met: Set<ClientKey> = []
         var isWhole = true
-        // One whose driver tells nothing holds an amount that is unknown, once for each process and device.
+        // If the driver reports nothing, the amount is unknown, once for each process and device.
         func keepSilent(_ descriptor: UInt32, _ minor: UInt32?) {
             quiet.minors[descriptor] = .some(minor)
             guard let minor, met.insert(ClientKey(id: Self.untold(pid), pci: nil, minor: minor)).inserted else {
@@ -136,7 +136,7 @@ package final class ClientScan {
                 keepSilent(descriptor, minor)
                 continue
             }
-            // Without its link, and from a driver of a platform device, nothing tells whose it is.
+            // Without its link, and from a driver of a platform device, the device of this client is unknown.
             guard info.pci != nil || minor != nil else {
                 isWhole = false
                 continue
@@ -154,7 +154,7 @@ package final class ClientScan {
         return isWhole
     }
 
-    /// Stands for the client id where the driver tells none: a number that the kernel's counters do not reach.
+    /// Replaces the client id if the driver does not report one: a number that the kernel's counters do not reach.
     private static func untold(_ pid: UInt32) -> UInt64 { 1 << 63 | UInt64(pid) }
 
     private static func folder(_ path: String, in directoryFD: Int32) -> OpaquePointer? {
@@ -173,7 +173,7 @@ package final class ClientScan {
         var minor: UInt32?
     }
 
-    /// The minor number of the DRM device that a descriptor leads to; nil where it leads elsewhere.
+    /// The minor number of the DRM device that a descriptor leads to; nil if it leads to another file.
     private func minor(of name: UnsafePointer<CChar>, in folder: Int32) -> UInt32? {
         let count = link.withUnsafeMutableBytes { readlinkat(folder, name, $0.baseAddress!, $0.count) }
         if count < 0, [EACCES, EPERM].contains(errno) { isDenied = true }
@@ -187,7 +187,7 @@ package final class ClientScan {
                 return isElsewhere ? self.minor(at: name, in: folder) : nil
             }
             if count > 9, memcmp(link.baseAddress!, "/dev/dri/", 9) == 0 {
-                // A file that was removed since has " (deleted)" behind it.
+                // The link to a deleted file ends in " (deleted)".
                 let digits = link[9..<count].drop { !Self.isDigit($0) }.prefix { Self.isDigit($0) }
                 return UInt32(String(decoding: digits, as: UTF8.self))
             }
@@ -210,7 +210,8 @@ package final class ClientScan {
         return major == 226 ? minor : nil
     }
 
-    /// Kernel threads and the dead have none, and nobody's rights are enough to be told so.
+    /// Whether a process has open files. Kernel threads and dead processes have none, and no right is enough to list
+    /// them.
     private func hasDescriptors(_ pid: UInt32, in proc: Int32) -> Bool {
         guard let text = bytes("\(pid)/stat", in: proc), let stat = ProcessStat(String(decoding: text, as: UTF8.self))
         else { return true }

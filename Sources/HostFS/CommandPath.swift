@@ -1,10 +1,10 @@
 import Glibc
 
-/// Where a command's file is, as execvp(3) looks for it. Names and paths are bytes: they need not be UTF-8.
+/// The path of a command's file, found as execvp(3) finds it. Names and paths are bytes: they need not be UTF-8.
 package enum CommandPath {
     package static let shell = "/bin/sh"
 
-    /// The first file of that name in PATH that may be executed; nil where there is none. A name with a slash is a path.
+    /// The first executable file of that name in PATH; nil if there is none. A name with a slash is a path.
     ///
     /// - Returns: the path, with a 0 at its end.
     package static func file(of name: UnsafePointer<CChar>) -> [CChar]? {

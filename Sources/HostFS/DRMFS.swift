@@ -1,6 +1,6 @@
 import Ledger
 
-/// What the kernel's graphics drivers tell under a /sys of one's choice (kernel, Documentation/gpu/amdgpu/driver-misc.rst).
+/// What the kernel's graphics drivers report under an injected /sys (kernel, Documentation/gpu/amdgpu/driver-misc.rst).
 package struct DRMFS: Sendable {
     let root: String
 
@@ -8,7 +8,7 @@ package struct DRMFS: Sendable {
         root = "\(sysfs)/class/drm"
     }
 
-    /// Every GPU that has a DRM driver, by its place on the bus; and what could not be read, though it is there.
+    /// Every GPU with a DRM driver, ordered by its bus address; and what exists but could not be read.
     package func devices() -> (devices: [DRMDevice], troubles: [Reason]) {
         var devices: [String: DRMDevice] = [:]
         var troubles: [Reason] = []
@@ -32,7 +32,7 @@ package struct DRMFS: Sendable {
         return (devices.values.sorted { $0.id < $1.id }, troubles)
     }
 
-    /// In a captured tree there may be no `dev`; then the name tells, as the kernel gives it (drm_drv.c, drm_minor_alloc).
+    /// A captured tree may have no `dev`; then the minor number follows from the name (drm_drv.c, drm_minor_alloc).
     private func node(_ name: String) -> DRMNode? {
         let told = (try? FileReading.text("\(root)/\(name)/dev"))?.split(separator: ":").last
         guard let minor = told.flatMap({ UInt32($0.prefix(while: \.isNumber)) }) ?? UInt32(name.filter(\.isNumber))
@@ -88,7 +88,7 @@ package struct DRMDevice: Sendable {
 
     package func number(_ file: String) -> UInt64? { text(file).flatMap { UInt64($0) } }
 
-    /// The file's text without the line's end; nil where it is not there or empty.
+    /// The text of the file without the line end; nil if the file does not exist or is empty.
     package func text(_ file: String) -> String? {
         guard let text = try? FileReading.text("\(folder)/\(file)") else { return nil }
         let line = text.prefix { !$0.isNewline }

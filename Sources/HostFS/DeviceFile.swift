@@ -11,7 +11,7 @@ package struct DeviceFile: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// Asks again where a signal came between.
+    /// Repeats the ioctl if a signal interrupted it.
     ///
     /// - Returns: 0, or the error number.
     package borrowing func ask<Question>(_ request: UInt, _ question: inout Question) -> Int32 {

@@ -1,22 +1,22 @@
 import Ledger
 
-/// /proc/PID/fdinfo/N of a file of a DRM device, as far as it tells of memory and of who has run there. A key, a colon, blanks,
-/// a value, in lines (kernel, Documentation/gpu/drm-usage-stats.rst; amdgpu writes a blank before the tab of some):
+/// The memory and engine keys of /proc/PID/fdinfo/N for a DRM device. Each line has a key, a colon, blanks and a value (kernel,
+/// Documentation/gpu/drm-usage-stats.rst; amdgpu writes a blank before the tab of some):
 ///
 ///     drm-driver:         amdgpu
 ///     drm-client-id:      4
 ///     drm-pdev:           0000:04:00.0
 ///     drm-total-vram:     44564 KiB
 ///     drm-resident-vram:  44564 KiB
-///     drm-memory-gtt:     2392 KiB        an older word for resident, of amdgpu
+///     drm-memory-gtt:     2392 KiB        amdgpu's older word for resident
 ///     amd-evicted-vram:   0
 ///     drm-engine-gfx:     123 ns
-///     drm-cycles-rcs:     28257900        and drm-total-cycles-rcs, which is no memory
-///     panthor-resident-memory: 10396 KiB  what panthor itself keeps for the client, beside drm-resident-memory
-/// Amdgpu of kernels 5.14 to 5.18, before there were such keys:
+///     drm-cycles-rcs:     28257900        and drm-total-cycles-rcs, which is not memory
+///     panthor-resident-memory: 10396 KiB  panthor's own memory for the client, beside drm-resident-memory
+/// amdgpu of kernels 5.14 to 5.18, before these keys existed:
 ///
 ///     pdev:       0000:08:00.0
-///     pasid:      32784                   one for each client
+///     pasid:      32784                   one per client
 ///     vram mem:   2068 kB
 package struct FDInfo: Equatable {
     package var driver: String?
@@ -141,7 +141,7 @@ extension ArraySlice<UInt8> {
         return self[index...]
     }
 
-    /// Its first word; nil where it has none.
+    /// The first word; nil if there is none.
     fileprivate var word: ArraySlice<UInt8>? {
         func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || 9...13 ~= byte }
         let start = drop(while: isBlank)

@@ -78,7 +78,7 @@ package enum FileReading {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while bytes.count < limit {
-            // A pipe that nobody has written to yet has no end yet either; a regular file is always ready.
+            // A pipe without a writer has no end yet. A regular file is always ready.
             var waiting = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
             let left = (end - ContinuousClock.now) / .milliseconds(1)
             let ready = poll(&waiting, 1, Int32(max(0, min(left, 2e9)).rounded(.up)))
@@ -121,7 +121,7 @@ package enum FileReading {
         return .success(status.st_uid)
     }
 
-    /// - Throws: where there is no such folder, or none that we may open.
+    /// - Throws: if there is no such folder, or if we may not open it.
     static func checkFolder(_ path: String) throws(FileError) {
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { throw FileError(path: path, code: errno) }
@@ -129,8 +129,8 @@ package enum FileReading {
     }
 
     /// - Parameters:
-    ///   - foldersOnly: of /sys and /proc, where each entry tells its kind.
-    ///   - most: how many names are read at most.
+    ///   - foldersOnly: only for /sys and /proc, where each entry has its kind.
+    ///   - most: the most names that are read.
     package static func names(
         in path: String, foldersOnly: Bool = false, most: Int = .max
     ) throws(FileError) -> [String] {

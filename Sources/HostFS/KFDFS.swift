@@ -1,7 +1,7 @@
 import Ledger
 
-/// What AMD's compute driver tells under a /sys of one's choice: which nodes there are, one for each GPU or partition, and what
-/// each process has of them. The files are for everybody to read; the PIDs are those of the initial PID namespace (kernel,
+/// What AMD's compute driver reports under an injected /sys: its nodes, one for each GPU or partition, and the memory of
+/// each process on them. Every user may read the files. The PIDs are those of the initial PID namespace (kernel,
 /// drivers/gpu/drm/amd/amdkfd: kfd_topology.c, kfd_process.c).
 package struct KFDFS: Sendable {
     private let root: String
@@ -48,11 +48,11 @@ package struct KFDFS: Sendable {
         }
     }
 
-    /// What each process has on these GPUs, by gpu_id: "vram_51032" holds a number of bytes. A process can have several contexts,
-    /// each with files of its own in `context_N` beside those of the first (Linux cc6b66d661fd). The files of other GPUs are not
-    /// opened.
+    /// The memory of each process on these GPUs, by gpu_id: the file "vram_51032" holds a number of bytes. A process can
+    /// have several contexts, each with files of its own in `context_N` beside those of the first (Linux cc6b66d661fd).
+    /// Files of other GPUs are not opened.
     ///
-    /// - Returns: nil where the compute driver is not there.
+    /// - Returns: nil if there is no compute driver.
     package func processes(on gpus: Set<UInt32>) -> [UInt32: ListReading]? {
         let folder = "\(root)/proc"
         guard let names = try? FileReading.names(in: folder) else { return nil }
@@ -85,7 +85,7 @@ package struct KFDFS: Sendable {
             do throws(FileError) {
                 contexts.append(Context(folder: path, files: try FileReading.names(in: path)))
             } catch  where error.isAbsent {
-                // This context has ended meanwhile.
+                // This context ended during the reading.
             } catch {
                 contexts.append(Context(folder: path))
             }
@@ -93,8 +93,8 @@ package struct KFDFS: Sendable {
         return contexts
     }
 
-    /// What each context has, by gpu_id; an amount of nil is one that is not told. A context whose files are not known may have
-    /// memory of every GPU that the process has.
+    /// The memory of each context, by gpu_id; nil for an amount that is not reported. A context whose files are unknown
+    /// may use every GPU that the process uses.
     private func amounts(in contexts: [Context], on gpus: Set<UInt32>) -> [UInt32: [UInt64?]] {
         var amounts: [UInt32: [UInt64?]] = [:]
         for context in contexts {
@@ -104,7 +104,7 @@ package struct KFDFS: Sendable {
                     let bytes = firstNumber(try FileReading.text("\(context.folder)/\(file)"))
                     amounts[gpu, default: []].append(bytes)
                 } catch  where error.isAbsent {
-                    // The process, or this context of it, has ended meanwhile.
+                    // The process, or this context of it, ended during the reading.
                 } catch {
                     amounts[gpu, default: []].append(nil)
                 }
@@ -139,7 +139,7 @@ package struct KFDNode: Sendable, Equatable {
     /// nil in a capture that left it out.
     package var gpuID: UInt32?
     package var pci: String
-    /// Of a divided GPU, from 0.
+    /// The partition of a partitioned GPU, from 0.
     package var partition: Int
     /// Minor number of the render node; the partitions of a GPU have one each.
     package var renderMinor: UInt32?
@@ -158,8 +158,8 @@ package struct KFDNode: Sendable, Equatable {
             return nil
         }
         self.number = number
-        // Bus and device; what stands in a PCI address for the function, the low three bits, is the partition, and newer
-        // drivers tell it in the top four (ROCm, rocm_smi.h, rsmi_dev_partition_id_get).
+        // Bus and device. The low three bits, which are the function in a PCI address, are the partition; newer drivers
+        // have it in the top four (ROCm, rocm_smi.h, rsmi_dev_partition_id_get).
         let domain = properties["domain"] ?? 0
         pci = "\(hex(domain, 4)):\(hex(location >> 8 & 0xFF, 2)):\(hex(location >> 3 & 0x1F, 2)).0"
         let high = Int(location >> 28 & 0xF)
@@ -171,7 +171,7 @@ package struct KFDNode: Sendable, Equatable {
     }
 }
 
-/// At least so many digits.
+/// In hexadecimal, with at least this many digits.
 package func hex(_ number: UInt64, _ digits: Int) -> String {
     let text = String(number, radix: 16)
     return String(repeating: "0", count: max(0, digits - text.count)) + text

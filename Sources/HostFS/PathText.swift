@@ -1,5 +1,5 @@
-/// Paths are taken apart by bytes, as the kernel does it. To Swift a slash and a combining mark behind it are one character, so
-/// that `split(separator: "/")` and `hasPrefix("/")` do not see the slash.
+/// Paths are split by bytes, as the kernel does it. Swift counts a slash and a combining mark after it as one character,
+/// so `split(separator: "/")` and `hasPrefix("/")` would miss the slash.
 extension StringProtocol {
     /// The names between the slashes.
     package var pathNames: [Substring] {

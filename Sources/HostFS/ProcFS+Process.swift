@@ -5,8 +5,8 @@ import Synchronization
 extension ProcFS {
     /// Reads a process; nil if it does not exist or has ended. Its user is a number.
     ///
-    /// Its files are read through one open folder: a /proc/PID that is open belongs to that process alone and answers ESRCH
-    /// when it has ended, so no answer can come from another process that got its PID meanwhile.
+    /// Its files are read through one open folder. An open /proc/PID always belongs to the same process and returns ESRCH
+    /// after that has ended, so no answer can come from another process that got the PID.
     package func process(_ pid: UInt32) -> ObservedProcess? {
         let path = "\(root)/\(pid)"
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -73,8 +73,8 @@ extension ProcFS {
         return cgroups
     }
 
-    /// The same process a moment later: its name can have changed, and little else, while it lives. nil where it is another
-    /// or none, or where its leader is dead: then it has to be read anew.
+    /// Reads again only what can change while a process lives: its name, and little else. nil if the PID is another
+    /// process or none, or if the leader is dead: then the process must be read completely.
     package func refreshed(_ process: ObservedProcess) -> ObservedProcess? {
         guard let stat = (try? FileReading.text("\(root)/\(process.pid)/stat")).flatMap(ProcessStat.init),
             stat.startTick == process.startTick, !stat.isDead, !process.isDead
@@ -144,7 +144,7 @@ extension ProcFS {
 }
 
 extension ObservedProcess {
-    /// One that is there and does not tell who it is.
+    /// A process that exists but cannot be read.
     package static func unreadable(_ pid: UInt32, why: Reason) -> ObservedProcess {
         ObservedProcess(pid: pid, startTick: 0, cgroup: .unknown(why))
     }

@@ -1,7 +1,7 @@
 import Glibc
 import Ledger
 
-/// /proc under a root of one's choice: the only place that knows what is where in it.
+/// /proc under an injected root: the only type that knows its layout.
 package struct ProcFS: Sendable {
     package let root: String
     /// `self` is a link to our PID as that /proc counts: another number there means another namespace's /proc. A tree of
@@ -17,11 +17,11 @@ package struct ProcFS: Sendable {
 
     package static let ticksPerSecond = Int64(sysconf(Int32(_SC_CLK_TCK)))
 
-    /// Uptime in ticks, on the clock that start times are told in; nil where it cannot be read.
+    /// Uptime in ticks, on the clock of start times; nil if it cannot be read.
     ///
-    /// LXCFS puts a container's own uptime in the place of the machine's, while start times stay the machine's. So for the
-    /// system's own /proc the kernel's clock is read that both are made of; elsewhere, a clock by which we would not have
-    /// started yet ourselves is not used.
+    /// LXCFS replaces the host's uptime with a container's own, but start times stay the host's. So for the system's own
+    /// /proc, the kernel's clock is read, on which both are based. Elsewhere, a clock by which we would not have started
+    /// yet is not used.
     package func uptime() -> Int64? {
         if root == "/proc" {
             var now = timespec()
@@ -66,7 +66,8 @@ package struct ProcFS: Sendable {
     /// Reads a part of the view; what it returns notes the part.
     package typealias ViewPart = @Sendable () -> @Sendable (inout ProcessView) -> Void
 
-    /// The parts that files tell, each a reading of its own: LXCFS serves some of them by FUSE and can hang.
+    /// The parts of the view that come from files, each a reading of its own: LXCFS serves some of them by FUSE and can
+    /// hang.
     package var viewParts: [ViewPart] {
         [
             { [self] in
@@ -101,13 +102,13 @@ package struct ProcFS: Sendable {
     /// The mounts of our own that can name our container; nil if they cannot be read.
     var ownMounts: [OwnMount]? { (try? FileReading.text("\(root)/self/mountinfo")).map(HostFS.ownMounts) }
 
-    /// The host's RAM; nil where it cannot be read.
+    /// The host's RAM; nil if it cannot be read.
     package func hostMemory() -> HostMemory? {
         (try? FileReading.text("\(root)/meminfo")).flatMap(HostFS.hostMemory)
     }
 
-    /// `hidepid` does not bind root, nor the members of a group named in the mount; PID 1 is another user's process that is
-    /// always there, so what we may read of it tells which we are.
+    /// Whether processes of other users are hidden. `hidepid` does not apply to root, nor to members of a group named in
+    /// the mount. PID 1 always exists and belongs to another user, so whether we can read it is the test.
     private var hidesProcesses: Bool {
         // The mount table comes second: with each container it is longer, and the kernel takes its time to write it.
         if (try? FileReading.text("\(root)/1/cgroup")) != nil { return false }

@@ -6,7 +6,7 @@ import Ledger
 package struct ProcessStat: Equatable {
     /// "Z" is a zombie, "X" and "x" are dead.
     package var state: Character
-    /// 0 where it is not in this namespace.
+    /// 0 if the parent is not in this namespace.
     package var parent: UInt32
     /// Field 22, in ticks since boot.
     package var startTick: Int64
@@ -51,10 +51,10 @@ private func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || 9...1
 
 /// /proc/PID/status, as far as it says who a process is.
 package struct ProcessStatus: Equatable {
-    /// The process, if this is one of its threads or the process itself; nil where the text does not say.
+    /// The process, if this is one of its threads or the process itself; nil if the text does not say.
     package var threadGroup: UInt32?
     package var effectiveUser: UInt32?
-    /// Its PIDs, outermost namespace first; one where the kernel is older than 4.1 and has no NSpid line.
+    /// Its PIDs, outermost namespace first; only one on kernels before 4.1, which have no NSpid line.
     package var namespacePIDs: [UInt32]
 
     package init(_ text: String) {

@@ -1,7 +1,7 @@
 import Glibc
 import Ledger
 
-/// What tells where this program itself runs: marks that engines leave, device files, its own cgroup.
+/// Reads where this program runs: marks that engines leave, device files, its own cgroup.
 package struct RuntimeEnvironmentReader: Sendable {
     private let proc: ProcFS
     private let cgroups: CgroupFS
@@ -11,7 +11,7 @@ package struct RuntimeEnvironmentReader: Sendable {
         self.cgroups = cgroups
     }
 
-    /// Reads a part of where we are; what it returns notes the part.
+    /// Reads a part of the environment; the returned function writes the part into the value.
     package typealias Part = @Sendable () -> @Sendable (inout RuntimeEnvironment) -> Void
 
     /// Each a reading of its own, since any of them can hang.

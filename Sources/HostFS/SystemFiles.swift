@@ -1,4 +1,4 @@
-// Parsers of files that are about the whole machine or a place in it. Formats: proc(5), cgroup-v2.rst, namespaces(7).
+// Parsers of files about the whole host or a namespace. Formats: proc(5), cgroup-v2.rst, namespaces(7).
 import Ledger
 
 /// /proc/uptime: seconds since boot with two decimals; in ticks.
@@ -20,12 +20,13 @@ package func bootTime(_ text: String) -> Int64? {
     return nil
 }
 
-/// /proc/version names Microsoft where the kernel is that of Windows' subsystem for Linux.
+/// Whether /proc/version names Microsoft: the kernel of Windows' subsystem for Linux.
 package func isWindowsKernel(_ version: String) -> Bool {
     version.lowercased().contains("microsoft")
 }
 
-/// MemTotal and MemAvailable of /proc/meminfo, told in KiB; nil where one is not there (MemAvailable is since Linux 3.14).
+/// MemTotal and MemAvailable of /proc/meminfo, which are in KiB; nil if one is missing (MemAvailable exists since Linux
+/// 3.14).
 package func hostMemory(_ meminfo: String) -> HostMemory? {
     func bytes(_ key: String) -> UInt64? {
         let line = meminfo.split(separator: "\n").first { $0.hasPrefix(key) }

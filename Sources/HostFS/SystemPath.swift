@@ -1,9 +1,9 @@
 import CProcess
 import Glibc
 
-/// Places of this machine that no option moves: they are about the program itself, not about the host that it reads.
+/// Paths of this system that no option changes: they are about the program itself, not about the host that it reads.
 package enum SystemPath {
-    /// The program that runs, also where its file has been replaced meanwhile; without a /proc, the path that it was started by.
+    /// The path of this program, even if its file was replaced; without a /proc, the path that it was started by.
     package static let ownProgram: String = {
         let own = "/proc/self/exe"
         if exists(own) { return own }
@@ -26,7 +26,8 @@ package enum SystemPath {
         }
     }
 
-    /// Where a standard file is closed, the next file that is opened would take its place, and be written to.
+    /// Opens closed standard descriptors: otherwise the next file that is opened would get their number, and be written
+    /// to.
     package static func openStandardFiles() {
         while case let fd = open(nothing, O_RDWR), fd >= 0 {
             guard fd > STDERR_FILENO else { continue }
@@ -56,7 +57,7 @@ package enum SystemPath {
         let maps = (try? FileReading.text("/proc/self/maps")) ?? ""
         let slash = UInt8(ascii: "/")
         for line in maps.utf8.split(separator: UInt8(ascii: "\n")) {
-            // address perms offset dev inode path; the name may go on with the version behind ".1".
+            // address perms offset dev inode path; after ".1", the name may continue with the version.
             guard let start = line.firstIndex(of: slash) else { continue }
             let path = line[start...]
             if path.split(separator: slash).last?.starts(with: library.utf8) == true { return String(Substring(path)) }

@@ -12,7 +12,7 @@ extension Bytes {
     /// More than any device has (256 TiB). A driver's larger answer is a sentinel or garbage, and no amount.
     package static let plausible: UInt64 = 1 << 48
 
-    /// The amount that a driver told, or nil where it cannot be one.
+    /// An amount that a driver reported; nil if it cannot be an amount of memory.
     package init?(told value: UInt64) {
         guard value <= Self.plausible else { return nil }
         self.init(value)
@@ -23,7 +23,7 @@ extension Bytes {
         amounts.reduce(0) { $0.adding($1) }
     }
 
-    /// Rounded, and at the ends of the range where it is beyond.
+    /// Rounded, and limited to the range of the type.
     package init(clamping value: Double) {
         self = value >= 0x1p63 ? .max : value <= -0x1p63 ? .min : Bytes(value.rounded())
     }

@@ -1,11 +1,12 @@
-/// What the kernel's dmem controller tells of a cgroup, by region: "drm/0000:03:00.0/vram0" (kernel 6.14 and later,
+/// What the kernel's dmem controller reports for a cgroup, by region: "drm/0000:03:00.0/vram0" (kernel 6.14 and later,
 /// Documentation/admin-guide/cgroup-v2.rst, "DMEM").
 package struct ChargedCgroup: Codable, Sendable, Equatable {
     /// Its path, as in /proc/PID/cgroup; "/" for the whole machine.
     package var path: String
     /// `dmem.current`: bytes that it and the cgroups in it have allocated.
     package var current: [String: UInt64]
-    /// `dmem.max`, the least of its own and of those around it, where there is a limit.
+    /// `dmem.max` by region: the lowest limit of the cgroup and of the cgroups around it. Regions without a limit are
+    /// missing.
     package var limits: [String: UInt64]
     /// `dmem.capacity`, which the root alone has.
     package var capacity: [String: UInt64]?
@@ -34,10 +35,11 @@ extension Observation {
 }
 
 extension [String: UInt64] {
-    /// The sum over a device's own memory; nil where no region is this device's.
+    /// The sum over a device's own memory; nil if no region belongs to this device.
     ///
     /// DRM drivers name a region `drm/ADDRESS/NAME` with the names vram and vram0, NVIDIA's since R615
-    /// `nvidia/ADDRESS/vidmem` with a domain of eight digits (open-gpu-kernel-modules, os.c). Xe's `stolen` is no VRAM.
+    /// `nvidia/ADDRESS/vidmem` with a domain of eight digits (open-gpu-kernel-modules, os.c). The region `stolen` of xe
+    /// is not VRAM.
     package func ofDevice(at pci: String) -> Bytes? {
         let regions = regions(at: pci)
         guard !regions.isEmpty else { return nil }

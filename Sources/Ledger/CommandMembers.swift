@@ -113,7 +113,7 @@ package enum CommandTarget: Sendable, Equatable {
         }
     }
 
-    /// Whether a device can tell what its processes hold from where we are.
+    /// Whether the driver reports the command's processes on a device to this PID namespace.
     func isSeen(on device: Device, from view: ProcessView) -> Bool {
         guard device.processesSeen == .own else { return true }
         // In a container, the driver lists only that container's processes.

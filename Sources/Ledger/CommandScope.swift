@@ -1,10 +1,10 @@
 /// Which processes are a command's: its descendants, and in a container all that run in it.
 package struct CommandScope: Sendable {
-    /// Our own PID as /proc counts: everything below it is the command's, and what its parents left behind too, since the
-    /// kernel hands that to us (prctl(2), PR_SET_CHILD_SUBREAPER).
-    /// nil where there is no command.
+    /// Our own PID as /proc counts: everything below it belongs to the command. So does what the command's processes
+    /// leave behind, because the kernel makes us their parent (prctl(2), PR_SET_CHILD_SUBREAPER). nil if there is no
+    /// command.
     let ownPID: UInt32?
-    /// Our cgroups, where we are in a container.
+    /// Our cgroups, if we are in a container.
     private let cgroup: String?
 
     /// - Parameter cgroup: text of /proc/self/cgroup in a container; nil elsewhere.

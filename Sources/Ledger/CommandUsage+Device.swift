@@ -7,18 +7,19 @@ extension CommandUsage {
         package private(set) var total: Bytes?
         /// Of the command's processes together.
         package internal(set) var held = MemorySeries()
-        /// By how much the device's used memory differs from what it was before the command began, whoever changed it.
+        /// The difference of the device's used memory to its value before the command began, by any process.
         package internal(set) var change = MemorySeries()
         /// Those of the command that were seen there.
         package private(set) var processes: Set<ProcessKey> = []
-        /// What processes that count had there before the command began; nil where there was none, or nothing is told.
+        /// What the counted processes held before the command began; nil if there was no such process, or if it is
+        /// unknown.
         package internal(set) var heldBefore: Bytes?
-        /// Why what processes hold cannot be told here; nil where it can.
+        /// Why the processes' memory is unknown here; nil if it is known.
         package var unseen: Unseen? { lasting ?? (held.readings == 0 ? passing : nil) }
         private var lasting: Unseen?
         private var passing: Unseen?
 
-        /// PIDs of others that were seen there.
+        /// PIDs of other processes that were seen on the device.
         private var strangers: Set<UInt32> = []
         /// What the driver's own accounts say: the largest amount of each process, by PID.
         private var accounted: [UInt32: Bytes] = [:]
@@ -43,7 +44,7 @@ extension CommandUsage {
             if unseen == .foreignNumbersOnce { passing = unseen } else { lasting = unseen ?? lasting }
         }
 
-        /// What containers hold can be told where a command's own processes cannot.
+        /// A container's memory can be known although a command's own processes are not.
         mutating func forgetForeignProc() {
             if lasting == .foreignProc { lasting = nil }
         }
@@ -84,7 +85,7 @@ package enum PeakSource: String, Sendable {
 extension CommandUsage.OnDevice {
     package enum Measure: String, Sendable { case process, device }
 
-    /// By its processes where they can be seen, else by the device's used memory; nil where neither was read.
+    /// By processes if they are visible, else by the device's used memory; nil if neither was read.
     package var measure: Measure? {
         if unseen == nil, held.readings > 0 || !accounted.isEmpty { return .process }
         return change.readings > 0 ? .device : nil
@@ -98,7 +99,7 @@ extension CommandUsage.OnDevice {
         }
     }
 
-    /// The accounts are whole where they tell of every process that was seen.
+    /// The accounts are complete if they include every process that was seen.
     private var isAccounted: Bool {
         measure == .process && !accounted.isEmpty && processes.allSatisfy { accounted[$0.pid] != nil }
     }
@@ -113,7 +114,7 @@ extension CommandUsage.OnDevice {
         isAccounted ? Bytes.sum(accounted.values).adding(Bytes.sum(unmet.values)) : series.peak?.bytes
     }
 
-    /// Seen there, or told of by the driver.
+    /// The number of processes that a reading saw, or that the driver has an account of.
     package var processCount: Int { Set(processes.map(\.pid)).union(accounted.keys).count }
 
     /// Whose accounts the driver has, which no reading met, and which may be the command's.

@@ -7,7 +7,7 @@ package struct CommandUsage: Sendable {
 
     package struct Remaining: Sendable, Equatable {
         package var processes: Int
-        /// nil where the driver does not tell.
+        /// nil if the driver does not report it.
         package var bytes: Bytes?
     }
 
@@ -36,8 +36,8 @@ package struct CommandUsage: Sendable {
     /// What was there before the command began and counts all the same: a container's other processes.
     private var earlier: Set<ProcessKey> = []
 
-    /// The parents of processes as /proc tells them now, nearest first, as far up as a given one: empty for one that is no more, and
-    /// none for one of which they could not be read.
+    /// The parents of processes, nearest first, up to a given one, as /proc lists them now: empty for a process that no
+    /// longer exists, and missing for a process whose parents could not be read.
     package typealias Ancestors = ([UInt32], _ upTo: UInt32) -> [UInt32: [UInt32]]
 
     package init(_ scope: CommandScope) {
@@ -100,7 +100,7 @@ package struct CommandUsage: Sendable {
         }
     }
 
-    /// What a reading tells of a device that is known.
+    /// What a reading contains about a known device.
     private struct Told {
         var deviceIndex: Int
         var device: Device
@@ -139,7 +139,7 @@ package struct CommandUsage: Sendable {
         add(snapshot, observation, at: time, of: descent.members)
     }
 
-    /// - Parameter own: the command's own processes, of which somebody else keeps the count.
+    /// - Parameter own: the command's own processes, which the caller keeps track of.
     mutating func add(_ snapshot: Snapshot, _ observation: Observation, at time: Double, of own: CommandMembers) {
         note(snapshot)
         count(own, snapshot, observation)
@@ -181,7 +181,7 @@ package struct CommandUsage: Sendable {
         members = own.adding(targeted)
     }
 
-    /// Why what processes hold cannot be told here, and will not be.
+    /// Why the processes' memory on a device is unknown, now and in later readings.
     private func unseen(_ told: Told, _ observation: Observation) -> Unseen? {
         if target == nil, !observation.view.procIsOwn { return .foreignProc }
         if told.device.processesSeen == .none {
@@ -192,13 +192,13 @@ package struct CommandUsage: Sendable {
         return nil
     }
 
-    /// Why what processes hold on a device cannot be told.
+    /// Why the memory of processes on a device is unknown.
     package enum Unseen: Sendable, Equatable {
         /// The /proc that is read is another PID namespace's.
         case foreignProc
         /// The driver's process numbers are those of another PID namespace.
         case foreignNumbers
-        /// A number is nobody's here: of another namespace, or of a process that ended while it was read.
+        /// A listed PID does not exist here: it is of another namespace, or of a process that ended during the reading.
         case foreignNumbersOnce
         /// The driver does not report what a process holds.
         case notTold
@@ -206,13 +206,13 @@ package struct CommandUsage: Sendable {
         case othersHidden
     }
 
-    /// The command has ended.
+    /// Ends the measurement, when the command has ended.
     ///
     /// - Parameters:
-    ///   - observation: made after that; nil where the driver did not answer any more.
-    ///   - time: when it ended, in seconds since it began.
+    ///   - observation: made after the end; nil if the driver no longer answered.
+    ///   - time: the end, in seconds since the command began.
     ///   - pid: the command's own.
-    /// - Returns: what the observation tells.
+    /// - Returns: the contents of the observation, by device.
     @discardableResult
     package mutating func end(
         _ observation: Observation?, at time: Double, began: Int64, pid: UInt32, ancestors: Ancestors
@@ -224,7 +224,7 @@ package struct CommandUsage: Sendable {
     }
 
     /// - Parameters:
-    ///   - pid: nil where there is no command.
+    ///   - pid: nil if there is no command.
     ///   - own: the command's own processes.
     mutating func end(
         _ snapshot: Snapshot?, _ observation: Observation?, at time: Double, began: Int64, pid: UInt32?,
@@ -248,9 +248,10 @@ package struct CommandUsage: Sendable {
             guard let deviceIndex = devices.firstIndex(where: { $0.uuid != nil && $0.uuid == device.uuid }) else {
                 continue
             }
-            // Without a PID namespace in common the numbers are those of others.
+            // Without a common PID namespace, the PIDs are those of other processes.
             guard devices[deviceIndex].unseen == nil else { continue }
-            // The clock is the same; a second for its being set meanwhile. Of one PID the last process that ended is told.
+            // Both times are from the same clock; allow a second, in case the clock was set. If a PID has several
+            // accounts, the last one counts.
             let recent = (device.accounts ?? []).filter { $0.startTime / 1000 + 1000 >= UInt64(max(0, began)) }
             devices[deviceIndex].account(recent, of: pid)
         }

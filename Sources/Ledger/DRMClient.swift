@@ -1,5 +1,6 @@
-/// An open file of a DRM device in one process, as /proc/PID/fdinfo tells of it (kernel, Documentation/gpu/drm-usage-stats.rst).
-/// The file itself, the client, may be open in several processes: forked ones, or such as it was passed to.
+/// An open file of a DRM device in one process, as /proc/PID/fdinfo reports it (kernel,
+/// Documentation/gpu/drm-usage-stats.rst). The client itself may be open in several processes: after a fork, or if the
+/// descriptor was passed on.
 package struct DRMClient: Codable, Sendable, Equatable {
     /// Programs that open device files for the user's own, by their `comm`.
     static let openers: Set = ["systemd-logind", "elogind", "elogind-daemon", "seatd"]
@@ -9,12 +10,12 @@ package struct DRMClient: Codable, Sendable, Equatable {
     package var startTick: Int64
     /// The same wherever the same file is open; unique on its device.
     package var id: UInt64
-    /// "0000:03:00.0"; nil for a device that is on no PCI bus, and on kernels that do not tell.
+    /// "0000:03:00.0"; nil for a device that is not on a PCI bus, and on kernels that do not report it.
     package var pci: String?
-    /// Of the device file that is open: 128 for renderD128. nil where only its fdinfo could be read.
+    /// Minor number of the open device file: 128 for renderD128. nil if only its fdinfo could be read.
     package var minor: UInt32?
     package var regions: [DRMRegion]
-    /// Bytes that belong into the device's own memory and were moved out of it, as amdgpu alone tells.
+    /// Bytes that belong in the device's own memory and were evicted; only amdgpu reports them.
     package var evicted: UInt64?
     /// It has kept an engine busy that computes, or one that does anything else but copy.
     package var hasComputed: Bool
@@ -36,7 +37,7 @@ package struct DRMClient: Codable, Sendable, Equatable {
     }
 }
 
-/// Bytes of one kind of memory that a client has; each is nil where the driver does not tell it.
+/// Bytes of one kind of memory that a client uses. Each is nil if the driver does not report it.
 package struct DRMRegion: Codable, Sendable, Equatable {
     /// The driver's word for it: "vram", "gtt", "local0", "system".
     package var name: String
@@ -53,15 +54,17 @@ package struct DRMRegion: Codable, Sendable, Equatable {
         self.total = total
     }
 
-    /// Never their sum: they are one amount, told in several ways.
+    /// The best of the three figures. They describe the same memory, so they are never added.
     package var bytes: UInt64? { resident ?? memory ?? total }
 
-    /// The device's own memory: amdgpu's vram, i915's local0, xe's vram0, and what the latter two have set aside of it.
+    /// Whether this is the device's own memory: amdgpu's vram, i915's local0, xe's vram0, and the stolen part of the
+    /// latter two.
     package var isDevices: Bool {
         isNumbered("vram") || isNumbered("local") || isStolen && !name.hasPrefix("stolen-system")
     }
 
-    /// Set aside at boot: of the device's own memory, or of the host's where it has none.
+    /// Whether the firmware reserved this memory at boot: from the device's own memory, or from host RAM if the device
+    /// has none.
     package var isStolen: Bool { name == "stolen" || isNumbered("stolen-local") || isNumbered("stolen-system") }
 
     /// The host's memory: amdgpu's and xe's gtt, amdgpu's cpu, i915's system0, what xe calls system and others memory, and

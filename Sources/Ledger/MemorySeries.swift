@@ -25,8 +25,8 @@ package struct MemorySeries: Sendable, Equatable {
     package init() {}
 
     /// - Parameters:
-    ///   - bytes: what was read; nil where nothing could be.
-    ///   - time: seconds since the beginning, never less than before.
+    ///   - bytes: the amount; nil if it could not be read.
+    ///   - time: seconds since the beginning; never less than in the previous call.
     package mutating func add(_ bytes: Bytes?, at time: Double) {
         hold(until: time)
         last = bytes.map { ($0, time) }
@@ -73,7 +73,7 @@ package struct MemorySeries: Sendable, Equatable {
         stretches = merged
     }
 
-    /// The largest amount in each of `count` equal parts of the time from 0 to `end`; nil where nothing was read.
+    /// The largest amount in each of `count` equal parts of the time from 0 to `end`; nil for a part without a reading.
     package func peaks(in count: Int, until end: Double) -> [Bytes?] {
         var parts = [Bytes?](repeating: nil, count: count)
         guard end > 0 else { return parts }

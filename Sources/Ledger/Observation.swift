@@ -9,19 +9,20 @@ package struct Observation: Codable, Sendable, Equatable {
     /// What /proc said of each PID that a driver listed and that was there.
     package var processes: [ObservedProcess]
     package var engines: [ObservedEngine]
-    /// By `CgroupFolder.key`: the RAM limit in bytes of cgroups that processes are in or below, as their files tell it; a value
-    /// of nil is "no limit". Of a path that no container is known by, all folders of it. nil in recordings of version 0.1.0.
+    /// RAM limits in bytes of cgroups that processes are in or below, by `CgroupFolder.key`. A value of nil means no
+    /// limit. If no container is known for a path, all of its folders are included. nil in recordings of version 0.1.0.
     package var cgroupLimits: [String: Reading<UInt64?>]?
     /// The same by container id, of recordings of version 0.1.0.
     package var ramLimits: [String: Reading<UInt64?>]?
     /// By `CgroupFolder.key`: who owns the folders that containers' cgroups are in, and the root of each hierarchy, as our user
     /// namespace has the uid. Without those that could not be read; nil in recordings that do not say.
     package var cgroupOwners: [String: UInt32]?
-    /// The host's own memory, where a device shares it.
+    /// The host's own memory; nil if no device uses it.
     package var hostMemory: HostMemory?
-    /// Who has files of DRM devices open, or why that could not be read; nil where there is no such device.
+    /// The open files of DRM devices, or why they could not be read; nil if there is no such device.
     package var clients: Reading<ClientList>?
-    /// What the kernel's dmem controller has charged to containers, and to the machine as a whole; nil where it is not there.
+    /// GPU memory that the kernel's dmem controller charged to containers and to the whole host; nil if there is no such
+    /// controller.
     package var deviceMemory: [ChargedCgroup]?
     package var sources: [SourceReport]
 
@@ -46,18 +47,18 @@ package struct Observation: Codable, Sendable, Equatable {
     }
 }
 
-/// What can be seen of this machine's processes from where we stand.
+/// Which of the host's processes are visible from here.
 package struct ProcessView: Codable, Sendable, Equatable {
-    /// Whether we run in the machine's initial PID namespace; nil where nothing tells.
+    /// Whether we run in the host's initial PID namespace; nil if unknown.
     package var inInitialNamespace: Bool?
     /// Whether the PIDs under the /proc that was read are those of our own PID namespace. False for a host's /proc
     /// mounted into a container.
     package var procIsOwn: Bool
     /// /proc is mounted with `hidepid` and we have no right to look past it.
     package var hidesProcesses: Bool
-    /// Our own cgroup paths are shown relative to a container's root: we stand inside a cgroup namespace.
+    /// Our own cgroup paths are relative to a container's root: we are in a cgroup namespace.
     package var inCgroupNamespace: Bool
-    /// We run in a user namespace of our own, so that uids that we are told are not the machine's; nil if nothing tells.
+    /// We run in a user namespace of our own, so that the uids we see are not the host's; nil if unknown.
     package var inUserNamespace: Bool?
     /// The mounts of our own that can name the container that we run in; nil outside a cgroup namespace, and in recordings of
     /// version 0.1.0.
@@ -68,15 +69,15 @@ package struct ProcessView: Codable, Sendable, Equatable {
     package var ownContainer: String?
     /// Unit of start times, `sysconf(_SC_CLK_TCK)`.
     package var ticksPerSecond: Int64
-    /// Boot in seconds since 1970 (`btime` of /proc/stat); nil where it could not be read.
+    /// Boot time in seconds since 1970 (`btime` of /proc/stat); nil if it could not be read.
     package var bootTime: Int64?
-    /// "535.104.05"; nil where the driver did not tell.
+    /// "535.104.05"; nil if the driver did not report it.
     package var nvidiaDriver: String?
-    /// The newest CUDA that NVIDIA's driver runs, 12040 for 12.4; nil where the driver did not tell.
+    /// The newest CUDA version that NVIDIA's driver supports, 12040 for 12.4; nil if the driver did not report it.
     package var cudaVersion: UInt32?
     /// Windows' subsystem for Linux; nil in recordings that do not say.
     package var isWSL: Bool?
-    /// "6.14.2-arch1-1": what its drivers tell depends on it. nil in recordings that do not say.
+    /// "6.14.2-arch1-1": what kernel drivers report depends on it. nil in recordings without it.
     package var kernel: String?
 
     package init(
@@ -109,7 +110,7 @@ package enum Vendor: String, Codable, Sendable {
     case nvidia, amd, intel, other
 }
 
-/// A GPU or a MIG instance as its driver told it.
+/// A GPU or a MIG instance, as its driver reported it.
 package struct ObservedDevice: Codable, Sendable, Equatable {
     /// The host's index: "0", and "0:1" for a MIG instance.
     package var index: String
@@ -121,14 +122,14 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
     package var parentIndex: String?
     package var gpuInstance: UInt32?
     package var computeInstance: UInt32?
-    /// MIG is on: programs run in its instances, and where it has none, nowhere on it. nil where nobody says so.
+    /// MIG is enabled: programs run in the instances, and nowhere if there are none. nil if unknown.
     package var isPartitioned: Bool?
     package var memory: Reading<ObservedMemory>
-    /// It has no memory of its own and uses the host's; nil where nobody says so.
+    /// The device has no memory of its own and uses the host's; nil if unknown.
     package var sharesHostMemory: Bool?
     /// The kernel's driver, "amdgpu" or "xe"; nil for NVIDIA's, which is asked through its library.
     package var driver: String?
-    /// Minor numbers of its DRM device files; nil where it has none.
+    /// Minor numbers of its DRM device files; nil if it has none.
     package var minors: [UInt32]?
     package var utilizationPercent: Reading<Int>
     package var compute: ListReading
@@ -139,7 +140,7 @@ package struct ObservedDevice: Codable, Sendable, Equatable {
     package var askedAtTick: Int64?
     /// Records of its lists that were left out, because no process can have their PID; nil if there were none.
     package var leftOut: Int?
-    /// What the driver's accounting mode has recorded of processes that were asked for; nil where none were.
+    /// The driver's accounts of the processes that were asked for; nil if none were.
     package var accounts: [ProcessAccount]?
 
     /// Names in recordings. `isDivided` is the name that recordings of version 0.1 have.
@@ -198,16 +199,16 @@ package struct ProcessAccount: Codable, Sendable, Equatable {
 /// A device's own memory in bytes.
 package struct ObservedMemory: Codable, Sendable, Equatable {
     package var total: UInt64
-    /// nil where it is not told, or not to us.
+    /// nil if the driver does not report it, or not to us.
     package var used: UInt64?
     package var free: UInt64?
     /// What the driver itself calls reserved; nil if it does not report it.
     package var reserved: UInt64?
-    /// False where the driver has only a call that counts what is reserved as used.
+    /// False if the driver has only the call that counts reserved memory as used.
     package var tellsReserved: Bool
-    /// Who told it; nil for NVML.
+    /// The source of the figures; nil for NVML.
     package var source: String?
-    /// Why `used` is not told.
+    /// Why `used` is unknown.
     package var whyNoUse: Reason?
 
     package init(
@@ -245,7 +246,7 @@ package enum ListReading: Sendable, Equatable {
         if case .read(let processes) = self { processes } else { [] }
     }
 
-    /// NVIDIA's driver lists so many processes at a query (NV2080_CTRL_GPU_GET_PIDS_MAX_COUNT, ctrl2080gpu.h).
+    /// The most processes that NVIDIA's driver lists in one query (NV2080_CTRL_GPU_GET_PIDS_MAX_COUNT, ctrl2080gpu.h).
     package static let capacity = 950
 
     /// There may be more than it could hold.
@@ -279,11 +280,11 @@ extension ListReading: Codable {
 /// A line of a driver's list.
 package struct ListedProcess: Codable, Sendable, Equatable {
     package var pid: UInt32
-    /// nil where the driver does not tell (NVML_VALUE_NOT_AVAILABLE).
+    /// nil if the driver does not report it (NVML_VALUE_NOT_AVAILABLE).
     package var bytes: UInt64?
     package var gpuInstance: UInt32?
     package var computeInstance: UInt32?
-    /// True if it is at least `bytes`, because some of its contexts do not tell; else nil.
+    /// True if the process uses at least `bytes`, because some of its contexts report nothing; else nil.
     package var isPartial: Bool?
 
     package init(
@@ -304,13 +305,13 @@ package struct ObservedProcess: Codable, Sendable, Equatable {
     package var startTick: Int64
     /// No thread of it lives: it is a zombie, or being reaped.
     package var isDead: Bool
-    /// Text of /proc/PID/cgroup; of a living thread where only the leader is dead.
+    /// Text of /proc/PID/cgroup; that of a living thread if only the leader is dead.
     package var cgroup: Reading<String>
     /// The PIDs it has, outermost namespace first.
     package var namespacePIDs: [UInt32]
     /// `comm`.
     package var name: String
-    /// The host's name for the effective user, its number where it has none; nil where status could not be read.
+    /// The host's name for the effective user, or its number if it has no name; nil if status could not be read.
     package var user: String?
     /// Inode of its PID namespace, of a process that is in one of its own and in no container by its cgroup; nil for others,
     /// and if it could not be read.
@@ -375,20 +376,21 @@ package enum Runtime: String, Codable, Sendable {
 package struct SourceReport: Codable, Sendable, Equatable {
     package var name: String
     package var seconds: Double
-    /// What went wrong, nil where nothing did.
+    /// nil if there was no error.
     package var error: Reason?
-    /// The error is that there is no such source here, and nobody asked for one; nil if there is one.
+    /// The error is that this source does not exist here, and that no user asked for it; nil if the source exists.
     package var isAbsent: Bool?
     /// The error is that we have no permission to ask; nil if it is none of that kind, and in recordings that do not say.
     package var isForbidden: Bool?
-    /// It did not answer, and what it said at this time, in milliseconds since 1970, stands in; nil otherwise.
+    /// If the source did not answer and an earlier answer is used: the time of that answer, in milliseconds since 1970.
+    /// Else nil.
     package var toldAt: Int64?
 
     /// The name of the source of processes.
     package static let proc = "proc"
 
     package var ok: Bool { error == nil }
-    /// Engines are named by their kind, the second of a kind with its socket behind it.
+    /// An engine is named by its kind; the second of a kind has its socket in the name.
     package var isEngine: Bool { ["docker", "podman"].contains(name.prefix { $0 != ":" }) }
     package var isDriver: Bool { ["nvml", "drm"].contains(name) }
 

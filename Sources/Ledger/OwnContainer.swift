@@ -10,7 +10,7 @@ package struct OwnMount: Codable, Sendable, Hashable {
         self.point = point
     }
 
-    /// Whether a mount at this place says something of a container or its pod.
+    /// Whether a mount at this path can identify a container or its pod.
     package static func isTelling(_ point: Substring) -> Bool {
         point == "/" || point == containerenv || isTerminationLog(point) || shared.contains(point)
             || secrets.contains { point == $0 || point.utf8.starts(with: "\($0)/".utf8) }
@@ -26,7 +26,7 @@ package struct OwnMount: Codable, Sendable, Hashable {
     static let secrets: [Substring] = ["/run/secrets", "/var/run/secrets"]
 }
 
-/// Which container we run in, as far as our own mounts tell.
+/// The container that we run in, as far as our own mounts identify it.
 enum OwnContainer: Equatable {
     case named(String)
     /// This one, or another that shares its network: Docker gives both the same files.
@@ -116,7 +116,7 @@ extension ProcessView {
         }
     }
 
-    /// The container that we run in, if it can be told: its id, and whether that is certain.
+    /// The container that we run in, if known: its id, and whether the id is certain.
     package var own: (id: String, isVerified: Bool)? {
         let own = OwnContainer(self)
         return own.id.map { ($0, own.isVerified) }

@@ -1,6 +1,6 @@
 /// Whose a PID is: a process that it may mean, and the container that this process is in.
 package struct Ownership: Sendable {
-    /// nil where only a driver knows it.
+    /// nil if only a driver knows the process.
     package var process: ObservedProcess?
     package var pid: UInt32
     package var holder: Holder
@@ -60,7 +60,7 @@ package struct Owners {
         return owners
     }
 
-    /// A container that holds nothing and that no engine told of.
+    /// A container that holds nothing and that no engine reported.
     private func idle(_ id: String, _ attribution: ProcessAttribution) -> Container {
         var container = Container(
             id: id, name: attribution.container?.name, runtime: attribution.container?.runtime ?? .unknown,

@@ -2,7 +2,7 @@
 /// the form of their rows, whose titles are often not pasted.
 struct PIDTable {
     private enum Column {
-        /// The title's place in the line, and which of the fields it is.
+        /// The range of the title in its line, and the field's number.
         case titled(title: Range<Int>, number: Int)
         /// Of lines with commas.
         case cell(Int)
@@ -89,8 +89,8 @@ struct PIDTable {
         return line.pid(fields[3]).map { [$0] }
     }
 
-    /// `4242, python3, 10500 MiB`, as `nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv,noheader` writes it, with
-    /// other fields before. A row of `--query-gpu` has the name of a card behind its number.
+    /// `4242, python3, 10500 MiB`, as `nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv,noheader` prints
+    /// it, perhaps with other fields before. A row of `--query-gpu` has a GPU name after its number.
     private static func queryRow(_ line: TextLine) -> [UInt32]? {
         guard line.bytes.contains(UInt8(ascii: ",")) else { return nil }
         let cells = cells(line)
@@ -124,8 +124,8 @@ struct PIDTable {
         return nil
     }
 
-    /// `FILE:  4242 4243m`, where the letters tell how the file is used; with -v `FILE:  root  4242 F...m python3`, and rows after
-    /// it without the file.
+    /// `FILE:  4242 4243m`; the letters say how the file is used. With -v `FILE:  root  4242 F...m python3`, and rows
+    /// after it without the file.
     private static func fuserRow(_ line: TextLine) -> [UInt32]? {
         let fields = line.fields()
         func isUse(_ bytes: ArraySlice<UInt8>) -> Bool { bytes.allSatisfy { $0.isOne(of: "cefFrm") } }

@@ -47,7 +47,7 @@ struct TextLine {
 
     func byte(_ offset: Int) -> UInt8? { bytes.indices.contains(offset) ? bytes[offset] : nil }
 
-    /// The first place from here on that is none of these.
+    /// The first offset from here on with a byte of another kind.
     func skip(_ skipped: (UInt8) -> Bool, from offset: Int) -> Int {
         bytes[offset...].firstIndex { !skipped($0) } ?? bytes.count
     }
@@ -90,7 +90,7 @@ extension TextLine {
         return keyedPIDs + bracketedPIDs + watchedPIDs + ncclPIDs
     }
 
-    /// `4242`, `[4242]`, `4242 4243`: what `pgrep` and `fuser` write, or somebody typed.
+    /// `4242`, `[4242]`, `4242 4243`: the output of `pgrep` and `fuser`, or typed numbers.
     private var onlyNumbers: [UInt32]? {
         var numbers: [UInt32] = []
         var fields = fields { $0.isOne(of: ",;") }
@@ -113,7 +113,8 @@ extension TextLine {
     private var keyedPIDs: [UInt32] {
         var found: [UInt32] = []
         var subject: Subject?
-        /// A PID was told of a process on this line, so that one of a thread after it is a thread of that process.
+        /// Whether this line has named the PID of a process, so that the PID of a thread after it is a thread of that
+        /// process.
         var isProcessKnown = false
         var lastWord = ""
         var offset = 0
@@ -165,7 +166,7 @@ extension TextLine {
         return false
     }
 
-    /// The run of letters and digits that ends before this place, in lower case, without what parts words.
+    /// The run of letters and digits that ends before this offset, in lower case, without separators.
     private func word(before offset: Int) -> (text: String, start: Int) {
         var end = offset
         while end > 0, bytes[end - 1].isOne(of: " \t_-.") { end -= 1 }

@@ -1,4 +1,4 @@
-/// Why something is not known. A value, so that nobody has to read a sentence to decide; `Rendering` words it.
+/// Why something is unknown. A value, so that code never inspects a sentence; `Rendering` words it.
 package indirect enum Reason: Sendable, Hashable {
     case fact(Fact)
     /// A function of a vendor's library failed: its name, and the code (for NVIDIA an nvmlReturn_t of nvml.h).
@@ -38,7 +38,7 @@ package indirect enum Reason: Sendable, Hashable {
     /// The rest of the cgroups after this many were not read.
     case cgroupsAfter(Int)
     case several([Reason])
-    /// Worded by somebody else: an error of a module of ours, or a recording of an earlier version.
+    /// A sentence from another module, or from a recording of an earlier version.
     case other(String)
 
     /// Used as the error number of something that is not a regular file. No errno is this large.
@@ -68,7 +68,7 @@ package indirect enum Reason: Sendable, Hashable {
         }
     }
 
-    /// The first of them, without what is said of where it was.
+    /// The first reason, without the GPU or library that it is about.
     package var first: Reason {
         switch self {
         case .several(let reasons): reasons.first?.first ?? self
@@ -102,7 +102,7 @@ package indirect enum Reason: Sendable, Hashable {
 }
 
 extension Reason {
-    /// A sentence of somebody else on one line: whoever wrote a recording may have put more into it.
+    /// A foreign sentence on one line: a recording may contain anything.
     var onOneLine: Reason {
         switch self {
         case .other(let text):

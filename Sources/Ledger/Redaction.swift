@@ -80,7 +80,8 @@ private struct Redaction {
 
     private mutating func device(_ original: ObservedDevice) -> ObservedDevice {
         var device = original
-        // "GPU-d59a9a0e-…": the first digits tell GPUs of one machine apart, and a number those that begin alike.
+        // "GPU-d59a9a0e-…": the first digits identify a GPU on its host. If two GPUs have the same first digits, a number
+        // follows.
         device.uuid = original.uuid.map { uuid in
             let kind = String(uuid.utf8.prefix { $0 != UInt8(ascii: "-") }.map { Character(Unicode.Scalar($0)) })
             let number = placeholder("uuid", uuid).split(separator: "-").last ?? ""
@@ -138,7 +139,7 @@ private struct Redaction {
         }
     }
 
-    /// In the place of a sentence of an engine or a library, which can name anybody.
+    /// Replaces the message of an engine or a library, which can contain any name.
     private static let leftOut = "its message is left out of this redacted recording"
 
     // MARK: Paths

@@ -1,13 +1,13 @@
-/// Where this program runs, and what of a GPU was brought there. Read of the place itself, and no part of a recording.
+/// Where this program runs, and what it was given of a GPU. It is read on the spot, and is not part of a recording.
 package struct RuntimeEnvironment: Sendable, Equatable {
     package enum Kind: String, Sendable { case host, container, unknown }
 
     package var kind: Kind
-    /// Of the container, if it can be told.
+    /// Id of the container, if known.
     package var id: String?
     /// False if it may be that of another container, which shares its network.
     package var isVerified = true
-    /// "Docker", "Podman", "Kubernetes", "LXC"…, where a mark of it is there.
+    /// "Docker", "Podman", "Kubernetes", "LXC"…; nil if no mark of an engine was found.
     package var engine: String?
     /// Those that choose GPUs and are set here.
     package var variables: [Variable]
@@ -66,7 +66,7 @@ package struct DriverLibrary: Sendable, Equatable {
     }
 }
 
-/// Which processes on a GPU can be told from here.
+/// Which processes on a GPU are visible from here.
 package enum ProcessesSeen: String, Sendable {
     case all
     /// Those of this PID namespace, which is a container's.

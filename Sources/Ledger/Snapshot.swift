@@ -10,15 +10,15 @@ package struct Snapshot: Sendable, Equatable {
     package var processes: [GPUProcess]
     /// Containers that an engine runs and that hold nothing.
     package var idleContainers: [Container]
-    /// That there are processes whose open files are not ours to read, and that may hold memory; nil if there are none.
+    /// Why memory may be missing: the open files of some processes are not readable for us. nil if there are none.
     package var unread: Reason?
     package var sources: [SourceReport]
 }
 
 package struct Device: Sendable, Equatable {
     package var index: String
-    /// What it is called among all of them: its index, behind the vendor's name where there are several vendors, each of whom
-    /// counts from 0.
+    /// The device's name among all devices: its index, after the vendor's name if there are several vendors, each of
+    /// which counts from 0.
     package var label: String
     package var uuid: String?
     package var name: String?
@@ -37,7 +37,7 @@ package struct Device: Sendable, Equatable {
     package var renderMinors: [UInt32] = []
     /// The driver answered about its memory or its processes. False for a GPU that is lost.
     package var answers = true
-    /// Which processes on it can be told from here.
+    /// Which of its processes are visible from here.
     package var processesSeen = ProcessesSeen.all
 
     package enum MemoryKind: String, Sendable { case dedicated, shared }
@@ -48,12 +48,12 @@ package struct Device: Sendable, Equatable {
         package var used: Bytes?
         package var reserved: Bytes?
         package var free: Bytes?
-        /// Of a shared one: what processes have in the part that the firmware set aside, which `total` does not contain.
+        /// On an integrated GPU: what processes use of the carve-out, which `total` does not contain.
         package var carveout: Bytes?
         /// The device that carries the memory and ledger of the GPU instance that this one shares.
         package var sharedWith: String?
         package var source: String?
-        /// `used` is what processes hold, because the driver does not tell what is in use.
+        /// `used` is the sum of the processes, because the driver does not report used memory.
         package var isSum = false
         /// The driver's own figures, if they contradict each other; nil if they do not.
         package var contradiction: Contradiction?
@@ -72,21 +72,23 @@ package struct Device: Sendable, Equatable {
         package var rest: Bytes { total.subtracting(free).subtracting(used) }
     }
 
-    /// What names this device in usages and processes: its UUID, or its index where the driver did not tell one.
+    /// The identifier of this device in usages and processes: its UUID, or its index if the driver did not report a UUID.
     package var reference: String { uuid ?? index }
 }
 
-/// `containers + host + gone + hidden + instances + unattributed = used`. All nil where the compute list is unknown.
+/// `containers + host + gone + hidden + instances + unattributed = used`. All are nil if the compute list is unknown.
 package struct DeviceLedger: Sendable, Equatable {
     package var containers: Bytes?
     package var host: Bytes?
     package var gone: Bytes?
     package var hidden: Bytes?
     package var instances: Bytes?
-    /// The remainder that no process accounts for; negative where memory is counted twice or moved meanwhile.
+    /// Used memory that no listed process accounts for; negative if memory is counted twice or changed during the
+    /// reading.
     package var unattributed: Bytes?
     package var complete = false
-    /// Every list of the device was read, by somebody who sees every process: who is in none holds nothing there.
+    /// Every list of the device was read by a user who sees every process: a process that is in no list holds nothing
+    /// there.
     package var listsRead = false
     /// We are in a container, and the driver's lists leave out who is not in it.
     package var leavesOutOthers = false
@@ -99,7 +101,7 @@ package struct Container: Sendable, Equatable {
     package var runtime: Runtime
     /// An engine that answered runs it.
     package var known: Bool
-    /// The `id` of the container that we run in, if nothing tells which one that is.
+    /// The `id` of our own container if its id is unknown.
     package static let ownWithoutID = ""
     /// It is the container that we run in.
     package var isOwn = false
@@ -124,20 +126,20 @@ package struct Container: Sendable, Equatable {
     package var composeProject: String? { labels["com.docker.compose.project"] }
     package var composeService: String? { labels["com.docker.compose.service"] }
 
-    /// What is known of all its devices together; nil where nothing is.
+    /// The sum over all devices of what is known; nil if nothing is known.
     package var bytes: Bytes? {
         let known = usage.compactMap(\.bytes)
         return known.isEmpty ? nil : Bytes.sum(known)
     }
 
     package struct Usage: Sendable, Equatable {
-        /// Place in the snapshot's devices.
+        /// Index in the snapshot's devices.
         package var device: Int
-        /// Sum of what is known; nil where nothing is.
+        /// Sum of what is known; nil if nothing is known.
         package var bytes: Bytes?
         package var complete: Bool
         package var unavailable: Reason?
-        /// What it may have there; nil where it has no limit, or none that is known.
+        /// The container's limit on the device; nil if there is none, or none that is known.
         package var limit: Bytes?
         package var source: String
         package var pids: [UInt32]
@@ -151,15 +153,15 @@ package enum Holder: String, Sendable {
 /// A process on a device.
 package struct GPUProcess: Sendable, Equatable {
     package var pid: UInt32
-    /// Milliseconds since 1970; nil where the process could not be looked up.
+    /// Milliseconds since 1970; nil if the process could not be looked up.
     package var startTime: Int64?
     package var namespacePIDs: [UInt32]
     package var name: String?
     package var user: String?
-    /// Place in the snapshot's devices.
+    /// Index in the snapshot's devices.
     package var device: Int
     package var bytes: Bytes?
-    /// `bytes` is all of it. False if some of its files tell nothing: then it is at least that.
+    /// `bytes` is the whole amount. False if some open files report nothing: then it is a lower bound.
     package var complete = true
     package var unavailable: Reason?
     package var types: [ProcessType]
@@ -170,19 +172,19 @@ package struct GPUProcess: Sendable, Equatable {
     package var unrecognizedCgroup: String?
     /// For the holder `host`: id of the container whose PID namespace it is in. Its cgroup was changed.
     package var namespaceContainer: String?
-    /// What was moved out of the device's memory for want of room, and is not in `bytes`; nil where it is nothing, or not told.
+    /// Bytes that were evicted from the device's memory, and are not in `bytes`; nil if none, or not reported.
     package var evicted: Bytes?
     /// The PID of the process that its memory is counted with, because they share open files of the device.
     package var countedWith: UInt32?
 }
 
 extension Snapshot {
-    /// What went wrong with a driver, the first of them; nil where none says so.
+    /// The first driver's error; nil if no driver has one.
     package var driverError: Reason? { sources.first { $0.isDriver && !$0.ok }?.error }
 }
 
 extension [GPUProcess] {
-    /// What they hold together; nil if that is not told of one of them.
+    /// The sum of the processes; nil if one of them is unknown.
     package var bytes: Bytes? { contains { $0.bytes == nil } ? nil : Bytes.sum(compactMap(\.bytes)) }
 }
 

@@ -19,7 +19,7 @@ package struct TensorSize: Sendable, Equatable {
         }
     }
 
-    /// - Parameter text: "1000x1000"; nil where it is no shape at all.
+    /// - Parameter text: "1000x1000". nil if the text is not a shape.
     package init?(_ text: String, _ type: ElementType) {
         let parts = text.split(omittingEmptySubsequences: false) { "xX".contains($0) }
         guard parts.count > 1 else { return nil }
@@ -33,7 +33,7 @@ package struct TensorSize: Sendable, Equatable {
         self.type = type
     }
 
-    /// nil where that is more than any device has.
+    /// nil if that is more than any device has.
     package var bytes: Bytes? {
         var product = type.bytes
         for count in shape {

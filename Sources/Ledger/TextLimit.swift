@@ -1,5 +1,5 @@
-/// How many bytes of a text of others are kept. Each limit is what the kernel or an engine allows, or well above what is in
-/// use, so that only a text that was made to be long is ever cut.
+/// How many bytes of a foreign text are kept. Each limit is what the kernel or an engine allows, or well above usual
+/// lengths, so that only an artificially long text is cut.
 package enum TextLimit {
     /// `comm` has 15 bytes, and a kernel thread's name up to 63 (kernel, fs/proc/array.c, proc_task_name).
     package static let processName = 64
@@ -22,7 +22,7 @@ package enum TextLimit {
     /// The kernel writes no path longer than PATH_MAX, and on cgroup v1 a dozen of them for a process.
     package static let path = 4096
     package static let cgroup = 1 << 16
-    /// What a source says of its failure; that of a missing library names a path for each place that was searched.
+    /// A source's error message; that of a missing library lists every path that was searched.
     package static let message = 8192
     package static let commandLine = 1 << 15
 }
@@ -40,7 +40,7 @@ package enum CountLimit {
 }
 
 extension EngineContainer {
-    /// Without texts that are longer, and more labels, than engines have. An empty text says that there is none: Podman's
+    /// With texts cut to the limits, and no more labels than engines have. An empty text means none: Podman's
     /// infrastructure container has the image "".
     package var bounded: EngineContainer {
         func told(_ text: String?, _ limit: Int) -> String? { text.flatMap { $0.isEmpty ? nil : $0.capped(at: limit) } }
@@ -137,8 +137,8 @@ extension DRMClient {
 }
 
 extension Observation {
-    /// What a recording says, within the limits that hold for sources too. Errors of sources are on one line: whoever wrote the
-    /// recording may have put others into them.
+    /// The contents of a recording, with the same limits as those of sources. Errors of sources are put on one line: a
+    /// recording may contain anything.
     package var bounded: Observation {
         var copy = self
         copy.host = host.capped(at: TextLimit.hostName)

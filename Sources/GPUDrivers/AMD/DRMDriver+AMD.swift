@@ -49,9 +49,9 @@ extension DRMDriver {
             source: source, whyNoUse: used == nil ? .fact(.sumOfProcesses) : nil)
     }
 
-    /// A GPU in the processor whose memory set aside is smaller than what it may use of the host's: then the kernel itself
-    /// prefers the host's (amdgpu_ttm.c, apu_prefer_gtt; since 6.10 for its compute driver). One to which the firmware gave
-    /// more has memory of its own.
+    /// Whether an integrated GPU counts as one without memory of its own: if its carve-out is smaller than the host RAM
+    /// that it may use. Then the kernel itself prefers host RAM (amdgpu_ttm.c, apu_prefer_gtt; since 6.10 for the compute
+    /// driver). A GPU with a larger carve-out has memory of its own.
     private func sharesHostMemory(_ gpu: KernelGPU) -> Bool {
         guard let device = gpu.device, isInProcessor(gpu) else { return false }
         guard let own = device.number("mem_info_vram_total"), let hosts = device.number("mem_info_gtt_total") else {
@@ -60,9 +60,9 @@ extension DRMDriver {
         return own < hosts
     }
 
-    /// No file says so outright. The version of the graphics core tells by the kernel's own list (amdgpu_discovery.c); so does
-    /// a label of hwmon, northbridge voltage, which these alone have (amdgpu_pm.c); and of MI300A, which both leave out, the
-    /// device's number.
+    /// Whether the GPU is integrated. No file says so directly. The version of the graphics core decides, by the kernel's
+    /// own list (amdgpu_discovery.c); so does the hwmon label northbridge voltage, which only these GPUs have
+    /// (amdgpu_pm.c); and for MI300A, which has neither, the device id.
     private func isInProcessor(_ gpu: KernelGPU) -> Bool {
         if gpu.nodes.contains(where: \.hasCPU) { return true }
         guard let device = gpu.device else { return false }
@@ -83,7 +83,8 @@ extension DRMDriver {
     private func utilization(of gpu: KernelGPU) -> Reading<Int> {
         guard let device = gpu.device else { return .unknown(.fact(.noComputeUtilization)) }
         if device.sleeps { return .unknown(.fact(.asleep)) }
-        // Kernels since 6.13 refuse with EPERM, whoever asks, while it sleeps; older ones would wake it (amdgpu_pm.c).
+        // Since 6.13, the kernel returns EPERM to every user while the GPU is asleep; older kernels would wake it
+        // (amdgpu_pm.c).
         switch device.reading("gpu_busy_percent") {
         case .unknown(let why): return .unknown(why)
         case .known(let percent) where percent <= 100: return .known(Int(percent))
@@ -91,7 +92,7 @@ extension DRMDriver {
         }
     }
 
-    /// - Parameter place: among the GPU's nodes, which is the number behind the colon.
+    /// - Parameter index: the node's index among the GPU's nodes, which is the number after the colon.
     private func partition(_ node: KFDNode, _ index: Int, of whole: ObservedDevice) -> ObservedDevice {
         var part = whole
         part.isPartitioned = nil

@@ -1,12 +1,11 @@
 import HostFS
 import Ledger
 
-/// The GPUs that the kernel's own drivers run, as /sys and the devices themselves tell of them: AMD's, Intel's, and those of
-/// small boards. NVIDIA's are asked through its library. The calls can block where a driver hangs: make them where that can be
-/// borne.
+/// The GPUs with kernel drivers, as /sys and the devices report them: AMD's, Intel's, and those of small boards. NVIDIA's
+/// are queried through its library. The calls can block if a driver hangs, so they belong in a child process.
 package struct DRMDriver: Sendable {
     let kfd: KFDFS
-    /// By vendor and place on the bus, which is the order in which the vendors' own tools count.
+    /// By vendor and bus address, the order in which the vendors' own tools count.
     package let gpus: [KernelGPU]
     /// What could not be read, so that GPUs may be missing.
     package let trouble: Reason?
@@ -52,16 +51,17 @@ package struct KernelGPU: Sendable {
     /// The host's number for it among its vendor's.
     package var index = ""
     var device: DRMDevice?
-    /// Of AMD's compute driver; several where the GPU is divided.
+    /// Nodes of AMD's compute driver; several if the GPU is partitioned.
     var nodes: [KFDNode] = []
 
     private var pci: String? { device?.pci ?? nodes.first?.pci }
 
-    /// These drivers serve a GPU of a small board: it has no memory of its own. A driver that is not among them shows its GPU
-    /// where some program uses it and the driver tells how much.
+    /// Drivers of GPUs on small boards, without memory of their own. A GPU with an unknown driver is shown if a program
+    /// uses it and the driver reports how much.
     private static let sharing = ["panthor", "panfrost", "v3d", "msm", "msm_dpu", "adreno"]
-    /// Drivers that report no memory of processes, or report it otherwise: NVIDIA's own and the free ones for its cards, and
-    /// drivers of displays that are no GPUs and of test devices (kernel, drivers/gpu/drm/{tiny,ast,mgag200,vgem,vkms,…}).
+    /// Drivers that do not report the memory of processes, or report it elsewhere: NVIDIA's own and the free ones for its
+    /// GPUs, and drivers of displays without a GPU and of test devices (kernel,
+    /// drivers/gpu/drm/{tiny,ast,mgag200,vgem,vkms,…}).
     private static let others = [
         "nvidia", "nouveau", "nova", "nova-core", "ast", "mgag200", "simple-framebuffer", "simpledrm", "ofdrm",
         "efidrm", "vesadrm", "bochs-drm", "bochs", "cirrus", "cirrus-qemu", "vgem", "vkms", "hibmc", "hibmc-drm",
@@ -70,7 +70,7 @@ package struct KernelGPU: Sendable {
 
     static func all(_ devices: [DRMDevice], _ nodes: [KFDNode]) -> [KernelGPU] {
         var gpus = devices.compactMap { device -> KernelGPU? in
-            // The partitions of a divided GPU have device files at a platform device each (kernel, amdgpu_xcp_drv.c).
+            // The partitions of a GPU have device files at a platform device each (kernel, amdgpu_xcp_drv.c).
             guard let vendor = vendor(of: device), !device.driver.hasPrefix("amdgpu_xcp") else { return nil }
             return KernelGPU(vendor: vendor, device: device)
         }
@@ -117,7 +117,7 @@ package struct KernelGPU: Sendable {
         }
     }
 
-    /// A driver that is not known to tell anything shows its GPU once it does.
+    /// Whether a device is shown: a GPU with an unknown driver, only if the driver reports the memory of a process.
     package static func isShown(_ device: ObservedDevice, _ clients: [DRMClient]) -> Bool {
         guard isUnknown(device.vendor, driver: device.driver) else { return true }
         return clients.contains { client in
@@ -125,7 +125,7 @@ package struct KernelGPU: Sendable {
         }
     }
 
-    /// Known by its place on the bus: its number changes when another card is plugged in.
+    /// A stable key, by bus address: the index changes if another GPU is added.
     package var key: String { "\(vendor.rawValue):\(id)" }
 
     /// What is known without asking it anything.
@@ -138,7 +138,7 @@ package struct KernelGPU: Sendable {
         return unread
     }
 
-    /// As ROCm names it (ROCR-Runtime, "GPU-" and unique_id in 16 digits); a GPU that has no such number by where it sits.
+    /// As in ROCm (ROCR-Runtime, "GPU-" and unique_id in 16 digits); without such a number, the bus address.
     private var uuid: String? {
         if let id = device?.text("unique_id").flatMap({ UInt64($0, radix: 16) }) ?? nodes.first?.uniqueID, id != 0 {
             return "GPU-" + hex(id, 16)

@@ -1,5 +1,5 @@
-/// What makers call the GPUs that are common in servers and at home, by PCI vendor and device id; where one id is sold under
-/// several names, what these have in common. Newer ids go by their number (source of the ids: the PCI ID database, pci.ids).
+/// Product names of GPUs that are common in servers and at home, by PCI vendor and device id; if one id is sold under
+/// several names, their common part. Newer ids are shown by number (source of the ids: the PCI ID database, pci.ids).
 enum ProductNames {
     static func name(vendor: UInt32?, device: UInt32?) -> String? {
         guard let vendor, let device else { return nil }

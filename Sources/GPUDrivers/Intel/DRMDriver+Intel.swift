@@ -2,9 +2,9 @@ import HostFS
 import Ledger
 
 extension DRMDriver {
-    /// What is in use of it, the kernel reports only with CAP_PERFMON (i915_query.c, xe_query.c).
+    /// Reads the memory of an Intel GPU. The kernel reports used memory only with CAP_PERFMON (i915_query.c, xe_query.c).
     ///
-    /// Whether it has memory of its own is left open where the device does not answer: what its clients have tells it then.
+    /// If the device does not answer, whether it has memory of its own is left open: its clients decide that later.
     func observeIntel(_ gpu: KernelGPU, into device: inout ObservedDevice) {
         guard let path = gpu.device?.renderNode, let driver = device.driver else {
             device.memory = .unknown(.fact(.noRenderNode))

@@ -7,7 +7,7 @@ import Ledger
 struct MemoryRegions {
     /// Bytes of its own; 0 for a GPU that has none.
     var total: UInt64
-    /// nil where the driver does not tell, or not to us.
+    /// nil if the driver does not report it, or not to us.
     var used: UInt64?
 
     /// - Parameter driver: what the file must be served by, "i915" or "xe".
@@ -17,7 +17,7 @@ struct MemoryRegions {
         let regions = driver == "xe" ? try Self.xe(file, path) : try Self.i915(file, path)
         total = regions.reduce(0) { $0 &+ $1.total }
         let sum = regions.reduce(0) { $0 &+ $1.used }
-        // There is always something in it; "nothing" is what those are told who may not know.
+        // Some memory is always used; callers without the right to know get 0.
         used = sum > 0 ? sum : nil
     }
 

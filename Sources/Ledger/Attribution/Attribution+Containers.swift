@@ -42,7 +42,7 @@ extension Attribution {
         return bytes
     }
 
-    /// What each container has of a device, by its id, as `usage` tells it.
+    /// Bytes that each container uses on a device, by container id, as `usage` reports them.
     func containerBytes(on device: Int) -> [String: Bytes] {
         var bytes = seenBytes(on: device)
         for (key, charged) in charges.bytes where key.device == device { bytes[key.container] = charged }

@@ -53,7 +53,7 @@ extension Attribution {
         return Device.Contradiction(total: total, used: used, free: free, reserved: reserved)
     }
 
-    /// What the dmem controller says of the device as a whole; nil where it does not know it.
+    /// Memory of the whole device from the dmem controller; nil if the controller does not know the device.
     private func charged(_ deviceIndex: Int) -> Device.Memory? {
         guard let whole = observation.chargedInAll, let pci = observation.devices[deviceIndex].pci,
             parentOf[deviceIndex] == nil,
@@ -62,7 +62,7 @@ extension Attribution {
         return Device.Memory(total: total, used: used, free: used <= total ? total - used : nil, source: "dmem")
     }
 
-    /// Of a device that tells nothing but through its processes.
+    /// Memory of a device whose driver reports only its processes.
     private func processesAlone(of deviceIndex: Int, _ reason: Reason) -> Device.Memory {
         guard observation.devices[deviceIndex].driver != nil, let used = processesBytes(on: deviceIndex) else {
             return Device.Memory(unavailable: reason)
@@ -91,8 +91,8 @@ extension Attribution {
         return memory
     }
 
-    /// The sum of what is known of its processes, in place of a number that the driver keeps to itself; nil where its lists
-    /// could not be read.
+    /// The sum of the device's processes, for a driver that does not report used memory; nil if the process lists could
+    /// not be read.
     private func processesBytes(on deviceIndex: Int) -> Bytes? {
         if failure(of: deviceIndex) != nil { return nil }
         let amounts = entriesOn[deviceIndex].map(\.claim.bytes)
@@ -100,7 +100,7 @@ extension Attribution {
         return known.isEmpty && !amounts.isEmpty ? nil : Bytes.sum(known)
     }
 
-    /// Who told what these processes of the device hold.
+    /// The sources of these processes' memory.
     func sources(of entries: [Entry], on deviceIndex: Int) -> String {
         let names = Set(entries.filter { $0.claim.bytes != nil }.map(\.claim.source.rawValue))
         if names.isEmpty { return observation.devices[deviceIndex].driver == nil ? "nvml" : "fdinfo" }
@@ -109,11 +109,11 @@ extension Attribution {
 }
 
 extension ObservedDevice {
-    /// Whether it has no memory of its own.
+    /// Whether the device has no memory of its own.
     ///
-    /// An Intel GPU that was not asked is told by what its clients have, and by its place: those in the processor are device 2
-    /// of the first bus (nvtop, extract_gpuinfo_intel.c), and so are their virtual functions, 00:02.1 to .7 (i915-sriov-dkms,
-    /// issues 54 and 271).
+    /// An Intel GPU that was not queried is judged by its clients and its PCI address: integrated ones are device 2 of
+    /// the first bus (nvtop, extract_gpuinfo_intel.c), and so are their virtual functions, 00:02.1 to .7
+    /// (i915-sriov-dkms, issues 54 and 271).
     func isSharing(_ observation: Observation) -> Bool {
         if let sharesHostMemory { return sharesHostMemory }
         guard vendor == .intel, driver != nil, let pci else { return false }

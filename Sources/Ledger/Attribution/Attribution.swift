@@ -12,16 +12,16 @@ extension Snapshot {
 /// The observation with every claim placed: what each part of the snapshot is read from.
 struct Attribution {
     let observation: Observation
-    /// By the place of a GPU: the places of its MIG instances.
+    /// Indices of a GPU's MIG instances, by the GPU's index.
     let instancesOf: [Int: [Int]]
-    /// By the place of a MIG instance: that of its GPU.
+    /// Index of an instance's GPU, by the instance's index.
     let parentOf: [Int: Int]
-    /// By the place of an instance that shares its GPU instance: the one that carries memory and ledger.
+    /// Index of the instance that has memory and ledger, by the index of an instance that shares its GPU instance.
     let memoryOwnerOf: [Int: Int]
-    /// By the place of a device: it has no memory of its own and uses the host's.
+    /// Whether a device has no memory of its own and uses the host's, by device index.
     let sharing: [Bool]
     let entries: [Entry]
-    /// The same by the place of the device.
+    /// The entries by device index.
     let entriesOn: [[Entry]]
     let charges: Charges
     let known: [String: (Runtime, EngineContainer)]
@@ -90,7 +90,7 @@ struct Attribution {
                 }
                 return (deviceIndex, pci)
             })
-        // If several know an id, root's is believed: nobody else can run a container for root.
+        // If several engines know an id, root's engine is trusted: no other user can run a container for root.
         let rootsFirst = observation.engines.filter { $0.owner == 0 } + observation.engines.filter { $0.owner != 0 }
         known = rootsFirst.reduce(into: [:]) { known, engine in
             for container in engine.containers
@@ -192,7 +192,7 @@ struct Attribution {
             })
     }
 
-    /// Its container's memory is told without it.
+    /// Whether the process's container already has a number from the dmem controller, which includes this process.
     private func isCharged(_ entry: Entry) -> Bool {
         guard let container = entry.attribution.container?.id else { return false }
         return charges.bytes[.init(container: container, device: entry.device)] != nil

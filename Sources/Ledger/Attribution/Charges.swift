@@ -3,7 +3,7 @@
 struct Charges {
     struct Key: Hashable {
         var container: String
-        /// Place in the observation's devices.
+        /// Index in the observation's devices.
         var device: Int
     }
 
@@ -13,8 +13,8 @@ struct Charges {
     /// By id: the container itself, the ids of those around it, and whether that is not undecided.
     private(set) var containers: [String: (container: CgroupContainer, parents: [String], isVerified: Bool)] = [:]
 
-    /// - Parameter places: devices whose own memory the controller can count, with the PCI address of each. Of a divided GPU
-    ///   it counts the whole, and of one that uses the host's memory, what the firmware set aside for it alone.
+    /// - Parameter places: devices whose own memory the controller can count, with their PCI addresses. Of a partitioned
+    ///   GPU, the controller counts the whole; of an integrated GPU, only the carve-out.
     init(_ observation: Observation, _ claimed: ClaimedContainers, on places: [(index: Int, pci: String)]) {
         let whole = observation.chargedInAll
         let pods = Self.pods(observation, claimed)
@@ -29,7 +29,7 @@ struct Charges {
             containers[container.id] = (container, parents, isVerified)
             for (device, pci) in places {
                 let key = Key(container: container.id, device: device)
-                // A device of several regions is limited where each of them is.
+                // A device with several regions is limited only if every region has a limit.
                 let regions = whole?.current.regions(at: pci).count ?? 1
                 if cgroup.limits.regions(at: pci).count >= regions,
                     let limit = cgroup.limits.ofDevice(at: pci)
@@ -59,7 +59,7 @@ extension Charges {
                 let name = components.dropLast().last, isHex(name, 64...64)
             else { continue }
             let folder = String(path.dropLast(container.count + 1))
-            // Read from outside in, the path of the container tells whether the folder is one itself.
+            // The container's path, read from the outside in, says whether the folder itself is a container's.
             if !ContainerPath.containers(of: path[...]).contains(where: { $0.path == folder }) {
                 ids[folder] = String(name)
             }

@@ -10,36 +10,37 @@ struct BelievedContainers: Sendable, Equatable {
     var parents: [String] { containers.dropLast().map(\.id) }
 }
 
-/// Judges which containers a cgroup path names truly.
+/// Judges which containers a cgroup path really names.
 ///
-/// A cgroup's name is a claim only. A user makes folders below `user@N.service` and in every folder that the user owns, and a
-/// container's root makes them inside the container; each can name one like somebody else's container. Everywhere else only the
-/// machine's root makes them. In a system container the same holds for its own root and users.
+/// A cgroup's name is only a claim. A user can create cgroups below `user@N.service` and in every folder that the user
+/// owns, and a container's root can create them inside the container; each can name one like another user's container.
+/// Everywhere else, only the host's root can create cgroups. In a system container, the same holds for its own root and
+/// users.
 ///
-/// | a claim in such a place | is |
+/// | a claim in such a folder | is |
 /// |---|---|
 /// | an engine knows its id and that of a container around it | false |
-/// | its id also has a place that cannot be claimed | false |
-/// | only engines that others than the user run know its id, in a user's folder | false |
+/// | its id also has a cgroup that cannot be claimed | false |
+/// | only engines that other users run know its id, in a user's folder | false |
 /// | only engines that the user runs know its id, and no container is around it | true |
-/// | engines know its id, and none of that holds | undecided |
-/// | no engine knows its id, and one did not answer, or others claim it elsewhere | undecided |
+/// | engines know its id, and no rule above applies | undecided |
+/// | no engine knows its id, and one did not answer, or other users claim it elsewhere | undecided |
 /// | no engine knows its id | true: Docker in Docker, engines that are not asked |
 ///
-/// uids are compared within one user namespace. Where we are in one and a path has N of the machine's, the owners of engines count
-/// as unknown: /proc/self/uid_map translates them to the namespace around ours, which need not be the machine's.
+/// uids are compared within one user namespace. If we are in one and a path contains the host's N, the owners of engines
+/// count as unknown: /proc/self/uid_map translates them to the namespace around ours, which need not be the host's.
 struct ClaimedContainers {
     private let view: ProcessView
     private let owners: FolderOwners
     private var engines: [Engine] = []
-    /// An engine that should have answered did not: it may know an id that the others do not. One that we may not ask gives
-    /// us no names, so nobody can borrow one.
+    /// Whether an engine that should have answered did not: it may know an id that the others do not. An engine that we
+    /// may not ask does not count, because it gives us no names that could be claimed.
     private let isEngineMissing: Bool
-    /// Ids in places that nobody but the machine's root can claim.
+    /// Ids with cgroups that only the host's root can create.
     private var fixed: Set<Substring> = []
-    /// Ids in our own container, in places that nobody but its root can claim.
+    /// Ids in our own container, with cgroups that only its root can create.
     private var fixedInOwn: Set<Substring> = []
-    /// Ids in fixed places whose folder is known to be root's: nobody but root runs these containers.
+    /// Ids with cgroups in folders that are known to be root's: only root runs these containers.
     private var roots: Set<Substring> = []
     /// Ids below the user manager of the one user whose engine knows them.
     private var confirmed: Set<Substring> = []
@@ -66,7 +67,7 @@ struct ClaimedContainers {
     }
 
     private struct Origin: Hashable {
-        /// Who can make the cgroup besides root; nil if nobody can.
+        /// The user who can create the cgroup besides root; nil if only root can.
         var claimant: UInt32?
         /// The claimant is a uid of the machine's user namespace, and not of ours.
         var isMachines: Bool
@@ -119,7 +120,8 @@ struct ClaimedContainers {
         for (key, origins) in origins where origins.contains(where: { isConfirmed(key, $0) }) { confirmed.insert(key) }
     }
 
-    /// A name tells containers apart only within one runtime, user and outer container; the path tells them apart on the host.
+    /// Notes names that several containers have: a name is unique only within one runtime, user and outer container. The
+    /// path is unique on the host.
     private mutating func noteNames(of memberships: [CgroupMembership]) {
         let named = memberships.filter { $0.containers.contains { !Self.isUnique($0.id) } }
         guard !named.isEmpty else { return }
@@ -131,11 +133,12 @@ struct ClaimedContainers {
         for container in named.flatMap({ believed($0).containers }) { names[container.id] = container.name }
     }
 
-    /// Whether a container goes by the name that an engine gives it. An engine that does not run as root can list any id, and
-    /// runs no container in a folder that only root can make: there it names none.
+    /// Whether a container has the name that an engine gives it. An engine that does not run as root can list any id, and
+    /// runs no container in a folder that only root can create: there it names no container.
     ///
-    /// A proxy in front of root's socket that runs as another user is such an engine too: nothing tells it from one that makes
-    /// its list up. Run it as root (in a container it does), or name root's own socket.
+    /// A proxy in front of root's socket that runs as another user is such an engine too, because it cannot be
+    /// distinguished from an engine that invents its list. Run the proxy as root (in a container it does), or name root's
+    /// own socket.
     func isNamed(_ container: String, by engine: ObservedEngine) -> Bool {
         owners.isRoot(engine.owner) || !roots.contains(Self.key(container))
     }
@@ -234,7 +237,7 @@ struct ClaimedContainers {
         view.inCgroupNamespace && membership.isBelowRoot
     }
 
-    /// Whether some container of a path stands in a place where others than the machine's root make folders.
+    /// Whether some container of a path is in a folder in which users other than the host's root can create cgroups.
     private static func isClaim(in view: ProcessView) -> (CgroupMembership) -> Bool {
         { membership in
             guard let outermost = membership.containers.first else { return false }
@@ -243,12 +246,12 @@ struct ClaimedContainers {
         }
     }
 
-    /// Ids are compared as people see them: 12 hexadecimal digits tell one container from another, and an id that shares
-    /// them is a claim to be it.
+    /// Ids are compared as they are shown: 12 hexadecimal digits identify a container, so an id with the same 12 digits
+    /// is a claim to be that container.
     private static func key(_ id: String) -> Substring { isUnique(id) ? id.prefix(12) : id[...] }
 
-    /// A name is compared with the form that it stands in: `crun-web.scope` is no claim to be `lxc.payload.web`. In a container
-    /// it is no claim at all, because it is shown together with that container's.
+    /// A name is compared together with its form: `crun-web.scope` does not claim to be `lxc.payload.web`. Inside a
+    /// container, a name is no claim, because it is shown together with that container's name.
     private static func key(_ level: Int, of membership: CgroupMembership) -> Substring {
         let container = membership.containers[level]
         if isUnique(container.id) { return key(container.id) }

@@ -8,7 +8,7 @@ struct ClientUsage {
         var client: UInt64
     }
 
-    /// - Parameter sharing: whether a device, by its place, has no memory of its own.
+    /// - Parameter sharing: whether a device has no memory of its own, by device index.
     init(_ observation: Observation, sharing: [Bool]) {
         let devices = observation.devices
         byDevice = devices.map { _ in [:] }
@@ -36,8 +36,8 @@ struct ClientUsage {
         }
     }
 
-    /// By its device file, and where that is unknown or another machine's, by its address: a partition of a GPU has the address
-    /// of the whole.
+    /// The device of a client: by its device file or, if that is unknown or another host's, by its PCI address. A
+    /// partition of a GPU has the address of the whole GPU.
     static func device(of client: DRMClient, _ devices: [ObservedDevice]) -> Int? {
         let byFile = client.minor.flatMap { minor in
             devices.firstIndex { device in

@@ -1,4 +1,4 @@
-/// Where a PID that a driver listed belongs.
+/// The holder of a process that a driver listed: a container, the host, or why there is none.
 struct ProcessAttribution {
     var holder: Holder
     var container: CgroupContainer?
@@ -35,7 +35,7 @@ struct ProcessLookup {
         listsStrangers = observation.listsStrangers
     }
 
-    /// What a kernel's driver tells stands in the files of the processes themselves.
+    /// Kernel drivers report memory in the files of the processes themselves.
     func seen(on vendor: Vendor) -> ProcessesSeen {
         if view.seesEveryProcess { return .all }
         return vendor != .nvidia || means(.nvidia) ? .own : .none
@@ -53,7 +53,7 @@ struct ProcessLookup {
         return attribution(of: pid)
     }
 
-    /// Of a process whose own files told of it.
+    /// The attribution of a process whose own files reported the memory, so that the PID is certainly this host's.
     func attribution(of pid: UInt32, startedAt startTick: Int64) -> ProcessAttribution {
         if let process = processes[pid], process.startTick != startTick, process.startTick != 0 { return .gone }
         return attribution(of: pid)
@@ -71,11 +71,12 @@ struct ProcessLookup {
                 holder: .container, container: container, parents: believed.parents, isVerified: believed.isVerified,
                 process: process)
         }
-        // A zombie keeps its path on cgroup v2 and has moved to the root on v1: without a container it is nobody's.
+        // A zombie keeps its cgroup path on cgroup v2 and is moved to the root on v1. Without a container, it counts as
+        // gone.
         if process.isDead { return ProcessAttribution(holder: .gone, process: process) }
         if view.inCgroupNamespace, membership.isBelowRoot {
-            // It is in the container that we are in; which one that is, only some engines' mounts tell.
-            // Memory is counted under no id that may be another's.
+            // The process is in our own container. Which container that is, only the mounts of some engines say. Do not
+            // count the memory under an id that may be another container's.
             let own = view.own.flatMap { $0.isVerified ? $0.id : nil }
             let container = CgroupContainer(
                 id: own ?? Container.ownWithoutID, runtime: view.ownRuntime, hierarchy: "", path: "/")
@@ -88,8 +89,8 @@ struct ProcessLookup {
 }
 
 extension Observation {
-    /// NVIDIA's driver should list nothing but processes of our own PID namespace, and lists PIDs that nobody has here: its
-    /// numbers are those of another namespace, and one that is the same as a process's here is so by chance.
+    /// Whether NVIDIA's driver lists PIDs that do not exist in our PID namespace, although it should list only processes
+    /// of that namespace. Then its PIDs are those of another namespace, and a PID that exists here matches by chance.
     package var listsStrangers: Bool {
         guard !view.seesEveryProcess, !view.hidesProcesses, view.meansOurProcesses(.nvidia) else { return false }
         let known = Set(processes.map(\.pid))
@@ -103,9 +104,9 @@ extension Observation {
 }
 
 extension ProcessView {
-    /// Whether a PID of this driver's lists names a process of the /proc that was read. NVIDIA's driver tells PIDs of the
-    /// caller's namespace since 535.113.01, before that of the initial one (open-gpu-kernel-modules, os_find_ns_pid); AMD's
-    /// compute driver always those of the initial one (kernel, kfd_process.c); from others there are no lists.
+    /// Whether a PID in this driver's lists names a process of the /proc that was read. NVIDIA's driver lists PIDs of the
+    /// caller's namespace since 535.113.01, before that of the initial one (open-gpu-kernel-modules, os_find_ns_pid);
+    /// AMD's compute driver always lists PIDs of the initial one (kernel, kfd_process.c). Other drivers have no lists.
     func meansOurProcesses(_ vendor: Vendor) -> Bool {
         if inInitialNamespace != false { return procIsOwn }
         // Another /proc than our own namespace's is the host's, brought into the container.

@@ -7,15 +7,15 @@ struct ProcessUsage {
     }
 
     var bytes: Bytes?
-    /// Some of its clients tell nothing: it is at least `bytes`.
+    /// Whether some clients report nothing, so that the process uses at least `bytes`.
     var isPartial = false
     var types: Set<ProcessType> = []
     var source: Source
-    /// Of the process, where its own files told of it; nil where a driver's list named its PID.
+    /// The process's start time, if its own files reported the memory; nil if a driver's list named its PID.
     var startTick: Int64?
-    /// Bytes that belong into the device's memory and were moved out of it; nil where that is not told.
+    /// Bytes that belong in the device's memory and were evicted from it; nil if not reported.
     var evicted: Bytes?
-    /// Of a device that shares the host's memory: what of it lies in the part that the firmware set aside.
+    /// On an integrated GPU: bytes that lie in the carve-out.
     var carveout: Bytes = 0
     /// All its clients are counted with this process, whose files they share.
     var countedWith: UInt32?
@@ -49,7 +49,7 @@ struct ProcessUsage {
     }
 }
 
-/// Every (process, device) that the drivers list, once: by the place of the device, by PID.
+/// The memory of every (process, device) that the drivers list, each once: by device index, then by PID.
 struct UsageTable {
     private(set) var byDevice: [[UInt32: ProcessUsage]]
     private let vendors: [Vendor]
@@ -76,7 +76,8 @@ struct UsageTable {
             }
         }
         let clients = ClientUsage(observation, sharing: sharing).byDevice
-        // A divided GPU comes last: a client of which only the address is known is its partition's where that lists it.
+        // Partitioned GPUs come last: a client with only a PCI address belongs to a partition, if the partition lists the
+        // process.
         for deviceIndex in clients.indices.sorted(by: { (instancesOf[$0]?.count ?? 0) < (instancesOf[$1]?.count ?? 0) })
         {
             for (pid, claim) in clients[deviceIndex] {
@@ -123,9 +124,9 @@ struct UsageTable {
             + device.mps.processes.map { (.mps, $0) }
     }
 
-    /// Where a process belongs that a divided GPU lists: under its instance by the ids that the driver gives to those with
-    /// the right to see them; without ids, under the instance that lists it too; else under the GPU. nil where several
-    /// instances list it: then it stands there already, and the GPU's line is their sum.
+    /// The device that a process on a partitioned GPU is listed under: its instance, by the ids that the driver reports
+    /// to callers with the right to see them; without ids, the instance that lists it too; else the GPU. nil if several
+    /// instances list it: then the instances have the memory, and the GPU's entry is their sum.
     private static func home(
         of process: ListedProcess, on gpu: Int, _ instances: [Int], _ devices: [ObservedDevice],
         _ known: [[UInt32: ProcessUsage]]
@@ -146,8 +147,8 @@ struct UsageTable {
 }
 
 extension ObservedDevice {
-    /// KFD tells PIDs of the initial namespace whoever asks. Where these are not the PIDs of the /proc that was read, they
-    /// would stand beside the same processes' own clients, and nobody could tell which belong together: they are left out.
+    /// KFD always lists PIDs of the initial namespace. If these are not the PIDs of the /proc that was read, its entries
+    /// cannot be matched with the same processes' own clients, so they are left out.
     fileprivate func leavingOutStrangers(seenFrom view: ProcessView) -> ObservedDevice {
         guard vendor == .amd, !view.meansOurProcesses(.amd) else { return self }
         var device = self

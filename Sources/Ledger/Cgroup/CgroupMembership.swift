@@ -13,7 +13,7 @@ package struct CgroupMembership: Sendable, Equatable {
     package var innermost: CgroupContainer? { containers.last }
 }
 
-/// A container, and where its cgroup is: what a RAM limit is read from.
+/// A container, and the path of its cgroup, from which its RAM limit is read.
 package struct CgroupContainer: Sendable, Equatable {
     package var id: String
     /// What its runtime calls it, if the id is not only that name because others can have the same.
@@ -67,12 +67,12 @@ extension CgroupMembership {
     ///   the first two colons only, because a path may hold more (`kubepods.slice:cri-containerd:ID`).
     package init(cgroup text: String) { self = KnownTexts[text].membership }
 
-    /// - Parameter owners: of the folders around containers: whoever owns one can make the claim to be that container.
+    /// - Parameter owners: owners of the folders around containers: an owner can claim to be that container.
     init(cgroup text: String, _ owners: FolderOwners) {
         self = owners.hasForeign ? Self(KnownTexts[text].lines.map { $0.owned(by: owners) }) : Self(cgroup: text)
     }
 
-    /// The folders whose owners tell who can claim the containers of a text, with the root of each hierarchy.
+    /// The folders whose owners decide who can claim the containers of a text, with the root of each hierarchy.
     package static func foldersOfClaims(cgroup text: String) -> Set<CgroupFolder> {
         var folders: Set<CgroupFolder> = []
         for case let outermost? in KnownTexts[text].lines.map(\.containers.first) {
@@ -82,7 +82,7 @@ extension CgroupMembership {
         return folders
     }
 
-    /// Where each hierarchy has the cgroup of `container`: the outermost, because folders inside it can have any name.
+    /// The cgroup of `container` in each hierarchy: the outermost, because folders inside it can have any name.
     package static func places(of container: CgroupContainer, cgroup text: String) -> [CgroupContainer] {
         KnownTexts[text].lines.compactMap { line in
             line.containers.first { $0.id == container.id || $0.path == container.path }
@@ -94,10 +94,10 @@ extension CgroupMembership {
         KnownTexts[text].lines.filter(\.limitsRAM).map { CgroupFolder(hierarchy: String($0.controllers), path: "/") }
     }
 
-    /// The folders whose RAM limits tell that of a process's container: the containers' own. Of a path that names none, all of
-    /// its folders, so that a recording has them if a later rule finds a container there.
+    /// The folders whose RAM limits give that of a process's container: the containers' own. Of a path that names no
+    /// container, all of its folders, so that a recording has them if a later rule finds a container there.
     ///
-    /// - Returns: also whether a folder is a container's, which should have a limit or say that it has none.
+    /// - Returns: also whether a folder is a container's, which should have a limit or report that it has none.
     package static func limitFolders(cgroup text: String) -> [CgroupFolder: Bool] {
         var folders: [CgroupFolder: Bool] = [:]
         for line in KnownTexts[text].lines where line.limitsRAM {
@@ -146,7 +146,7 @@ private enum KnownTexts {
         var membership: CgroupMembership
     }
 
-    /// Few hosts have GPUs that more containers share; a stream goes on while containers come and go.
+    /// Few hosts have GPUs that more containers share. The bound matters for a stream, while containers start and end.
     private static let most = 64
     private static let known = Mutex<[String: Meaning]>([:])
 

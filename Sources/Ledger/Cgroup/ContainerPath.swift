@@ -25,7 +25,7 @@
 /// manager_linux.go.
 enum ContainerPath {
     struct Meaning {
-        /// Outermost first, without their hierarchy, which a path does not tell.
+        /// Outermost first, without their hierarchy, which a path does not contain.
         var containers: [CgroupContainer] = []
         /// The first scope or folder that is no container's and no known kind of the host's; nil inside a container.
         var unrecognized: String?
@@ -45,7 +45,7 @@ enum ContainerPath {
         for (index, name) in components.enumerated() {
             walked += "/" + name
             if name == ".." { continue }
-            // The outermost: whoever may make folders below it may name one like another user's manager.
+            // Only the outermost: a user who may create folders below it may name one like another user's manager.
             if meaning.containers.isEmpty, userManager == nil { userManager = uid(ofUserManager: name) }
             let next = index + 1 < components.count ? components[index + 1] : ""
             let component = PathComponent(

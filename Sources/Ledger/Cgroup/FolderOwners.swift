@@ -1,5 +1,5 @@
-/// Who owns the folders that containers' cgroups are in. The owner of a folder makes cgroups in it and can name one like
-/// somebody else's container: a user whose service has `Delegate=yes`, or whom pam_cgfs gave a folder.
+/// The owners of the folders that contain containers' cgroups. The owner of a folder can create cgroups in it, and can
+/// name one like another user's container: a user whose service has `Delegate=yes`, or to whom pam_cgfs gave a folder.
 struct FolderOwners: Sendable {
     private let owners: [String: UInt32]
     /// Some folder is not root's.

@@ -7,15 +7,15 @@ package struct ClientFinding: Sendable, Equatable {
         case nothing
         /// The parts compete, and none counts.
         case ambiguous
-        /// Nobody can tell what was started for it, and none of the parts counts.
+        /// What was started for the command is unknown, and none of the parts counts.
         case unknown(Obstacle)
     }
 
     /// Why it is unknown what an engine started.
     package enum Obstacle: Sendable, Equatable {
-        /// The engine was asked and did not tell.
+        /// The engine was asked and did not answer.
         case engine(Reason)
-        /// It did not tell in time what it ran before the command began.
+        /// The engine did not list in time what it ran before the command began.
         case late
         /// No program asks containerd for names.
         case containerd
@@ -28,11 +28,11 @@ package struct ClientFinding: Sendable, Equatable {
         /// Of a container; the name of a project or a service.
         package var id: String
         package var name: String?
-        /// What it held on all devices together at most; nil where that is not known.
+        /// The most that it held on all devices together; nil if unknown.
         package var peak: Bytes?
-        /// It goes on after the command's end.
+        /// Whether it still runs after the command's end.
         package var goesOn = false
-        /// What it holds then; nil where that is not known.
+        /// What it holds then; nil if unknown.
         package var held: Bytes?
 
         package init(id: String, name: String? = nil, peak: Bytes? = nil, goesOn: Bool = false, held: Bytes? = nil) {
@@ -47,7 +47,7 @@ package struct ClientFinding: Sendable, Equatable {
     package var client: CommandClient
     package var outcome: Outcome
     package var parts: [Part]
-    /// So many more began than are followed.
+    /// The number of further candidates that were not tracked.
     package var leftOut: Int
 
     package init(client: CommandClient, outcome: Outcome, parts: [Part], leftOut: Int = 0) {

@@ -1,9 +1,9 @@
 extension ClientTracker {
-    /// The command has ended.
+    /// Ends the tracking, when the command has ended.
     ///
     /// - Parameters:
     ///   - last: a reading after the end; nil if there is none.
-    ///   - listed: the containers that engines told after the end; nil if they did not.
+    ///   - listed: the containers that engines listed after the end; nil if they did not answer.
     ///   - end: ends a candidate's usage as the command's own was ended.
     mutating func end(
         _ snapshot: Snapshot?, _ observation: Observation?, listed: Set<String>?, base: CommandUsage,

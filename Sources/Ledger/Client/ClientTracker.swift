@@ -7,7 +7,7 @@ struct ClientTracker: Sendable {
     private var before: Set<String> = []
     /// Of these the containers that an engine listed.
     private var listedBefore: Set<String> = []
-    /// The engine told in time what it ran before the command began.
+    /// Whether the engine listed in time what it ran before the command began.
     private(set) var hasListBefore = false
     private(set) var obstacle: ClientFinding.Obstacle?
     var candidates: [Candidate] = []
@@ -25,16 +25,16 @@ struct ClientTracker: Sendable {
     struct Candidate: Sendable {
         /// Id of a container, or the name of a service or of a Compose project.
         var key: String
-        /// Its containers by id, with the names that an engine has told.
+        /// Its containers by id, with the names that an engine reported.
         var containers: [String: String?]
-        /// An engine has told what it is.
+        /// Whether an engine has reported what it is.
         var isTold: Bool
         var usage: CommandUsage
         /// False if any user can have made what looks like it.
         var isVerified = true
         /// A descendant of the command is in it.
         var holdsDescendant = false
-        /// So many answers of the engines left it out while it held memory.
+        /// The number of engine answers that left it out while it held memory.
         var missed = 0
         var peak: Bytes?
         var goesOn = false
@@ -68,7 +68,7 @@ struct ClientTracker: Sendable {
 
     // MARK: Before
 
-    /// What the engines told before the command began.
+    /// What the engines reported before the command began.
     mutating func begin(engines: [ObservedEngine], _ sources: [SourceReport]) {
         note(sources, engines)
         hasListBefore = obstacle == nil
@@ -123,7 +123,7 @@ struct ClientTracker: Sendable {
     /// Counts this reading with each candidate.
     ///
     /// - Parameters:
-    ///   - isFresh: every engine has told its containers since the reading before.
+    ///   - isFresh: every engine has listed its containers since the previous reading.
     ///   - members: the command's own processes.
     mutating func count(
         _ snapshot: Snapshot, _ observation: Observation, at time: Double, isFresh: Bool, _ members: CommandMembers
@@ -171,7 +171,7 @@ struct ClientTracker: Sendable {
             let member = running.all[id], isOfClient(member.runtime)
         else { return }
         guard case .compose(let project) = client.action, member.isListed else { return note(member, as: id, base) }
-        // Before the engine told its label, it was noted under its id.
+        // Before the engine reported its label, it was noted under its id.
         candidates.removeAll { $0.key == id }
         if let name = member.project, project.map({ $0.lowercased() == name }) ?? true { note(member, as: name, base) }
     }

@@ -35,7 +35,7 @@ struct ClientWords {
         var last = "-"
         while let letter = letters.popFirst() {
             last = "-\(letter)"
-            // A flag with its value behind it, as in -d=true.
+            // A flag followed by its value, as in -d=true.
             if !table.takesValue(last), letters.hasPrefix("=") { break }
             guard table.takesValue(last) else { continue }
             if letters.isEmpty { return Option(name: last, value: rest.popFirst()) }
@@ -46,15 +46,15 @@ struct ClientWords {
 
     // MARK: Wrappers
 
-    /// Programs that run another one in their place, as `sudo` and `env` do.
+    /// Skips programs that run another program, such as `sudo` and `env`.
     ///
-    /// - Returns: the file name of the program that is run in the end; nil if it cannot be told.
+    /// - Returns: the file name of the program that is run in the end; nil if unknown.
     mutating func skipWrappers(noting engine: inout CommandClient.Engine) -> String? {
         while let word = next() {
             let name = word.split(separator: "/").last.map(String.init) ?? word
             guard let wrapper = Wrapper.all[name] else { return name }
             while let option = option(wrapper.options) {
-                // One word that is split into several: nothing that can be told from here.
+                // The wrapper splits one word into several, which cannot be followed here.
                 if wrapper.splits.contains(option.name) { return nil }
             }
             if wrapper.takesAssignments { skipAssignments(&engine) }

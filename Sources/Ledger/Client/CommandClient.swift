@@ -1,7 +1,7 @@
-/// What a command asks somebody else to start: `docker run` asks an engine, `systemd-run` asks systemd. What they start is no
-/// descendant of the command.
+/// What a command asks another program to start: `docker run` asks an engine, `systemd-run` asks systemd. The started
+/// processes are not descendants of the command.
 ///
-/// Of the command's words only names are kept, because the others can hold secrets.
+/// Only names are kept of the command's words, because the others can contain secrets.
 package struct CommandClient: Sendable, Equatable {
     package enum Program: String, Sendable {
         case docker, podman, nerdctl, systemd

@@ -1,4 +1,4 @@
-/// What is counted for a command of `run`: its own processes, and what somebody else starts for it.
+/// What `run` counts for a command: its own processes, and what an engine or systemd starts for it.
 package struct RunUsage: Sendable {
     private var base: CommandUsage
     private var tracker: ClientTracker?
@@ -13,14 +13,14 @@ package struct RunUsage: Sendable {
         set { base.scope = newValue }
     }
 
-    /// Engines can tell something that matters here.
+    /// Whether answers of engines matter.
     package var asksEngines: Bool { tracker?.asksEngines ?? false }
     /// And soon.
     package var wantsNames: Bool { tracker?.wantsNames ?? false }
 
     package mutating func note(obstacle: ClientFinding.Obstacle) { tracker?.note(obstacle: obstacle) }
 
-    /// What the engines told before the command began.
+    /// Notes what the engines reported before the command began.
     package mutating func begin(engines: [ObservedEngine], _ sources: [SourceReport]) {
         tracker?.begin(engines: engines, sources)
     }
@@ -33,9 +33,9 @@ package struct RunUsage: Sendable {
     }
 
     /// - Parameters:
-    ///   - observation: with what the engines told last.
+    ///   - observation: with the engines' last answers.
     ///   - time: seconds since the command began.
-    ///   - isFresh: every engine has told its containers since the reading before.
+    ///   - isFresh: every engine has listed its containers since the previous reading.
     package mutating func add(
         _ observation: Observation, at time: Double, isFresh: Bool, ancestors: CommandUsage.Ancestors
     ) {
@@ -45,12 +45,12 @@ package struct RunUsage: Sendable {
         tracker?.count(snapshot, observation, at: time, isFresh: isFresh, base.members)
     }
 
-    /// The command has ended.
+    /// Ends the measurement, when the command has ended.
     ///
     /// - Parameters:
-    ///   - observation: made after that; nil where the driver did not answer any more.
-    ///   - listed: the containers that engines told after that; nil if they did not.
-    ///   - time: when it ended, in seconds since it began.
+    ///   - observation: made after the end; nil if the driver no longer answered.
+    ///   - listed: the containers that engines listed after the end; nil if they did not answer.
+    ///   - time: the end, in seconds since the command began.
     ///   - pid: the command's own.
     package mutating func end(
         _ observation: Observation?, listed: Set<String>?, at time: Double, began: Int64, pid: UInt32,

@@ -44,7 +44,7 @@ extension Snapshot {
         case one(Container)
         case several([Container])
         case none
-        /// None that is known, but an engine did not tell all names.
+        /// No known container, but an engine did not report all names.
         case unknown
     }
 

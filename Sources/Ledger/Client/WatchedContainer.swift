@@ -1,9 +1,9 @@
-/// A container that is watched until it ends, and what it holds meanwhile.
+/// A container that is watched until it ends, and its memory.
 package struct WatchedContainer: Sendable {
     package let id: String
     package private(set) var name: String?
     package private(set) var usage: CommandUsage
-    /// An engine has listed it, and so will tell when it has ended.
+    /// Whether an engine has listed it, and so will report its end.
     private var isListed = false
     /// Every process of it that was seen.
     private var seen: Set<CommandUsage.ProcessKey> = []
@@ -23,9 +23,9 @@ package struct WatchedContainer: Sendable {
     }
 
     /// - Parameters:
-    ///   - observation: with what the engines told last.
-    ///   - isFresh: every engine has told its containers since the reading before.
-    ///   - living: those of some processes that still run, by PID.
+    ///   - observation: with the engines' last answers.
+    ///   - isFresh: every engine has listed its containers since the previous reading.
+    ///   - living: containers of processes that still run, by PID.
     /// - Returns: whether the container has ended; then the reading does not count.
     package mutating func add(
         _ observation: Observation, at time: Double, isFresh: Bool, living: ([UInt32]) -> [UInt32: Int64]
@@ -46,10 +46,10 @@ package struct WatchedContainer: Sendable {
         return seen.isEmpty
     }
 
-    /// The watch has ended.
+    /// Ends the watch.
     ///
     /// - Parameters:
-    ///   - observation: made after that; nil where the driver did not answer any more.
+    ///   - observation: made after the end; nil if the driver no longer answered.
     ///   - began: milliseconds since 1970.
     package mutating func end(_ observation: Observation?, at time: Double, began: Int64) {
         usage.end(

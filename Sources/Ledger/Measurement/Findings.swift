@@ -33,7 +33,7 @@ package struct ListRecords: Sendable, Equatable {
     }
 }
 
-/// Which PIDs the driver tells in a PID namespace.
+/// Which PIDs the driver lists in a PID namespace.
 package struct PIDsTold: Sendable, Equatable {
     /// The process inside, by its own number there.
     package var listsOwn: Bool
@@ -47,7 +47,7 @@ package struct PIDsTold: Sendable, Equatable {
 }
 
 extension Finding {
-    /// Every length that can be told is the one that is assumed. nil if no list has a record.
+    /// Whether every known record length is the assumed one. nil if no list has a record.
     package static func recordSize(_ lists: [ListRecords]) -> Finding? {
         let told = lists.filter { $0.count > 0 }
         if told.isEmpty { return nil }
@@ -113,13 +113,14 @@ extension Finding {
         return Finding(agrees: isDriver && sum == memory.used && process == listed, seen)
     }
 
-    /// Every amount that the tool printed is the driver's, as exactly as the tool prints it, and it lists nobody else.
+    /// Whether every amount of the tool is the driver's, as exactly as the tool prints it, and the tool lists no further
+    /// process.
     ///
     /// - Parameters:
-    ///   - differences: of what was compared, in bytes.
-    ///   - alone: how many processes the tool lists and Plimsoll does not.
-    ///   - seesAll: Plimsoll sees every process here.
-    ///   - withHolder: a process of ours allocated meanwhile; nil if none does in this step.
+    ///   - differences: of the compared amounts, in bytes.
+    ///   - alone: the number of processes that only the tool lists.
+    ///   - seesAll: whether Plimsoll sees every process here.
+    ///   - withHolder: whether a process of ours allocated at the same time; nil if none does in this step.
     package static func tool(
         _ differences: [Bytes], rounding: Bytes = mebibyte, alone: Int = 0, seesAll: Bool = true,
         withHolder: Bool? = nil
@@ -133,7 +134,8 @@ extension Finding {
             ] + (withHolder.map { [.flag(.withAChangingAllocation, $0)] } ?? []))
     }
 
-    /// A published figure of some card: 93 MiB (K80) to 555 MiB (RTX PRO 6000): ollama37, issue 73; llama.cpp, pull request 23604.
+    /// The range of published figures: 93 MiB (K80) to 555 MiB (RTX PRO 6000): ollama37, issue 73; llama.cpp, pull
+    /// request 23604.
     package static func context(_ process: Bytes, rise: Bytes?) -> Finding {
         var seen = [Seen.bytes(.process, process)]
         if let rise { seen.append(.bytes(.usedMemoryOfTheGPURoseBy, rise)) }
@@ -186,7 +188,7 @@ extension Finding {
             ])
     }
 
-    /// A driver from 535.113 on tells the namespace's own PIDs alone, an earlier one the host's to everybody.
+    /// A driver from 535.113 on lists only the namespace's own PIDs; an earlier one lists the host's PIDs everywhere.
     package static func ownNamespace(_ told: PIDsTold, driver: String?) -> Finding? {
         guard let driver, let translates = translatesPIDs(driver) else { return nil }
         let assumed = PIDsTold(listsOwn: translates, listsOutside: !translates)
@@ -267,8 +269,8 @@ extension Finding {
             ] + (peak.map { [.bytes(.peakOfRun, $0)] } ?? []))
     }
 
-    /// What `run` costs an allocation cannot be told from what differs between loops: their means are up to half apart on an H200
-    /// with driver 580.159.04, and a reading of `run` holds up one allocation for a millisecond at most.
+    /// Within the differences between loops, the cost of `run` is not measurable: their means differ by up to half on an
+    /// H200 with driver 580.159.04, and a reading of `run` delays one allocation by at most a millisecond.
     ///
     /// - Parameters: seconds of an allocation in each loop.
     package static func runCost(alone: [Double], watched: [Double]) -> Finding {
@@ -317,8 +319,8 @@ extension PIDsTold {
     }
 }
 
-/// Whether NVIDIA's driver of this version tells PIDs of the caller's namespace: since 535.113.01 (open-gpu-kernel-modules,
-/// os_find_ns_pid). nil if the text is no version.
+/// Whether NVIDIA's driver of this version lists PIDs of the caller's namespace: since 535.113.01
+/// (open-gpu-kernel-modules, os_find_ns_pid). nil if the text is not a version.
 package func translatesPIDs(_ driver: String) -> Bool? {
     let numbers = driver.split(separator: ".").compactMap { Int($0) }
     return numbers.count < 2 ? nil : (numbers[0], numbers[1]) >= (535, 113)

@@ -148,7 +148,7 @@ package enum NotTried: Error, Sendable, Equatable {
     case noRoom(needed: Bytes, free: Bytes)
     /// A tool that took longer.
     case toolSilent(String, seconds: Double)
-    /// Others' memory on this GPU changed meanwhile.
+    /// Other processes changed the GPU's memory during the step.
     case notQuiet
     case outOfTime
 }
@@ -176,7 +176,7 @@ package struct MeasureReport: Sendable, Equatable {
     package struct GPU: Sendable, Equatable {
         package var label: String
         package var name: String?
-        /// The first eight digits: enough to tell GPUs of one machine apart.
+        /// The first eight digits, which identify a GPU on its host.
         package var shortUUID: String?
         package var total: Bytes?
         package var vendor: Vendor

@@ -15,8 +15,9 @@ package struct AllocationRisk: Sendable {
         let memoryOwner = snapshot.devices[room.memoryOwner]
         total = memoryOwner.memory.total
         let isListed = snapshot.processes.contains { [room.device, room.memoryOwner].contains($0.device) }
-        // Where a driver leaves others out, what is in use and nobody's here may be theirs. Its own heaps are below this; an
-        // older driver counts as used what it reserves, which is more.
+        // If a driver does not list other processes, used memory that belongs to no visible process may be theirs. The
+        // driver's own allocations are below this amount; an older driver also counts reserved memory as used, which is
+        // more.
         let own = memoryOwner.memory.reserved == nil ? (memoryOwner.memory.total ?? .max) / 20 : 256 << 20
         let mayBeThere = !memoryOwner.ledger.listsRead && (memoryOwner.memory.used ?? .max) > own
         // Memory that is shared with the host is what every process of the host lives on.

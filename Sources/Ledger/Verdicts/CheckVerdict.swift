@@ -1,4 +1,4 @@
-/// Whether a program can use a GPU where this one runs.
+/// Whether a program can use a GPU in this environment.
 package enum CheckVerdict: Sendable, Equatable {
     case usable
     case unusable(NoGPU)
@@ -9,7 +9,7 @@ package enum CheckVerdict: Sendable, Equatable {
         case noProc(Reason)
         /// The CUDA library is here, but not the management library that lists devices.
         case noManagement(Reason, lacking: LackingCapability?)
-        /// CUDA had not initialized after so many seconds. Without persistence mode a GPU takes seconds to wake.
+        /// CUDA had not initialized after this time. Without persistence mode, a GPU takes seconds to wake.
         case cudaSilent(seconds: Double)
     }
 
@@ -99,13 +99,14 @@ package struct Usability: Sendable {
 
     private var hasUsableNVIDIA: Bool { usable.contains(where: isNVIDIAs) }
 
-    /// Those that CUDA shows to programs here, where CUDA_VISIBLE_DEVICES chooses; else all of them, though of a divided GPU a
-    /// program is shown one instance.
+    /// The devices that CUDA shows to programs here: those that CUDA_VISIBLE_DEVICES selects, else all. Of a partitioned
+    /// GPU, a program sees one instance.
     ///
-    /// The variable names them by number or by the beginning of the UUID, up to the first that is none (CUDA C++ Programming
-    /// Guide, "CUDA Environment Variables"). The numbers are in CUDA's own order, in which faster devices may come first: on a
-    /// host of unlike cards the numbers here may be others'. A number of a divided GPU is its first instance, and no more than
-    /// one is shown (NVIDIA, MIG User Guide, "CUDA Device Enumeration").
+    /// The variable names devices by number or by the start of the UUID, up to the first invalid entry (CUDA C++
+    /// Programming Guide, "CUDA Environment Variables"). The numbers are in CUDA's own order, in which faster devices may
+    /// come first: on a host with different GPUs, the numbers here may be those of other GPUs. The number of a
+    /// partitioned GPU means its first instance, and no more than one instance is shown (NVIDIA, MIG User Guide, "CUDA
+    /// Device Enumeration").
     private var visibleToCUDA: [PlacementCandidate] {
         let usable = usable.filter(isNVIDIAs)
         guard let chosen = variable("CUDA_VISIBLE_DEVICES") else { return shownByCount(usable) }

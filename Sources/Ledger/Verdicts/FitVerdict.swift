@@ -30,7 +30,7 @@ extension Snapshot {
     /// Why waiting for this amount is of no use.
     package enum Hopeless: Sendable, Equatable {
         case noSuchDevice(String?)
-        /// The largest of so many devices has no more in all.
+        /// The largest of the devices has less memory in total.
         case tooLarge(largest: Bytes, devices: Int)
     }
 
@@ -53,7 +53,8 @@ extension Snapshot {
         case unknown
     }
 
-    /// By the place of each device that has memory of its own to be judged: of those that share a GPU instance one carries it.
+    /// The verdict on each device with memory of its own, by device index. Of instances that share a GPU instance, one
+    /// owns the memory.
     ///
     /// - Parameter share: 0 to 1.
     package func loads(above share: Double) -> [(device: Int, verdict: LoadVerdict)] {

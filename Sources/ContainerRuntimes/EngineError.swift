@@ -1,12 +1,12 @@
 import Glibc
 import Ledger
 
-/// Why a container engine did not tell its containers.
+/// Why a container engine did not list its containers.
 package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
     case noSocket(path: String)
-    /// Nobody listens at the socket any more.
+    /// No process listens at the socket any more.
     case notRunning(path: String)
-    /// `group` has access, where there is one that has.
+    /// `group` is the group with access, if there is one.
     case forbidden(path: String, group: String?)
     case timedOut(path: String, seconds: Double)
     case broken(path: String, code: Int32)
@@ -14,7 +14,7 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
     case notUnderstood(path: String, why: String)
     /// An option names an engine that cannot be asked.
     case unusable(UnusableEngine)
-    /// Nothing was named, and no engine listens in the usual places.
+    /// No engine was named, and none listens on the default sockets.
     case none(lookedFor: [String])
 
     /// On one line, whatever is in a path, in a name, or in what an engine answers.

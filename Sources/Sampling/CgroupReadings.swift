@@ -1,6 +1,6 @@
 import Ledger
 
-/// RAM limits of cgroups and owners of their folders, as the child told them when it read them.
+/// RAM limits of cgroups and owners of their folders, as the child read them.
 struct CgroupReadings {
     /// By `CgroupFolder.key`.
     private var limits: [String: Reading<UInt64?>] = [:]

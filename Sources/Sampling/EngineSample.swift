@@ -70,7 +70,7 @@ struct EngineSample {
         var engines: [ObservedEngine] = []
         var reports: [SourceReport] = []
 
-        /// - Parameter earlier: what the engine said before, which stands in.
+        /// - Parameter earlier: the engine's previous answer, which is used instead.
         fileprivate mutating func note(
             _ report: SourceReport, _ earlier: ObservedEngine?, isForbidden: Bool = false
         ) {
@@ -89,7 +89,7 @@ struct EngineSample {
         return SourceReport(name: name(engine, guess, among: reports), seconds: seconds, error: why)
     }
 
-    /// "docker" or "podman"; the second of a kind has its socket behind it.
+    /// "docker" or "podman"; the second of a kind has its socket in the name.
     private func name(_ engine: DockerEngine, _ kind: String, among reports: [SourceReport]) -> String {
         reports.contains { $0.name == kind } ? "\(kind):\(engine.socket)" : kind
     }

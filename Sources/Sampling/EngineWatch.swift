@@ -21,7 +21,7 @@ package struct EngineWatch {
     package var engines: [ObservedEngine] { last.engines }
     package var sources: [SourceReport] { last.reports }
 
-    /// Every engine that was asked has told its containers.
+    /// Whether every engine that was asked has listed its containers.
     package var isWhole: Bool { !last.reports.isEmpty && last.reports.allSatisfy(\.ok) }
 
     /// The ids of their containers.

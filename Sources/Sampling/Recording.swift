@@ -5,7 +5,7 @@ import Ledger
 
 /// An observation in a file: for a bug report, and to be replayed anywhere.
 package struct Recording: Codable {
-    /// Names the format, so that a file of something else is told apart.
+    /// The format version. Its key identifies a recording.
     package var plimsollRecording: Int
     package var program: String
     package var observation: Observation

@@ -32,8 +32,8 @@ extension Sampler {
         }
     }
 
-    /// Every process that has one of these PIDs in a namespace of its own, as `docker exec … ps` shows it; and those that could not
-    /// be read and may have it. nil if nobody could look.
+    /// Every process that has one of these PIDs in a namespace of its own, as `docker exec … ps` shows it; and processes
+    /// that could not be read and may have it. nil if the search was impossible.
     package func processes(withInsidePIDs pids: Set<UInt32>) -> [ObservedProcess]? {
         var all: [ObservedProcess] = []
         for pids in Self.parts(of: pids.sorted()) {
@@ -44,7 +44,7 @@ extension Sampler {
         return all
     }
 
-    /// The process of each of these that is a thread and no process; nil if nobody could look.
+    /// For each of these PIDs that is a thread: the PID of its process. nil if the search was impossible.
     package func processes(ofThreads threads: [UInt32]) -> [UInt32: UInt32]? {
         var all: [UInt32: UInt32] = [:]
         for threads in Self.parts(of: threads) {
@@ -72,7 +72,7 @@ extension Sampler {
         }
     }
 
-    /// Where this program runs. The device files with these minor numbers are opened.
+    /// Where this program runs. Device files with these minor numbers are opened.
     package func runtimeEnvironment(minors: [UInt32] = []) -> RuntimeEnvironment {
         if case .runtimeEnvironment(let environment) = ask(.runtimeEnvironment(minors: minors)) { return environment }
         return RuntimeEnvironmentReader.unread(minors: minors, why: HostReader.silence)

@@ -31,7 +31,7 @@ package final class Sampler {
     var cgroups = CgroupReadings()
     /// What engines said last, by their sockets.
     private var keptEngines: [String: ObservedEngine] = [:]
-    /// An answer was missed, so that something of processes is not known here that the child takes for told.
+    /// Whether an answer was missed, so that the child believes processes were received that are unknown here.
     private var hasMissed = false
     /// NVIDIA's lists of the last sample had processes that are not here.
     private var hasStrangers = false
@@ -52,7 +52,7 @@ package final class Sampler {
         var engines: EngineSample?
     }
 
-    /// - Parameter tell: is handed what a person should know while they wait: that the driver is slow, or asked anew.
+    /// - Parameter tell: receives messages for a waiting user: the driver is slow, or is asked by a new process.
     package init(_ plan: SamplingPlan, tell: @escaping (String) -> Void) {
         self.plan = plan
         nvidia = DriverSession(.nvidia, plan, tell: tell)
@@ -67,7 +67,7 @@ package final class Sampler {
 
     // MARK: A sample
 
-    /// Asks, and does not wait: what happens until `observe` goes on beside it.
+    /// Sends the questions and does not wait, so that other work can be done before `observe`.
     package func begin(withAccounts: Bool = false) {
         let now = monotonicSeconds()
         var questions = Questions(began: now, deadline: now + plan.deviceTimeout)
@@ -89,9 +89,9 @@ package final class Sampler {
         round = questions
     }
 
-    /// Blocks for the longest time of the plan at most, that of an engine or that of a device.
+    /// Blocks at most for the longest time of the plan, that of an engine or that of a device.
     ///
-    /// - Parameter withAccounts: the driver's accounts of processes too, where it keeps them.
+    /// - Parameter withAccounts: whether to ask for the driver's accounts of processes too.
     package func observe(withAccounts: Bool = false) -> Observation {
         if round == nil { begin(withAccounts: withAccounts) }
         var questions = round!
@@ -130,7 +130,7 @@ package final class Sampler {
         let clients = kernel.clients?.value?.clients ?? []
         let shown = kernel.devices.filter { KernelGPU.isShown($0, clients) }
         if questions.asksKernel {
-            // A driver that nobody knows to report memory is no source before it does.
+            // A driver that is not known to report memory is no source until it does.
             let hasNone = kernel.hasInventory && shown.isEmpty && !kernel.mayMissGPUs
             noKernelGPUs = hasNone ? questions.began : nil
         }
@@ -210,7 +210,7 @@ package final class Sampler {
         hasStrangers = observation.listsStrangers
     }
 
-    /// It changes if somebody mounts /proc anew, and hardly ever.
+    /// The view changes only if /proc is mounted again, which is rare.
     private func currentView(
         _ questions: Questions, _ observation: inout Observation, _ troubles: inout [Reason]
     ) -> ProcessView {
@@ -227,7 +227,7 @@ package final class Sampler {
         return ProcessView(hidesProcesses: true)
     }
 
-    /// - Parameter troubles: what keeps the host's files from being read at all is told already.
+    /// - Parameter troubles: errors that kept the host's files from being read; they are reported already.
     private func noteDeviceMemory(
         _ questions: Questions, _ troubles: [Reason], _ observation: inout Observation
     ) {

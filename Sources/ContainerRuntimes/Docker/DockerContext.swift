@@ -5,7 +5,7 @@ import Ledger
 /// A context of the docker client, as its configuration has it (docker/cli, cli/context/store).
 package struct DockerContext: Sendable, Equatable {
     package enum Endpoint: Sendable, Equatable {
-        /// Nobody chose one: the engine is where it usually is.
+        /// No context was chosen: the engine listens on the default socket.
         case usual
         /// The URL of its endpoint.
         case endpoint(String)
@@ -17,7 +17,7 @@ package struct DockerContext: Sendable, Equatable {
         case unreadable(why: String)
     }
 
-    /// Empty if nobody chose one.
+    /// Empty if no context was chosen.
     package var name: String
     /// The client's configuration, which names the current context.
     package var file: String
@@ -46,7 +46,7 @@ package struct DockerContext: Sendable, Equatable {
         var Endpoints: [String: Endpoint]?
     }
 
-    /// The context that DOCKER_CONTEXT names, else the current one. Reads the user's files, which can hang where a home
+    /// The context that DOCKER_CONTEXT names, else the current one. Reads the user's files, which can hang if the home
     /// directory is on a network.
     package static func current(_ environment: [String: String]) -> DockerContext {
         func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
@@ -94,7 +94,7 @@ package struct DockerContext: Sendable, Equatable {
                 let meta = try? JSONDecoder().decode(Meta.self, from: Data(bytes)), meta.Name == name
             else { continue }
             guard let endpoint = meta.Endpoints?["docker"] else { return .empty(file: file) }
-            // The docker client looks in the usual place then.
+            // Without a host, the docker client uses the default socket.
             return endpoint.Host.flatMap { $0.isEmpty ? nil : .endpoint($0.capped(at: TextLimit.path)) } ?? .usual
         }
         return .missing(folder: folder)

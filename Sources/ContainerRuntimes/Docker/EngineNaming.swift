@@ -17,7 +17,7 @@ package struct EngineNaming: Sendable {
     func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
 }
 
-/// Where an engine was named.
+/// What named an engine: an option, a variable or the configuration.
 package enum EngineOrigin: Sendable, Equatable {
     /// `--docker-host`, or `-H` of the docker client.
     case hostOption
@@ -39,7 +39,7 @@ package struct UnusableEngine: Sendable, Equatable {
     package enum Reason: Sendable, Equatable {
         /// It is on another machine.
         case elsewhere(url: String)
-        /// It runs in Docker Desktop's virtual machine. The URL, or the context where there is no URL.
+        /// The engine runs in Docker Desktop's virtual machine. The URL, or the context if there is no URL.
         case desktop(String)
         /// It may be on this machine, but not at a unix socket.
         case noUnixSocket(url: String)
@@ -72,7 +72,7 @@ enum EngineAddress: Equatable {
         }
     }
 
-    /// nil if the context says nothing of where its engine is.
+    /// nil if the context does not name an address.
     init?(_ context: DockerContext) {
         let isDesktops = ["desktop-linux", "desktop-windows"].contains(context.name)
         switch context.endpoint {

@@ -1,10 +1,10 @@
 /// Which engines to ask, as the user named them or as they are found.
 package struct EngineSelection: Sendable {
     package var engines: [DockerEngine]
-    /// Somebody named them, so that each must answer. Else those that are not there are passed over in silence.
+    /// The user named the engines, so each must answer. Otherwise engines that do not exist are skipped silently.
     package var isNamed: Bool
-    /// What the environment or Docker's configuration names and cannot be asked, so that the usual sockets take its place:
-    /// numbers are not lost for names.
+    /// An engine that the environment or Docker's configuration names but that cannot be asked. The default sockets are
+    /// tried instead: names are never worth losing the numbers for.
     package var skipped: UnusableEngine?
 
     /// The order is the docker client's: options, DOCKER_HOST, DOCKER_CONTEXT, the current context, the usual sockets.
@@ -47,7 +47,7 @@ package struct EngineSelection: Sendable {
     }
 
     private enum Found {
-        /// Nobody named one.
+        /// No engine was named.
         case usual
         case at([EngineAddress], EngineOrigin)
     }

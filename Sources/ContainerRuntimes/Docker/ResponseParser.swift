@@ -138,7 +138,7 @@ package struct ResponseParser {
         part = next
     }
 
-    /// `HTTP/1.1 200 OK`, where the words after the number may be missing.
+    /// `HTTP/1.1 200 OK`; the words after the number may be missing.
     private mutating func understandStatus(_ line: [UInt8]) {
         let words = line.split(whereSeparator: isBlank)
         guard words.count >= 2, words[0].starts(with: "HTTP/1.".utf8), words[1].count == 3,
@@ -150,7 +150,7 @@ package struct ResponseParser {
     }
 
     private mutating func understandHeader(_ line: [UInt8]) {
-        // A line that begins with a blank goes on with the one before (obs-fold).
+        // A line that begins with a blank continues the previous one (obs-fold).
         if isBlank(line[0]), let name = lastHeader {
             response.headers[name]! += " " + text(line[...])
             return
@@ -163,7 +163,7 @@ package struct ResponseParser {
     }
 
     private mutating func endHead() {
-        // An interim answer, with the one that counts behind it.
+        // An interim response; the final one follows.
         if 100..<200 ~= response.status, response.status != 101 { return beginLines(.statusLine) }
         if [101, 204, 304].contains(response.status) { return complete() }
         let coding = response.headers["transfer-encoding"]?.lowercased() ?? "identity"

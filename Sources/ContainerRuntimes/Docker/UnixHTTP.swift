@@ -15,7 +15,7 @@ struct UnixHTTP {
 
     struct Response {
         var answer: ResponseParser.Response
-        /// The uid of the process that listens at the socket; nil if the kernel does not tell.
+        /// The uid of the process that listens at the socket; nil if the kernel does not report it.
         var owner: UInt32?
     }
 

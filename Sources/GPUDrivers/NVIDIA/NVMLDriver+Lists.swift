@@ -20,8 +20,9 @@ extension NVMLDriver {
         return ListAnswer(reading: .absent)
     }
 
-    /// The first call has room for as many as a driver lists at most: a library that takes no room for a question of how many there
-    /// are would write to no memory at all (NVIDIA's own mock driver did). If there are more, the list is asked for again.
+    /// The first call has space for as many processes as a driver lists at most: a library that mishandles a query for
+    /// the count alone would write to invalid memory (NVIDIA's own mock driver did). If there are more, the list is read
+    /// again.
     private func list(of device: cnvml_device, _ function: NVMLLibrary.List) -> (NVMLCode, ListAnswer) {
         var room = ListReading.capacity + 10
         var code = NVMLCode.success
@@ -34,7 +35,8 @@ extension NVMLDriver {
                 return (code, ListAnswer(reading: .tooLong(Int(count))))
             }
             if code == .success {
-                // More than the room it was given: what lies behind is not ours to read, and what is here is a part.
+                // The library reports more records than it had space for: the rest is not ours to read, and the list is
+                // incomplete.
                 guard count <= room else { return (code, ListAnswer(reading: .failed(.fact(.listLongerThanSaid)))) }
                 return (code, ProcessRecords(bytes: records, count: Int(count)).list(expecting: function.stride))
             }
@@ -48,9 +50,10 @@ extension NVMLDriver {
     }
 }
 
-/// What a list call wrote. How long its records are is told by no one: by name 16, 24 or 32 bytes, but the drivers from
-/// 535.43 to 535.86 changed that under one name (nvitop, issues 79 and 89), and one is reported whose third version has 16
-/// (issue 226). So the room is filled with a pattern beforehand, and what was touched must fit.
+/// The bytes that a list call wrote. The record length is not documented: by the function's name it is 16, 24 or 32
+/// bytes, but drivers from 535.43 to 535.86 changed it under one name (nvitop, issues 79 and 89), and one driver is known
+/// whose third version has 16 (issue 226). So the buffer is filled with a pattern before the call, and the changed bytes
+/// decide.
 struct ProcessRecords {
     static let untouched: UInt8 = 0xA5
     static let longest = 32
@@ -58,13 +61,13 @@ struct ProcessRecords {
     let bytes: [UInt8]
     let count: Int
 
-    /// - Parameter stride: the length by name, which decides where the bytes leave it open.
+    /// - Parameter stride: the length by name, which decides if the bytes leave it open.
     func list(expecting stride: Int) -> ListAnswer {
         guard count > 0 else { return ListAnswer(reading: .read([])) }
         // The last field of each layout is written whole, and none of its values ends in the pattern.
         let touched = (bytes.lastIndex { $0 != Self.untouched } ?? -1) + 1
         let fitting = [16, 24, 32].first { $0 * count == touched }
-        // A driver that clears all of the room, or begins a record behind the last and drops it, says nothing by it.
+        // Ignore a driver that clears the whole buffer, or that begins a record after the last one and drops it.
         let isLoose = touched > count * Self.longest || (count * stride..<(count + 1) * stride).contains(touched)
         guard let stride = fitting ?? (isLoose ? stride : nil) else {
             return ListAnswer(reading: .failed(.fact(.unknownRecordLength)))

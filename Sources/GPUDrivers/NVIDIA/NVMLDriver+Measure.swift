@@ -26,7 +26,7 @@ extension NVMLDriver {
         return calls
     }
 
-    /// What a call of one of the list functions wrote into room that was filled with a pattern.
+    /// What a call of one of the list functions wrote into a buffer that was filled with a pattern.
     package struct ListFact: Sendable, Equatable {
         package var function: String
         package var code: Int32

@@ -1,8 +1,8 @@
 import CNVML
 import Ledger
 
-/// A session with NVIDIA's driver, over its management library. Its calls block, and a sick driver can make them block for
-/// ever: call them where that can be borne.
+/// A session with NVIDIA's driver, over its management library. Its calls block, and a broken driver can block them for
+/// ever, so they belong in a child process.
 package struct NVMLDriver: Sendable {
     let library: NVMLLibrary
     package let driverVersion: String?
@@ -33,13 +33,13 @@ package struct NVMLDriver: Sendable {
         return min(Int(count), CountLimit.devices)
     }
 
-    /// A GPU, and then its MIG instances. What fails of it is told in its place and hides nothing else.
+    /// A GPU, and then its MIG instances. A call that fails is reported with its value, and hides no other value.
     ///
     /// - Parameters:
-    ///   - withAccounts: the accounts of processes are asked for too.
+    ///   - withAccounts: whether to ask for the accounts of processes too.
     ///   - clock: uptime in ticks.
-    /// - Returns: also the seconds that the GPU took to wake, where it slept: it does while nobody uses it, unless its
-    ///   persistence mode is on, and the first call attaches it (NVIDIA, Driver Persistence).
+    /// - Returns: also the seconds that the GPU took to wake. It sleeps while no process uses it, unless its persistence
+    ///   mode is on, and the first call wakes it (NVIDIA, Driver Persistence).
     package func observe(
         gpu index: Int, withAccounts: Bool, clock: () -> Int64?
     ) -> (devices: [ObservedDevice], waking: Double?) {
@@ -59,11 +59,12 @@ package struct NVMLDriver: Sendable {
         return ([gpu] + instances, sleeps ? seconds : nil)
     }
 
-    /// Of processes that run and, for the initial PID namespace, of some thousands that have ended; nil where the mode is off,
-    /// and on a divided GPU (open-gpu-kernel-modules, gpu_acct.c; nvml.h, nvmlDeviceGetAccountingPids).
+    /// PIDs with an account: running processes and, for the initial PID namespace, some thousands that have ended. nil if
+    /// the mode is off, and on a partitioned GPU (open-gpu-kernel-modules, gpu_acct.c; nvml.h,
+    /// nvmlDeviceGetAccountingPids).
     private func accountedPIDs(on gpu: cnvml_device) -> [UInt32]? {
         guard let call = library.functions.accounting_pids else { return nil }
-        // NV0000_GPUACCT_PID_MAX_COUNT (ctrl0000gpuacct.h); where a driver has more, it says how many.
+        // NV0000_GPUACCT_PID_MAX_COUNT (ctrl0000gpuacct.h); a driver that has more returns the number.
         var count: UInt32 = 4000
         for _ in 0..<3 {
             var pids = [UInt32](repeating: 0, count: Int(count))
@@ -84,7 +85,7 @@ package struct NVMLDriver: Sendable {
         return ProcessAccount(pid: pid, peakBytes: stats.max_memory_usage, startTime: stats.start_time)
     }
 
-    /// NOT_SUPPORTED on every GPU that cannot be divided.
+    /// NOT_SUPPORTED on every GPU without MIG.
     private func isPartitioned(_ gpu: cnvml_device) -> Bool? {
         var current: UInt32 = 0
         var pending: UInt32 = 0
@@ -100,7 +101,7 @@ package struct NVMLDriver: Sendable {
         guard let counting = functions.mig_count, let get = functions.mig_device else { return [] }
         let counted = NVMLCode(value: counting(gpu, &count))
         guard counted == .success else {
-            // It is divided, and nobody tells into what.
+            // MIG is enabled, but the instances are unknown.
             var instances = ObservedDevice.unreadable(
                 index: "\(index):?", why: counted.reason("nvmlDeviceGetMaxMigDeviceCount"))
             instances.parentIndex = String(index)
@@ -127,8 +128,8 @@ package struct NVMLDriver: Sendable {
         return found
     }
 
-    /// The memory is read before and after the lists. Where it moved meanwhile they do not belong together, and all is
-    /// read once more; a host that never rests has its last answer.
+    /// Reads the memory before and after the lists. If it changed, the two do not belong together, and both are read once
+    /// more. On a host where it changes all the time, the last reading counts.
     private func observe(_ device: cnvml_device, index: String, clock: () -> Int64?) -> ObservedDevice {
         let functions = library.functions
         let before = memory(of: device)
@@ -235,7 +236,7 @@ extension ObservedDevice {
 }
 
 extension cnvml_memory_v2 {
-    /// The parts add up to the total, as far as they are told.
+    /// Whether the parts add up to the total, as far as they are reported.
     fileprivate var isRound: Bool {
         if reserved == .max { return true }
         let parts = [used, free, reserved].map { Bytes(told: $0) ?? .max }

@@ -7,7 +7,7 @@ package enum NVMLError: Error, Sendable, Equatable {
     case symbolMissing(library: String, symbol: String)
     /// A call that failed with an nvmlReturn_t.
     case failed(call: String, NVMLCode)
-    /// The library and the kernel module come from different drivers; the module's version where it is known.
+    /// The library and the kernel module belong to different drivers; the module's version if known.
     case versionMismatch(module: String?)
 
     /// NVIDIA's driver is not on this machine.
@@ -34,8 +34,8 @@ package struct NVMLCode: Equatable, Sendable {
     static let functionNotFound = NVMLCode(value: 13)
     static let versionMismatch = NVMLCode(value: 18)
 
-    /// NOT_SUPPORTED, FUNCTION_NOT_FOUND or ARGUMENT_VERSION_MISMATCH: this driver has the call for nobody, or not for this
-    /// device; any other failure may pass.
+    /// NOT_SUPPORTED, FUNCTION_NOT_FOUND or ARGUMENT_VERSION_MISMATCH: this driver does not have the call, or not for
+    /// this device. Any other failure may be temporary.
     var meansNoSuchCall: Bool { [3, 13, 25].contains(value) }
 
     func reason(_ call: String) -> Reason { .call(call, code: value) }

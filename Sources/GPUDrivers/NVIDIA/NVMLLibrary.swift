@@ -18,7 +18,7 @@ struct NVMLLibrary: @unchecked Sendable {
         var stride: Int
     }
 
-    /// Where the library is when the loader does not know it: WSL, the GPU Operator's driver container, NixOS.
+    /// Paths of the library that the loader does not search: WSL, the GPU Operator's driver container, NixOS.
     private static let elsewhere = [
         "/usr/lib/wsl/lib", "/run/nvidia/driver/usr/lib/x86_64-linux-gnu",
         "/run/nvidia/driver/usr/lib/aarch64-linux-gnu",
@@ -50,9 +50,9 @@ struct NVMLLibrary: @unchecked Sendable {
             }
             return function
         }
-        // The symbol without a suffix is the oldest ABI, with records of 16 bytes; _v2 has 24. _v3 has 24 too, but for the
-        // drivers from 535.43 to 535.86, which have 32 and are told apart by symbols that came and went with them
-        // (nvitop, issues 79 and 89).
+        // The symbol without a suffix is the oldest ABI, with records of 16 bytes; _v2 has 24. _v3 has 24 too, except for
+        // drivers from 535.43 to 535.86, which have 32 and are recognized by symbols that only they have (nvitop, issues
+        // 79 and 89).
         let wideRecords =
             dlsym(handle, "nvmlDeviceGetConfComputeMemSizeInfo") != nil
             && dlsym(handle, "nvmlDeviceGetRunningProcessDetailList") == nil

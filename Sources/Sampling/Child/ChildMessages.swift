@@ -2,7 +2,7 @@ import ContainerRuntimes
 import HostFS
 import Ledger
 
-/// The messages of children as bytes, for whoever tries hostile ones.
+/// The messages of child processes as bytes, for fuzzing.
 package enum ChildMessages {
     /// What children say so that this observation is made: a frame of every kind.
     package static func frames(of observation: Observation) -> [[UInt8]] {

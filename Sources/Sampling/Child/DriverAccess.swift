@@ -104,7 +104,7 @@ private final class ClientScanner: Sendable {
     init(_ proc: ProcFS) { scan = Mutex(ClientScan(proc)) }
 
     func read(until deadline: Double) -> Reading<ClientList> {
-        // What was found by then is still told in time.
+        // Stop early, so that what was found is sent in time.
         let seconds = (deadline - monotonicSeconds()) * 0.8
         return scan.withLock { scan in
             do throws(FileError) {

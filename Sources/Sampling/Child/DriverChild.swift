@@ -2,15 +2,15 @@ import Glibc
 import HostFS
 import Synchronization
 
-/// This program as the driver's child: it calls the vendor's library, and nobody else does.
+/// This program as the driver's child, the only process that calls the vendor's library.
 ///
-/// A driver can hang in the kernel, where no thread can be killed and the process that called cannot even exit; vendor
+/// A driver can hang in the kernel, where no thread can be killed and the calling process cannot even exit. Vendor
 /// libraries have crashed in their callers, and printed to their output. A child can be left behind.
 package enum DriverChild {
-    /// What the program is called then, for whoever reads `ps`, and what it is known by.
+    /// The name of the child in `ps`, and in its arguments.
     static let name = "plimsoll-driver"
 
-    /// Serves where this program was started as the child, and does not return then. To be called before anything else.
+    /// Serves requests if this program was started as the child, and does not return then. Call it before anything else.
     package static func serveIfAsked() {
         guard ProgramArguments.all.first == name else { return }
         serve()
@@ -38,8 +38,8 @@ package enum DriverChild {
 
     private static let early = Mutex<[HelperProcess]>([])
 
-    /// Forks the first children while the program is still alone in its process: that takes a fifth of what starting them anew
-    /// does and goes on beside reading the arguments. One that nobody comes to ask ends with its parent.
+    /// Forks the first children while the program has only one thread. That takes a fifth of the time of starting them as
+    /// programs, and runs in parallel with parsing the arguments. A child that is never asked ends with its parent.
     package static func prefork() {
         for _ in 0..<2 {
             guard let child = HelperProcess.fork({ serve() }) else { return }
@@ -60,11 +60,11 @@ enum ChildRole: UInt8 {
     /// Reads the host's files, and asks the drivers of the kernel through /sys, the devices and the descriptors of processes.
     case host
 
-    /// For whoever reads `ps`.
+    /// The name in `ps`.
     var processName: String { self == .nvidia ? DriverChild.name : "plimsoll-host" }
 }
 
-/// The first thing that the child is told: what to do, and under which roots to look.
+/// The first message to a child: what to query, and under which roots to look.
 struct DriverQuestion {
     var role: ChildRole
     var library: String?

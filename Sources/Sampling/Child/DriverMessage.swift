@@ -1,7 +1,7 @@
 import Ledger
 
-/// What the driver's child says, in frames: a length of four bytes, then the message. Both ends are the same program, so the
-/// layout is nobody else's business; it is bytes and no JSON because a stream sends it every second.
+/// What the driver's child sends, in frames: a length of four bytes, then the message. Both ends are the same program, so
+/// the layout is private. It is bytes and not JSON because a stream sends it every second.
 enum DriverMessage: Equatable {
     /// The driver answered: which GPUs there are. Those that `hang` still owe an answer from an earlier sample.
     case opened(sample: UInt32, DriverVersions, Inventory, hang: [String])
@@ -55,7 +55,7 @@ enum DriverMessage: Equatable {
         return writer.framed
     }
 
-    /// nil where the bytes are no message.
+    /// nil if the bytes are not a message.
     init?(payload: ArraySlice<UInt8>) {
         var reader = WireReader(payload)
         do throws(WireError) {
@@ -107,7 +107,7 @@ struct Inventory: Equatable {
     }
 
     var gpus: [GPU] = []
-    /// The open files of processes tell who has these devices' memory.
+    /// Whether the open files of processes say who uses these devices.
     var withClients = false
     /// What could not be read, so that GPUs may be missing.
     var trouble: Reason?
@@ -139,7 +139,7 @@ struct FrameBuffer {
         bytes.append(contentsOf: more)
     }
 
-    /// nil where the next frame is not there in full.
+    /// nil if the next frame is not complete.
     mutating func next() throws(WireError) -> DriverMessage? {
         let rest = bytes[start...]
         var reader = WireReader(rest)

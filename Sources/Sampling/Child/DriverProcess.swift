@@ -4,7 +4,7 @@ import HostFS
 /// Why a child did not answer.
 enum DriverProcessError: Error {
     case notStarted(ChildStartError)
-    /// The library, or somebody, ended it; by which signal, if by one.
+    /// The child ended: by the library, or by a signal from outside. nil if not by a signal.
     case ended(signal: Int32?)
     case notUnderstood
     /// It does not read what it is asked.
@@ -78,8 +78,9 @@ final class DriverProcess {
         buffer.append(received[..<count])
     }
 
-    /// - Parameter deadline: in seconds of the monotonic clock; one that has passed takes what is there.
-    /// - Returns: nil where nothing came in time.
+    /// - Parameter deadline: in seconds of the monotonic clock; after it, only messages that have already arrived are
+    ///   taken.
+    /// - Returns: nil if nothing arrived in time.
     func message(until deadline: Double) throws(DriverProcessError) -> DriverMessage? {
         while true {
             do throws(WireError) {

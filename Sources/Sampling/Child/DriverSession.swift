@@ -6,9 +6,9 @@ struct DriverAnswer {
     /// In the order of the driver's inventory.
     var devices: [ObservedDevice] = []
     var versions = DriverVersions()
-    /// Who has the devices' files open, or why that is not known; nil where nobody was asked.
+    /// The open files of DRM devices, or why they are unknown; nil if they were not asked for.
     var clients: Reading<ClientList>?
-    /// What went wrong, of which each device tells its own part too.
+    /// The error of the driver as a whole; each device has its own part too.
     var error: Reason?
     /// The driver is not on this machine.
     var isAbsent = false
@@ -26,13 +26,13 @@ final class DriverSession {
     private let tell: (String) -> Void
     private var child: DriverProcess?
     private var sample: UInt32 = 0
-    /// The child has not told yet whether it has a session with the driver.
+    /// The child has not reported yet whether it has a session with the driver.
     private var owesOpening = false
     /// Seconds of the monotonic clock.
     private var startedAt = -Double.infinity
     private var hangsSince: Double?
     private var lastError: Reason?
-    /// Children that were told to end.
+    /// Children that were killed and have not ended yet.
     private var abandoned: [DriverProcess] = []
     private var hasAnswered = false
     private var hasToldSlowness = false
@@ -107,10 +107,10 @@ final class DriverSession {
 
     private func forgetQuestions() { answers = answers.filter { standing.contains($0.key) } }
 
-    /// Asks something beside the GPUs, and does not wait. For a child that was asked for a sample.
+    /// Sends a question beside the sample, and does not wait. The child must have been asked for a sample before.
     ///
-    /// - Parameter stands: the answer is kept beyond this sample, until somebody takes it.
-    /// - Returns: the question's number; nil if there is no child to be asked.
+    /// - Parameter stands: whether the answer is kept beyond this sample, until it is taken.
+    /// - Returns: the question's number; nil if there is no child.
     func send(_ question: HostQuestion, until deadline: Double, stands: Bool = false) -> UInt32? {
         guard let child else { return nil }
         asked &+= 1
@@ -206,7 +206,7 @@ final class DriverSession {
         return nil
     }
 
-    /// What came since the last sample tells that the child goes on.
+    /// Messages since the last sample show that the child is alive.
     private func takeLateMessages() throws(DriverProcessError) {
         let end = monotonicSeconds() + Self.grace
         while let running = child, monotonicSeconds() < end, let late = try running.message(until: 0) {
@@ -215,7 +215,7 @@ final class DriverSession {
         }
     }
 
-    /// Kills the child; whoever ends this program waits for the child's end (`HelperProcess.endAll`).
+    /// Kills the child. The caller that ends the program waits for the child's end (`HelperProcess.endAll`).
     func end() {
         child?.abandon()
         child = nil
@@ -242,14 +242,14 @@ final class DriverSession {
 
     private func wait(_ look: ([ObservedDevice]) -> Void) throws(DriverProcessError) {
         guard round.isAsked else { return }
-        // Where another driver took all the time, what this one has said meanwhile is still to be taken.
+        // If another driver took all the time, this driver's messages that have arrived are still taken.
         let deadline = max(deadline, monotonicSeconds() + Self.grace)
         while let child, !round.isSettled {
             // What is there already is handed over together.
             let pause = round.answeredNow.isEmpty ? hasToldSlowness ? deadline : min(deadline, askedAt + 1) : askedAt
             if let message = try child.message(until: pause) {
                 note(message)
-                // Whoever goes on talking is not listened to for longer than the others.
+                // A child that sends without end does not get more time than the others.
                 if monotonicSeconds() >= deadline { return }
             } else if !round.answeredNow.isEmpty {
                 handOver(look)
@@ -296,7 +296,7 @@ final class DriverSession {
             round.whyNot = why
             round.isAbsent = isAbsent
         case .answer(let question, let answer):
-            // One that nobody waits for any more is of an earlier sample.
+            // An answer that is no longer expected belongs to an earlier sample.
             if answers.keys.contains(question) { answers[question] = answer }
         }
     }
@@ -316,7 +316,7 @@ private struct SampleRequest {
     var isAbsent = false
     /// By the keys of GPUs.
     var answered: [String: [ObservedDevice]] = [:]
-    /// Of those, what nobody has looked at yet.
+    /// The devices among them that were not looked at yet.
     var answeredNow: [ObservedDevice] = []
     var clients: Reading<ClientList>?
     private var versions = DriverVersions()
@@ -358,7 +358,7 @@ private struct SampleRequest {
         }
         let devices = inventory.gpus.flatMap { answered[$0.key] ?? [$0.unread.unreadable(why: why)] }
         let clients = inventory.withClients ? clients ?? .unknown(why) : nil
-        // What befell them all is told once.
+        // An error that all devices share is reported once.
         let answering = inventory.gpus.compactMap { answered[$0.key] }.flatMap(\.self)
         var troubles = whyNot.map { [$0] + answering.compactMap(\.trouble) } ?? devices.compactMap(\.trouble)
         if let trouble = inventory.trouble { troubles.append(trouble) }
@@ -371,7 +371,7 @@ private struct SampleRequest {
 }
 
 extension ObservedDevice {
-    /// What kept this device from telling its memory or its processes.
+    /// Why the device's memory or processes are unknown.
     fileprivate var trouble: Reason? {
         func ofThis(_ reason: Reason) -> Reason { .ofGPU(index: index, reason) }
         if case .failed(let why) = compute { return ofThis(why) }

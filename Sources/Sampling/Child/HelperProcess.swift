@@ -3,29 +3,30 @@ import Glibc
 import HostFS
 import Synchronization
 
-/// This program started again, as a child that asks a vendor's library or reads files, and may be left behind.
+/// A child process: this program started again, which calls a vendor's library or reads files, and may be left behind if
+/// it hangs.
 package struct HelperProcess: Sendable {
     package let pid: pid_t
-    /// The parent's end of a socket that both may write to.
+    /// The parent's end of a socket pair, in both directions.
     package let channel: Int32
 
-    /// Where the child's end of the channel is.
+    /// The descriptor of the child's end of the channel.
     package static let channel: Int32 = 3
 
-    /// How a child is, and how it ended: the wait status, where it could be had.
+    /// Whether a child runs, and how it ended: the wait status, if known.
     private enum State {
         /// - Parameter ending: the signal that ends it.
         case runs(ending: Int32)
         case ended(Int32?)
     }
 
-    /// Of every child of these. Whoever takes leave of one notes it here under the lock, so that its PID, which may be
-    /// another's from then on, is sent no signal.
+    /// The states of all children. A child that is reaped is noted here under the lock, so that its PID, which another
+    /// process may get, is sent no signal.
     private static let states = Mutex<[pid_t: State]>([:])
 
     /// - Parameters:
-    ///   - holds: what it holds must be free when this program has ended.
-    ///   - ending: the signal that ends it.
+    ///   - holds: whether what the child holds must be free when this program has ended.
+    ///   - ending: the signal that ends the child.
     private init(pid: pid_t, channel: Int32, holds: Bool = false, ending: Int32 = SIGKILL) {
         (self.pid, self.channel) = (pid, channel)
         Self.states.withLock { $0[pid] = .runs(ending: ending) }
@@ -34,14 +35,14 @@ package struct HelperProcess: Sendable {
     }
 
     package struct TerminationStatus {
-        /// Of wait(2); nil where it could not be had.
+        /// The status of wait(2); nil if unknown.
         package var status: Int32?
 
-        /// The signal that ended it.
+        /// The signal that ended the child; nil if it exited.
         package var signal: Int32? { status.flatMap { $0 & 0x7F == 0 ? nil : $0 & 0x7F } }
     }
 
-    /// nil while it runs. A child that has ended stays a zombie until somebody asks.
+    /// nil while the child runs. A child that has ended stays a zombie until this is read.
     package var end: TerminationStatus? {
         Self.states.withLock { states in
             if case .ended(let status) = states[pid] { return TerminationStatus(status: status) }
@@ -49,16 +50,16 @@ package struct HelperProcess: Sendable {
             cprocess_remove_child(pid)
             var status: Int32 = 0
             let reaped = waitpid(pid, &status, WNOHANG)
-            // -1: whoever started us has the kernel reap children.
+            // -1: the parent of this program made the kernel reap children.
             let known = reaped == pid ? status : nil
             states[pid] = .ended(known)
             return TerminationStatus(status: known)
         }
     }
 
-    /// Looks without reaping, so that until then the PID can be no other's.
+    /// Looks for an ended child without reaping it, so that its PID stays reserved.
     ///
-    /// - Returns: the PID of one that has ended; 0 if there is none, -1 if there are no such children.
+    /// - Returns: the PID of an ended child; 0 if there is none, -1 if there are no such children.
     private static func hasEnded(_ kind: idtype_t, _ id: id_t) -> pid_t {
         var info = siginfo_t()
         guard waitid(kind, id, &info, WEXITED | WNOHANG | WNOWAIT) == 0 else { return -1 }
@@ -71,13 +72,14 @@ package struct HelperProcess: Sendable {
         }
     }
 
-    /// Ends it, with all that it holds, and waits for that: where it sleeps in the kernel it stays until the kernel lets it go.
+    /// Kills the child and waits for its end, so that what it holds is free. A child that sleeps in the kernel stays
+    /// until the kernel returns.
     package func kill(waiting seconds: Double) {
         kill()
         _ = end(within: seconds)
     }
 
-    /// nil where it still runs after that time.
+    /// nil if the child still runs after that time.
     package func end(within seconds: Double) -> TerminationStatus? {
         let deadline = monotonicSeconds() + seconds
         while true {
@@ -87,13 +89,13 @@ package struct HelperProcess: Sendable {
         }
     }
 
-    /// Nobody asks for its end any more.
+    /// Removes the state of an ended child.
     package func forget() {
         Self.states.withLock { states in if case .ended = states[pid] { states[pid] = nil } }
     }
 
-    /// Kills every child that still runs, and waits for their ends: under a first process that reaps nobody they would stay as
-    /// zombies. One that sleeps in the kernel stays until the kernel lets it go.
+    /// Kills every running child and waits for the ends: in a container whose first process reaps no children, they would
+    /// stay as zombies. A child that sleeps in the kernel stays until the kernel returns.
     package static func endAll(within seconds: Double) {
         let running = states.withLock { states in
             states.compactMap { pid, state in if case .runs = state { pid } else { nil } }
@@ -113,7 +115,7 @@ package struct HelperProcess: Sendable {
 
     private init(ended pid: pid_t) { (self.pid, channel) = (pid, -1) }
 
-    /// Takes leave of any child of this process that has ended, one of these or not; nil where there is none.
+    /// Reaps any child of this process that has ended, also one that is not a `HelperProcess`; nil if there is none.
     package static func reapAny() -> (pid: pid_t, status: Int32)? {
         states.withLock { states in
             let ended = hasEnded(P_ALL, 0)
@@ -128,10 +130,11 @@ package struct HelperProcess: Sendable {
     }
 
     /// - Parameters:
-    ///   - words: the name that the child is told apart by, and its arguments.
-    ///   - program: another program, looked for in PATH, whose standard input and output are the channel; nil for this one.
-    ///   - holds: what it holds must be free when this program has ended.
-    ///   - ending: the signal that ends it. SIGTERM: it has to tidy up.
+    ///   - words: the name that identifies the child, and its arguments.
+    ///   - program: another program, looked up in PATH, whose standard input and output are the channel; nil for this
+    ///     program.
+    ///   - holds: whether what the child holds must be free when this program has ended.
+    ///   - ending: the signal that ends the child. SIGTERM if it has to clean up.
     package static func start(
         _ words: [String], program: String? = nil, holds: Bool = false, ending: Int32 = SIGKILL
     ) throws(ChildStartError) -> HelperProcess {
@@ -149,7 +152,7 @@ package struct HelperProcess: Sendable {
         return HelperProcess(pid: pid, channel: ends[0], holds: holds, ending: ending)
     }
 
-    /// A copy of this process, which must have no other thread yet; nil if there can be none.
+    /// A copy of this process, which must have only one thread; nil if fork fails.
     static func fork(_ serve: () -> Never) -> HelperProcess? {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
@@ -187,7 +190,7 @@ package struct HelperProcess: Sendable {
         return posix_spawn(&pid, SystemPath.ownProgram, &actions, nil, &arguments, environ)
     }
 
-    /// What a child does before anything else.
+    /// Prepares a child before anything else.
     ///
     /// - Parameter last: the highest descriptor that it keeps.
     package static func settle(as name: String, keepingUpTo last: Int32 = channel) {
@@ -207,7 +210,7 @@ package struct HelperProcess: Sendable {
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &noCore)
     }
 
-    /// In a child: this many bytes from the parent; nil if it has ended or the channel fails.
+    /// In a child: this many bytes from the parent; nil if the parent has ended or the channel fails.
     package static func received(_ count: Int) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: count)
         var have = 0
@@ -221,7 +224,7 @@ package struct HelperProcess: Sendable {
     }
 }
 
-/// Why no child could be started.
+/// Why a child could not be started.
 package struct ChildStartError: Error, CustomStringConvertible {
     package var code: Int32
 
@@ -238,7 +241,7 @@ package struct ChildStartError: Error, CustomStringConvertible {
 
 /// Lines that a child writes to its channel.
 package struct ChildLines {
-    /// Bytes of a line at most. A library that has taken the child over may write without end.
+    /// The longest line in bytes. A library that has taken over the child may write without end.
     private let limit: Int
 
     private let child: HelperProcess
@@ -251,7 +254,7 @@ package struct ChildLines {
 
     package enum Failure: Error { case ended, silent }
 
-    /// - Parameter seconds: how long it may take.
+    /// - Parameter seconds: the most seconds to wait for the line.
     package mutating func next(within seconds: Double) throws(Failure) -> String {
         let deadline = monotonicSeconds() + seconds
         var buffer = [UInt8](repeating: 0, count: 4096)

@@ -32,7 +32,7 @@ package func noThread(_ code: Int32) -> String {
     return "cannot start a thread: \(String(cString: strerror(code)))\(hint)"
 }
 
-/// Calls that may never return, made one after another. If one takes long, another thread goes on with those that are left.
+/// Calls that may never return, made one after another. If a call takes long, another thread continues with the rest.
 final class Job: Sendable {
     private struct State {
         var waiting: ArraySlice<Int>
@@ -48,7 +48,7 @@ final class Job: Sendable {
     private let work: @Sendable (Int) -> Void
     fileprivate let finish: @Sendable (Set<Int>) -> Void
 
-    /// Seconds after which another thread goes on.
+    /// Seconds after which another thread continues.
     private static let patience = 0.05
 
     /// - Parameters:
@@ -133,7 +133,7 @@ final class Watchdog: Sendable {
         return code
     }
 
-    /// The same on the calling thread, which goes on when the job is done.
+    /// Runs the job on the calling thread, and returns when the job is done.
     func run(_ job: Job) {
         jobs.withLock { $0.append(job) }
         job.run()
@@ -151,8 +151,8 @@ final class Watchdog: Sendable {
                 late.withLock { $0.append((job, running)) }
             }
         }
-        // It sends an answer, and who listens must not wait for whoever reads that. If there is no thread now, there may be one
-        // at the next look.
+        // Sending an answer can block, so it gets a thread of its own. If no thread can be created now, try again at the
+        // next check.
         for (job, running) in late.withLock({ late in
             defer { late = [] }; return late
         }) where startThread({ job.finish(running) }) != 0 {

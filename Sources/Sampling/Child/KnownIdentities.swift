@@ -1,6 +1,6 @@
 import Ledger
 
-/// UUID, name and PCI address of GPUs as they were last told, by their keys: a GPU that is lost does not tell them any more.
+/// UUID, name and PCI address of GPUs as last reported, by key: a lost GPU does not report them any more.
 struct KnownIdentities {
     private struct Identity {
         var uuid: String?
@@ -11,7 +11,7 @@ struct KnownIdentities {
     private var known: [String: Identity] = [:]
     private var count: Int?
 
-    /// Notes what GPUs tell of themselves, and fills in what one of them did not tell this time.
+    /// Notes what GPUs report about themselves, and fills in what one of them did not report this time.
     ///
     /// - Parameter devices: a GPU, and then its instances.
     mutating func completed(_ devices: [ObservedDevice], of key: String) -> [ObservedDevice] {

@@ -1,7 +1,8 @@
 import ContainerRuntimes
 import Ledger
 
-// What engines and the docker client's configuration say, field by field: a new field is added at both places.
+// Messages about engines and the docker client's configuration, field by field: add a new field both to the writer and to
+// the reader.
 
 extension WireWriter {
     mutating func engine(_ engine: ObservedEngine) {

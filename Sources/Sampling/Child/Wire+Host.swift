@@ -2,7 +2,8 @@ import ContainerRuntimes
 import HostFS
 import Ledger
 
-// Questions about the host's files and their answers, field by field: a new field is added at both places.
+// Questions about the host's files and their answers, field by field: add a new field both to the writer and to the
+// reader.
 
 extension WireWriter {
     mutating func question(_ question: HostQuestion) {

@@ -44,7 +44,7 @@ struct WireWriter {
 struct WireReader {
     private var rest: ArraySlice<UInt8>
 
-    /// Nothing that a child reads is longer (`TextLimit`), but for a driver that has taken the child over.
+    /// The longest text that a child reads (`TextLimit`). Only a driver that has taken over the child would send more.
     private static let longestText = 1 << 17
 
     init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
@@ -92,7 +92,7 @@ struct WireReader {
     }
 }
 
-// What a driver said of a device, field by field: a new field is added at both places.
+// What a driver reported about a device, field by field: add a new field both to the writer and to the reader.
 
 extension WireWriter {
     mutating func device(_ device: ObservedDevice) {

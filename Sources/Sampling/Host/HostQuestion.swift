@@ -8,8 +8,8 @@ enum HostQuestion: Sendable, Equatable {
     case surroundings
     /// What the dmem controller has charged.
     case deviceMemory
-    /// Processes by PID. `sample` counts those of this child; `forgets`: what was in no earlier one need not be remembered;
-    /// `whole`: also what was told already.
+    /// Processes by PID. `sample` numbers the samples of this child. `forgets`: processes of no earlier sample need not
+    /// be remembered. `whole`: send everything, also what was sent before.
     case processes([UInt32], sample: UInt32, forgets: Bool, whole: Bool)
     /// Every process that has one of these PIDs in a namespace of its own.
     case insidePIDs([UInt32])
@@ -18,7 +18,7 @@ enum HostQuestion: Sendable, Equatable {
     /// The parents of each process, as far up as this one.
     case ancestors([UInt32], upTo: UInt32)
     case commandLines([ProcessKey])
-    /// Where this program runs; the device files with these minor numbers are opened.
+    /// Where this program runs; device files with these minor numbers are opened.
     case runtimeEnvironment(minors: [UInt32])
     /// The current context of the Docker client with these variables.
     case dockerContext([String: String])
@@ -35,7 +35,8 @@ enum HostAnswer: Sendable, Equatable {
     /// The view, or why there is none.
     case surroundings(Reading<ProcessView>, HostMemory?)
     case deviceMemory(DeviceMemoryCharges, CgroupFacts)
-    /// Those that are there; one that did not answer says so in its place. Facts of cgroups are told when they were read.
+    /// The processes that exist; a process that did not answer has a reason instead of values. Facts about cgroups are
+    /// sent when they are read.
     case processes([ToldProcess], CgroupFacts)
     /// The process of each that is a thread.
     case threads([UInt32: UInt32])
@@ -60,30 +61,30 @@ enum HostAnswer: Sendable, Equatable {
     }
 }
 
-/// Why an engine did not tell its containers.
+/// Why an engine did not list its containers.
 struct EngineTrouble: Sendable, Equatable {
     var message: String
-    /// Nobody listens there.
+    /// Whether no process listens there.
     var isAbsence = false
     /// We may not ask it.
     var isForbidden = false
 }
 
-/// What is told of a process: everything, or that it is as it was when that was told last.
+/// A process in an answer: complete, or unchanged since it was last sent.
 enum ToldProcess: Sendable, Equatable {
     case whole(ObservedProcess)
     case same(pid: UInt32, startTick: Int64)
 }
 
 extension [ToldProcess] {
-    /// Those of which everything is told.
+    /// The processes that were sent completely.
     var whole: [ObservedProcess] { compactMap { if case .whole(let process) = $0 { process } else { nil } } }
 }
 
-/// What the cgroups of containers tell.
+/// What was read about the cgroups of containers.
 struct CgroupFacts: Sendable, Equatable {
     /// By `CgroupFolder.key`: RAM limits in bytes; a value of nil is "no limit".
     var limits: [String: Reading<UInt64?>] = [:]
-    /// By `CgroupFolder.key`: who owns the folders that tell who can make these cgroups.
+    /// Owners of the folders that decide who can create these cgroups, by `CgroupFolder.key`.
     var owners: [String: UInt32] = [:]
 }

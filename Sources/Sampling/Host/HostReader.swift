@@ -4,8 +4,8 @@ import HostFS
 import Ledger
 import Synchronization
 
-/// Answers questions about the host's files, in a child. Every reading can hang, so each is a call of a job: what has not
-/// answered at the deadline is unknown, and the rest is told.
+/// Answers questions about the host's files, in a child process. Every reading can hang, so each is a call of a job: what
+/// has not answered at the deadline is unknown, and the rest is sent.
 final class HostReader: Sendable {
     private let proc: ProcFS
     private let cgroups: CgroupFS
@@ -122,7 +122,7 @@ final class HostReader: Sendable {
     }
 
     private func deviceMemory(_ task: Task) {
-        // What was walked by then is still told in time.
+        // Stop early, so that what was found is sent in time.
         let seconds = (task.deadline - monotonicSeconds()) * 0.8
         task.gather([cgroups], key: { _ in "dmem" }, { $0.deviceMemory(within: seconds) }) { [self] told in
             guard let charges = told[0] else {
@@ -130,7 +130,7 @@ final class HostReader: Sendable {
                     .deviceMemory(DeviceMemoryCharges(cgroups: nil, trouble: .fact(Self.silence)), CgroupFacts()))
                 return
             }
-            // As /proc/PID/cgroup would tell it on the one hierarchy that has this controller.
+            // In the form of /proc/PID/cgroup, for the one hierarchy that has this controller.
             let texts = (charges.cgroups ?? []).filter { $0.path != "/" }.map { "0::\($0.path)\n" }
             facts(for: texts, task) { facts, _ in task.reply(.deviceMemory(charges, facts)) }
         }
@@ -145,7 +145,7 @@ final class HostReader: Sendable {
         }
     }
 
-    /// Takes the place of a process that was not read.
+    /// Replaces a process that was not read.
     private func unread(_ pid: UInt32) -> ObservedProcess {
         .unreadable(pid, why: .at(path: "\(proc.root)/\(pid)", Self.silence))
     }
@@ -158,7 +158,7 @@ final class HostReader: Sendable {
         // Who can make a cgroup decides whose the memory is; a user's name can wait.
         facts(for: whole.flatMap { [$0.cgroup.value, $0.namespaceCgroup].compactMap(\.self) }, task) {
             [self] facts, isWhole in
-            // What was missed is told with the next sample.
+            // What was missed is sent with the next sample.
             if !isWhole { watch.retell(whole.map(\.pid)) }
             names(of: whole, task) { named in task.reply(.processes(named.map { .whole($0) } + same, facts)) }
         }
@@ -181,7 +181,7 @@ final class HostReader: Sendable {
         }
     }
 
-    /// - Parameter then: is told also whether all of it could be read.
+    /// - Parameter then: also receives whether all of it could be read.
     private func facts(for texts: [String], _ task: Task, then: @escaping @Sendable (CgroupFacts, Bool) -> Void) {
         var wanted: [CgroupFolder: Bool] = [:]
         var owned: Set<CgroupFolder> = []
@@ -196,7 +196,7 @@ final class HostReader: Sendable {
             }
             task.gather(limited, key: { "limit \($0.key.key)" }, { [watch] in watch.limit(of: $0.key) }) { limits in
                 let readings = zip(limited, limits).compactMap { folder, limit -> (String, Reading<UInt64?>)? in
-                    // The root and slices have no limit of their own where the controller is off.
+                    // The root and slices have no limit of their own if the controller is off.
                     if !folder.value, limit?.reason?.isAbsence == true { return nil }
                     return (folder.key.key, limit ?? .unknown(.fact(Self.silence)))
                 }
@@ -226,7 +226,8 @@ final class HostReader: Sendable {
 }
 
 extension HostReader {
-    /// A thread's own folder names its process. Where the kernel does not serve the files, the folders of processes do.
+    /// A thread's own folder names its process. If the kernel does not serve it, the folders of all processes are
+    /// searched.
     private func processes(ofThreads threads: [UInt32], _ task: Task) {
         let look: @Sendable (UInt32) -> UInt32? = { [proc] in proc.process(ofThread: $0) }
         task.gather(threads, key: { "process \($0)" }, look) { [proc] told in
@@ -269,9 +270,9 @@ private struct Task: Sendable {
     let hanging: HangingReadings
     let reply: @Sendable (HostAnswer) -> Void
 
-    /// Reads all items, one after another; those that are not read at the deadline, and those that hang already, are nil.
+    /// Reads all items, one after another. Items that are not read at the deadline, and items that already hang, are nil.
     ///
-    /// - Parameter key: what tells a reading from others.
+    /// - Parameter key: identifies a reading.
     func gather<Item: Sendable, Value: Sendable>(
         _ items: [Item], key: @escaping @Sendable (Item) -> String, _ read: @escaping @Sendable (Item) -> Value,
         then: @escaping @Sendable ([Value?]) -> Void

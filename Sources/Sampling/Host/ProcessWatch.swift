@@ -42,9 +42,9 @@ final class ProcessWatch: Sendable {
         }
     }
 
-    /// What can be told of a process now; nil if there is none.
+    /// The present state of a process; nil if it does not exist.
     ///
-    /// - Parameter whole: also what was told already.
+    /// - Parameter whole: send everything, also what was sent before.
     func process(_ pid: UInt32, whole: Bool) -> ToldProcess? {
         let (earlier, sample) = memory.withLock { ($0.processes[pid], $0.sample) }
         let now = monotonicSeconds()

@@ -41,6 +41,18 @@ read=$(grep -rnE '\b(reason|why[A-Za-z]*|errors?|sentence|message|description|br
 [ -z "$read" ] || fail "code that reads a sentence:
 $read"
 
+# Plain words: phrases that a reader has to read twice. Only comments and strings are read.
+words=$(sed -e 's/^#.*//' -e '/^$/d' scripts/words.txt | while IFS='	' read -r phrase instead; do
+    grep -rnEi --include='*.swift' "(//|\").*($phrase)" Sources | sed "s|\$|  [$instead]|" || true
+done)
+[ -z "$words" ] || fail "phrases of scripts/words.txt:
+$words"
+
+# These names meant six things at once.
+names=$(grep -rnwE '(let|var|func|case) place|(struct|class|enum) Book' Sources Simulator --include='*.swift' || true)
+[ -z "$names" ] || fail "names that say too little:
+$names"
+
 left=$(grep -rnE 'TODO|FIXME|XXX|fatalError\(|try!' Sources Simulator Benchmarks Fuzz Tests --include='*.swift' --include='*.c' --include='*.h' || true)
 [ -z "$left" ] || fail "left in the code:
 $left"

@@ -19,7 +19,7 @@ struct DescriptorCost {
         let sampler = Sampler(
             SamplingPlan(
                 procfs: "\(root)/proc", sysfs: "\(root)/sys", nvmlLibrary: nil, deviceTimeout: 10, engineTimeout: 2),
-            tell: { _ in })
+            notify: { _ in })
         defer { sampler.finish() }
         var taken: [Double] = []
         for round in 0..<Self.warmUp + samples {

@@ -20,7 +20,7 @@ final class WarmStream {
         self.processes = processes
         let plan = SamplingPlan(
             procfs: "/proc", sysfs: "/sys", nvmlLibrary: host.library, deviceTimeout: 10, engineTimeout: 2)
-        sampler = Sampler(plan, tell: { _ in })
+        sampler = Sampler(plan, notify: { _ in })
     }
 
     /// Medians of milliseconds, the streams in turn, so that what else the machine does meets them all.
@@ -57,7 +57,7 @@ final class WarmStream {
             host.select()
             let plan = SamplingPlan(
                 procfs: "/proc", sysfs: "/sys", nvmlLibrary: host.library, deviceTimeout: 10, engineTimeout: 2)
-            let sampler = Sampler(plan, tell: { _ in })
+            let sampler = Sampler(plan, notify: { _ in })
             _ = sampler.observe()
             let start = ContinuousClock.now
             sampler.finish()

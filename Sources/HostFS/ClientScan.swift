@@ -114,12 +114,12 @@ package final class ClientScan {
         // If the driver reports nothing, the amount is unknown, once for each process and device.
         func keepSilent(_ descriptor: UInt32, _ minor: UInt32?) {
             quiet.minors[descriptor] = .some(minor)
-            guard let minor, met.insert(ClientKey(id: Self.untold(pid), pci: nil, minor: minor)).inserted else {
+            guard let minor, met.insert(ClientKey(id: Self.unreported(pid), pci: nil, minor: minor)).inserted else {
                 return
             }
             list.clients.append(
                 DRMClient(
-                    pid: pid, startTick: startTick, id: Self.untold(pid), pci: nil, minor: minor, regions: []))
+                    pid: pid, startTick: startTick, id: Self.unreported(pid), pci: nil, minor: minor, regions: []))
         }
         for (descriptor, minor) in open {
             if let before = known?.minors[descriptor], before == minor {
@@ -155,7 +155,7 @@ package final class ClientScan {
     }
 
     /// Replaces the client id if the driver does not report one: a number that the kernel's counters do not reach.
-    private static func untold(_ pid: UInt32) -> UInt64 { 1 << 63 | UInt64(pid) }
+    private static func unreported(_ pid: UInt32) -> UInt64 { 1 << 63 | UInt64(pid) }
 
     private static func folder(_ path: String, in directoryFD: Int32) -> OpaquePointer? {
         let fd = openat(directoryFD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -34,8 +34,8 @@ package struct DRMFS: Sendable {
 
     /// A captured tree may have no `dev`; then the minor number follows from the name (drm_drv.c, drm_minor_alloc).
     private func node(_ name: String) -> DRMNode? {
-        let told = (try? FileReading.text("\(root)/\(name)/dev"))?.split(separator: ":").last
-        guard let minor = told.flatMap({ UInt32($0.prefix(while: \.isNumber)) }) ?? UInt32(name.filter(\.isNumber))
+        let reported = (try? FileReading.text("\(root)/\(name)/dev"))?.split(separator: ":").last
+        guard let minor = reported.flatMap({ UInt32($0.prefix(while: \.isNumber)) }) ?? UInt32(name.filter(\.isNumber))
         else { return nil }
         return DRMNode(name: name, minor: minor)
     }

@@ -59,7 +59,7 @@ package func ownMounts(mountinfo: String) -> [OwnMount] {
     // By bytes: a mount's options can end in a carriage return, which to Swift is one character with the newline.
     let found = mountinfo.utf8.split(separator: UInt8(ascii: "\n")).lazy.compactMap { line -> OwnMount? in
         let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 5).map { Substring($0) }
-        guard fields.count > 4, OwnMount.isTelling(fields[4]) else { return nil }
+        guard fields.count > 4, OwnMount.namesContainer(fields[4]) else { return nil }
         return OwnMount(root: String(fields[3]), point: String(fields[4]))
     }
     return Array(found.prefix(CountLimit.ownMounts))

@@ -13,7 +13,7 @@ extension Bytes {
     package static let plausible: UInt64 = 1 << 48
 
     /// An amount that a driver reported; nil if it cannot be an amount of memory.
-    package init?(told value: UInt64) {
+    package init?(reported value: UInt64) {
         guard value <= Self.plausible else { return nil }
         self.init(value)
     }

@@ -43,7 +43,7 @@ extension [String: UInt64] {
     package func ofDevice(at pci: String) -> Bytes? {
         let regions = regions(at: pci)
         guard !regions.isEmpty else { return nil }
-        return Bytes(told: regions.values.reduce(0, &+))
+        return Bytes(reported: regions.values.reduce(0, &+))
     }
 
     func regions(at pci: String) -> [String: UInt64] {

@@ -62,7 +62,7 @@ extension CommandUsage {
         mutating func account(_ accounts: [ProcessAccount], of command: UInt32?) {
             let known = Set(processes.map(\.pid)).union(command.map { [$0] } ?? [])
             for account in accounts {
-                guard let bytes = Bytes(told: account.peakBytes) else { continue }
+                guard let bytes = Bytes(reported: account.peakBytes) else { continue }
                 if known.contains(account.pid) {
                     accounted[account.pid] = bytes
                 } else if !strangers.contains(account.pid) {

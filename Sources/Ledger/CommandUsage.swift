@@ -75,9 +75,9 @@ package struct CommandUsage: Sendable {
         members = descent.members
         if target != nil { count(members, snapshot, observation) }
         earlier = scope.ownPID == nil ? [] : Set(ours.values)
-        for told in told(by: snapshot) {
-            if !told.own.isEmpty { devices[told.deviceIndex].heldBefore = told.own.bytes }
-            meet(told)
+        for reported in reported(by: snapshot) {
+            if !reported.own.isEmpty { devices[reported.deviceIndex].heldBefore = reported.own.bytes }
+            meet(reported)
         }
     }
 
@@ -101,7 +101,7 @@ package struct CommandUsage: Sendable {
     }
 
     /// What a reading contains about a known device.
-    private struct Told {
+    private struct DeviceReading {
         var deviceIndex: Int
         var device: Device
         /// The command's processes there.
@@ -110,21 +110,21 @@ package struct CommandUsage: Sendable {
     }
 
     /// Compute instances that share the memory of a GPU instance are one device here, the one that carries it.
-    private func told(by snapshot: Snapshot) -> [Told] {
+    private func reported(by snapshot: Snapshot) -> [DeviceReading] {
         snapshot.devices.enumerated().compactMap { number, device in
             guard device.memory.sharedWith == nil, let deviceIndex = index(of: device) else { return nil }
             let there = snapshot.processes.filter { process in
                 process.device == number
                     || snapshot.devices[process.device].memory.sharedWith == device.reference
             }
-            return Told(
+            return DeviceReading(
                 deviceIndex: deviceIndex, device: device, own: there.filter { ours[$0.pid] != nil },
                 others: there.filter { ours[$0.pid] == nil })
         }
     }
 
-    private mutating func meet(_ told: Told) {
-        devices[told.deviceIndex].meet(told.own.compactMap { ours[$0.pid] }, others: told.others.map(\.pid))
+    private mutating func meet(_ reported: DeviceReading) {
+        devices[reported.deviceIndex].meet(reported.own.compactMap { ours[$0.pid] }, others: reported.others.map(\.pid))
     }
 
     /// - Parameters:
@@ -145,20 +145,20 @@ package struct CommandUsage: Sendable {
         count(own, snapshot, observation)
         var missing = Set(devices.indices)
         var isWhole = !snapshot.devices.isEmpty
-        for told in told(by: snapshot) {
-            let deviceIndex = told.deviceIndex
+        for reported in reported(by: snapshot) {
+            let deviceIndex = reported.deviceIndex
             missing.remove(deviceIndex)
-            let isListed = told.device.ledger.containers != nil
+            let isListed = reported.device.ledger.containers != nil
             if !isListed { isWhole = false }
-            meet(told)
-            let unseen = unseen(told, observation)
+            meet(reported)
+            let unseen = unseen(reported, observation)
             devices[deviceIndex].note(unseen)
             if unseen == .foreignNumbersOnce { isWhole = false }
-            if told.own.contains(where: { $0.bytes != nil && !$0.complete }) { isWhole = false }
-            let isDecided = !told.others.contains { members.undecided.contains($0.pid) }
+            if reported.own.contains(where: { $0.bytes != nil && !$0.complete }) { isWhole = false }
+            let isDecided = !reported.others.contains { members.undecided.contains($0.pid) }
             if !isDecided { isWhole = false }
-            devices[deviceIndex].held.add(isListed && isDecided && unseen == nil ? told.own.bytes : nil, at: time)
-            devices[deviceIndex].change.add(devices[deviceIndex].difference(told.device.memory.used), at: time)
+            devices[deviceIndex].held.add(isListed && isDecided && unseen == nil ? reported.own.bytes : nil, at: time)
+            devices[deviceIndex].change.add(devices[deviceIndex].difference(reported.device.memory.used), at: time)
         }
         // A device of which nothing was heard does not keep what it had.
         for deviceIndex in missing {
@@ -182,13 +182,13 @@ package struct CommandUsage: Sendable {
     }
 
     /// Why the processes' memory on a device is unknown, now and in later readings.
-    private func unseen(_ told: Told, _ observation: Observation) -> Unseen? {
+    private func unseen(_ reported: DeviceReading, _ observation: Observation) -> Unseen? {
         if target == nil, !observation.view.procIsOwn { return .foreignProc }
-        if told.device.processesSeen == .none {
-            return observation.view.meansOurProcesses(told.device.vendor) ? .foreignNumbersOnce : .foreignNumbers
+        if reported.device.processesSeen == .none {
+            return observation.view.meansOurProcesses(reported.device.vendor) ? .foreignNumbersOnce : .foreignNumbers
         }
-        if let target, !target.isSeen(on: told.device, from: observation.view) { return .othersHidden }
-        if told.own.contains(where: { $0.bytes == nil }) { return .notTold }
+        if let target, !target.isSeen(on: reported.device, from: observation.view) { return .othersHidden }
+        if reported.own.contains(where: { $0.bytes == nil }) { return .notReported }
         return nil
     }
 
@@ -201,7 +201,7 @@ package struct CommandUsage: Sendable {
         /// A listed PID does not exist here: it is of another namespace, or of a process that ended during the reading.
         case foreignNumbersOnce
         /// The driver does not report what a process holds.
-        case notTold
+        case notReported
         /// From here only our own processes can be seen, and what counts is another container's.
         case othersHidden
     }

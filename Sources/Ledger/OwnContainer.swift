@@ -11,7 +11,7 @@ package struct OwnMount: Codable, Sendable, Hashable {
     }
 
     /// Whether a mount at this path can identify a container or its pod.
-    package static func isTelling(_ point: Substring) -> Bool {
+    package static func namesContainer(_ point: Substring) -> Bool {
         point == "/" || point == containerenv || isTerminationLog(point) || shared.contains(point)
             || secrets.contains { point == $0 || point.utf8.starts(with: "\($0)/".utf8) }
     }
@@ -100,25 +100,5 @@ extension OwnMount {
             return String(component)
         }
         return nil
-    }
-}
-
-extension ProcessView {
-    /// Who runs the container that we are in, by the mark that it left: what `/run/systemd/container` or the variable
-    /// `container` says (systemd, "The Container Interface"), or the name of a file.
-    package var ownRuntime: Runtime {
-        switch ownEngine {
-        case "Docker": .docker
-        case "Podman", "podman": .podman
-        case "lxc", "lxc-libvirt": .lxc
-        case "systemd-nspawn": .nspawn
-        default: .unknown
-        }
-    }
-
-    /// The container that we run in, if known: its id, and whether the id is certain.
-    package var own: (id: String, isVerified: Bool)? {
-        let own = OwnContainer(self)
-        return own.id.map { ($0, own.isVerified) }
     }
 }

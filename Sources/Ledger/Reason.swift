@@ -16,7 +16,7 @@ package indirect enum Reason: Sendable, Hashable {
     /// A utilization that cannot be.
     case percent(Int)
     /// The kernel's driver, by its name, does not report what a process has.
-    case untoldByKernel(driver: String)
+    case unreportedByKernel(driver: String)
     /// The driver's library was not found: what was tried, and what the loader said of each.
     case noLibrary(tried: [String])
     /// A library of the driver was not loaded, and what the loader said.
@@ -45,13 +45,19 @@ package indirect enum Reason: Sendable, Hashable {
     package static let notRegular: Int32 = 4096
 
     package enum Fact: String, Sendable, Hashable, Codable, CaseIterable {
-        case notAsked, notTold, noOwnMemory, noTotal, noRenderNode, notInSysfs, noDeviceFile
+        case notAsked, noOwnMemory, noTotal, noRenderNode, notInSysfs, noDeviceFile
         case noComputeList, noProcessLists, listLongerThanSaid, unknownRecordLength, impossiblePIDs, listsNobody
         case listFull
         case noSize, noNodeNumber, noComputeUtilization, asleep, ofWholeGPU, sumOfProcesses, needsPerfmon
         case filesSilent, notUnderstood, answerNotUnderstood, otherDevice, notFound, outsideView, cgroupNotRead
         case noCgroups, sharedInstance, implausibleAmounts, contradictoryAmounts, hostMemoryUnreadable
-        case untoldOnWSL, untoldOnMIG, untoldProcess, ownIDUntold, ownIDShared
+        case ownIDShared
+        // Recordings have the raw values of version 0.1.
+        case notReported = "notTold"
+        case unreportedOnWSL = "untoldOnWSL"
+        case unreportedOnMIG = "untoldOnMIG"
+        case unreportedProcess = "untoldProcess"
+        case ownIDUnknown = "ownIDUntold"
     }
 
     package static func several(of reasons: [Reason]) -> Reason? {
@@ -87,7 +93,7 @@ package indirect enum Reason: Sendable, Hashable {
         case .cuda(let call, let name, let code): .cuda(call: short(call), name: short(name), code: code)
         case .file(let path, let code): .file(path: short(path), code: code)
         case .at(let path, let fact): .at(path: short(path), fact)
-        case .untoldByKernel(let driver): .untoldByKernel(driver: short(driver))
+        case .unreportedByKernel(let driver): .unreportedByKernel(driver: short(driver))
         case .noLibrary(let tried): .noLibrary(tried: tried.prefix(16).map(short))
         case .ofLibrary(let library, let why): .ofLibrary(short(library), short(why))
         case .missingSymbol(let library, let symbol): .missingSymbol(library: short(library), short(symbol))
@@ -142,7 +148,7 @@ extension Reason {
         case .noAnswer(let seconds): Parts("noAnswer", number: seconds)
         case .listTooLong(let count): Parts("listTooLong", number: Double(count))
         case .percent(let percent): Parts("percent", number: Double(percent))
-        case .untoldByKernel(let driver): Parts("untoldByKernel", [driver])
+        case .unreportedByKernel(let driver): Parts("untoldByKernel", [driver])
         case .noLibrary(let tried): Parts("noLibrary", tried)
         case .ofLibrary(let library, let why): Parts("ofLibrary", [library, why])
         case .missingSymbol(let library, let symbol): Parts("missingSymbol", [library, symbol])
@@ -176,7 +182,7 @@ extension Reason {
         case "noAnswer": found = parts.number.map { .noAnswer(seconds: $0) }
         case "listTooLong": found = number.map { .listTooLong($0) }
         case "percent": found = number.map { .percent($0) }
-        case "untoldByKernel": found = text.map { .untoldByKernel(driver: $0) }
+        case "untoldByKernel": found = text.map { .unreportedByKernel(driver: $0) }
         case "noLibrary": found = .noLibrary(tried: texts)
         case "ofLibrary": if texts.count == 2 { found = .ofLibrary(texts[0], texts[1]) }
         case "missingSymbol": if texts.count == 2 { found = .missingSymbol(library: texts[0], texts[1]) }

@@ -124,7 +124,7 @@ private struct Redaction {
     private mutating func reason(_ original: Reason) -> Reason {
         switch original {
         case .fact, .noAnswer, .listTooLong, .percent, .recordsLeftOut, .unreadProcesses, .unreadCgroups,
-            .cgroupsAfter, .call, .cuda, .untoldByKernel, .versionMismatch:
+            .cgroupsAfter, .call, .cuda, .unreportedByKernel, .versionMismatch:
             original
         case .file(let path, let code): .file(path: self.path(path), code: code)
         case .at(let path, let fact): .at(path: self.path(path), fact)

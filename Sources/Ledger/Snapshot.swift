@@ -109,7 +109,7 @@ package struct Container: Sendable, Equatable {
     package var likelyID: String?
     /// Why its id is not known; nil if it is.
     package var idUnavailable: Reason? {
-        id == Self.ownWithoutID ? .fact(likelyID == nil ? .ownIDUntold : .ownIDShared) : nil
+        id == Self.ownWithoutID ? .fact(likelyID == nil ? .ownIDUnknown : .ownIDShared) : nil
     }
     /// False if it is undecided whether what it holds is its own: a cgroup claims to be this container, and nothing confirms it.
     package var verified = true

@@ -41,6 +41,6 @@ package struct TensorSize: Sendable, Equatable {
             if overflow { return shape.contains(0) ? 0 : nil }
             product = next
         }
-        return Bytes(told: product)
+        return Bytes(reported: product)
     }
 }

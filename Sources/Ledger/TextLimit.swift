@@ -43,11 +43,13 @@ extension EngineContainer {
     /// With texts cut to the limits, and no more labels than engines have. An empty text means none: Podman's
     /// infrastructure container has the image "".
     package var bounded: EngineContainer {
-        func told(_ text: String?, _ limit: Int) -> String? { text.flatMap { $0.isEmpty ? nil : $0.capped(at: limit) } }
+        func reported(_ text: String?, _ limit: Int) -> String? {
+            text.flatMap { $0.isEmpty ? nil : $0.capped(at: limit) }
+        }
         var container = self
         container.id = id.capped(at: TextLimit.containerID)
-        container.name = told(name, TextLimit.containerName)
-        container.image = told(image, TextLimit.image)
+        container.name = reported(name, TextLimit.containerName)
+        container.image = reported(image, TextLimit.image)
         let kept = labels.count > CountLimit.labels ? labels.sorted { $0.key < $1.key } : Array(labels)
         container.labels = Dictionary(
             kept.prefix(CountLimit.labels).map {

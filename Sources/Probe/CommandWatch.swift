@@ -99,7 +99,7 @@ package final class CommandWatch: Sendable {
         var plan = plan
         plan.lowPriority = true
         // Messages would appear in the middle of the command's own output.
-        let sampler = Sampler(plan, tell: { _ in })
+        let sampler = Sampler(plan, notify: { _ in })
         sampler.begin()
         var engines = askEngines(sampler)
         let scope = CommandScope(sampler.runtimeEnvironment(), ownPID: UInt32(getpid()))
@@ -156,7 +156,7 @@ package final class CommandWatch: Sendable {
         engines?.collect(sampler, within: Self.lastWait)
         engines?.fill(&last)
         var listed: Set<String>?
-        if let engines, engines.isWhole, let since = engines.toldSince, since >= ended { listed = engines.listed }
+        if let engines, engines.isWhole, let since = engines.reportedSince, since >= ended { listed = engines.listed }
         var usage = shared.withLock { $0.usage }
         usage.end(
             last, listed: listed, at: ended - start.seconds, began: start.unixMilliseconds, pid: start.pid,

@@ -70,16 +70,16 @@ package final class ContainerWatch: Sendable {
     /// - Parameters:
     ///   - name: the container's name, or the beginning of its id.
     ///   - interval: seconds from one reading to the next.
-    ///   - tell: receives messages for a person who waits, such as that the driver is slow.
+    ///   - notify: receives messages for a person who waits, such as that the driver is slow.
     /// - Throws: if no thread can be started.
     package init(
         _ name: String, interval: Double, _ plan: SamplingPlan, engines: @escaping Engines,
-        tell: @escaping @Sendable (String) -> Void
+        notify: @escaping @Sendable (String) -> Void
     ) throws(CommandError) {
         self.name = name
         self.interval = interval
         let code = startThread { [self] in
-            let sampler = Sampler(plan, tell: tell)
+            let sampler = Sampler(plan, notify: notify)
             watch(sampler, plan: plan, makeEngines: engines)
             sampler.finish()
             state.withLock { $0.isOver = true }

@@ -87,9 +87,9 @@ extension CheckReport {
     private var libraries: String {
         // Programs for other vendors' GPUs bring their own libraries.
         let isNVIDIAs = view.nvidiaDriver != nil || !snapshot.devices.contains { $0.driver != nil }
-        let told = environment.libraries.filter { isNVIDIAs || $0.file.value != nil }
-        if told.isEmpty { return "none of the NVIDIA driver; programs for other GPUs bring their own" }
-        return told.map { library in
+        let reported = environment.libraries.filter { isNVIDIAs || $0.file.value != nil }
+        if reported.isEmpty { return "none of the NVIDIA driver; programs for other GPUs bring their own" }
+        return reported.map { library in
             switch library.file {
             case .known(let path): path
             case .unknown(let why): why.text
@@ -100,7 +100,7 @@ extension CheckReport {
     private var limits: String {
         let ram: String =
             switch environment.ramLimit {
-            case .known(let limit?): "RAM \(size(Bytes(told: limit)))"
+            case .known(let limit?): "RAM \(size(Bytes(reported: limit)))"
             case .known(nil): "no RAM limit"
             case .unknown: "RAM limit unknown"
             }
@@ -173,7 +173,7 @@ extension CheckReport {
                         ])
                     })
             ),
-            ("ramLimitBytes", .integer(environment.ramLimit.value.flatMap { $0 }.flatMap { Bytes(told: $0) })),
+            ("ramLimitBytes", .integer(environment.ramLimit.value.flatMap { $0 }.flatMap { Bytes(reported: $0) })),
             ("ramLimitUnavailable", .string(environment.ramLimit.reason?.text)),
             ("cpuLimit", environment.cpuLimit.value.flatMap { $0 }.map { .number($0) } ?? .null),
             ("cpuLimitUnavailable", .string(environment.cpuLimit.reason?.text)),

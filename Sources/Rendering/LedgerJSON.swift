@@ -104,7 +104,7 @@ extension SourceReport {
     /// is no error.
     package var sentence: String? {
         error.map { reason in
-            let since = toldAt.flatMap(timestamp).map { "; its containers have the names of \($0)" } ?? ""
+            let since = answeredAt.flatMap(timestamp).map { "; its containers have the names of \($0)" } ?? ""
             return reason.text + since
         }
     }

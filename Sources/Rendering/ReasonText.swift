@@ -15,7 +15,7 @@ extension Reason {
         case .listTooLong(let count):
             "the driver lists \(count) processes; Plimsoll reads at most \(CountLimit.listedProcesses)"
         case .percent(let percent): "the driver reported \(percent) percent"
-        case .untoldByKernel(let driver):
+        case .unreportedByKernel(let driver):
             "the kernel driver \(driver.cleaned) does not report this process's memory"
         case .noLibrary(let tried):
             """
@@ -69,7 +69,7 @@ extension Reason.Fact {
     fileprivate var text: String {
         switch self {
         case .notAsked: "not asked"
-        case .notTold: "this driver does not report it"
+        case .notReported: "this driver does not report it"
         case .noOwnMemory: "the GPU has no memory of its own"
         case .noTotal: "the driver reports no memory of the device's own"
         case .noRenderNode: "the GPU has no render node to query it through"
@@ -97,18 +97,18 @@ extension Reason.Fact {
         case .notFound: "not found"
         case .outsideView: "its cgroup is outside this cgroup namespace"
         case .cgroupNotRead: "its cgroup was not read"
-        case .ownIDUntold: "no file in this container names its id"
+        case .ownIDUnknown: "no file in this container names its id"
         case .ownIDShared: "the id in this container's files may be that of a container whose network it shares"
         case .noCgroups: "no cgroup found"
         case .sharedInstance: "shared with the other compute instances of its GPU instance"
         case .implausibleAmounts: "the driver reported amounts that no device has"
         case .contradictoryAmounts: "the driver's figures contradict each other"
         case .hostMemoryUnreadable: "the GPU uses host RAM, whose size could not be read"
-        case .untoldOnWSL:
+        case .unreportedOnWSL:
             "on WSL2, Windows manages the GPU's memory (WDDM); the driver does not report a process's memory"
-        case .untoldOnMIG:
+        case .unreportedOnMIG:
             "on a partitioned GPU (MIG), the driver reports a process's memory only to root or with the monitor capability"
-        case .untoldProcess: "the driver does not report this process's memory"
+        case .unreportedProcess: "the driver does not report this process's memory"
         }
     }
 

@@ -104,7 +104,7 @@ extension CommandUsage.Unseen {
         case .foreignProc: "/proc is that of another PID namespace"
         case .foreignNumbers, .foreignNumbersOnce: "the driver's PIDs mean nothing here"
         case .othersHidden: "processes of other containers are not visible from here"
-        case .notTold: "the driver does not report a process's memory"
+        case .notReported: "the driver does not report a process's memory"
         }
     }
 }

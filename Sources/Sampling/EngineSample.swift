@@ -39,7 +39,7 @@ struct EngineSample {
                     SourceReport(
                         name: name(engine, observed.runtime.rawValue, among: answers.reports), seconds: seconds))
                 var observed = observed
-                observed.toldAt = now
+                observed.answeredAt = now
                 kept[engine.socket] = observed
             case .noEngine(let trouble, let seconds):
                 let wasNeverThere = trouble.isAbsence && kept[engine.socket] == nil
@@ -76,7 +76,7 @@ struct EngineSample {
         ) {
             var report = report
             report.isForbidden = isForbidden ? true : nil
-            report.toldAt = earlier?.toldAt
+            report.answeredAt = earlier?.answeredAt
             if let earlier { engines.append(earlier) }
             reports.append(report)
         }

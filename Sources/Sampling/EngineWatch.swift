@@ -11,7 +11,7 @@ package struct EngineWatch {
     private var kept: [String: ObservedEngine] = [:]
     private var last = EngineSample.Answers()
     /// When what they said last was asked for, in seconds of the monotonic clock; nil before the first answer.
-    package private(set) var toldSince: Double?
+    package private(set) var reportedSince: Double?
 
     package init(_ selection: EngineSelection, _ plan: SamplingPlan) {
         self.selection = selection
@@ -48,7 +48,7 @@ package struct EngineWatch {
             usleep(1000)
         }
         last = round.wait(sampler.host, &kept, now: wallClock())
-        toldSince = askedAt
+        reportedSince = askedAt
         self.round = nil
         return true
     }

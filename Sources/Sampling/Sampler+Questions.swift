@@ -24,11 +24,11 @@ extension Sampler {
     package func processes(_ pids: [UInt32]) -> [ObservedProcess] {
         Self.parts(of: pids).flatMap { pids -> [ObservedProcess] in
             let question = HostQuestion.processes(pids, sample: sample, forgets: false, whole: true)
-            guard case .processes(let told, let facts) = ask(question) else {
+            guard case .processes(let reported, let facts) = ask(question) else {
                 return pids.map { .unreadable($0, why: .fact(HostReader.silence)) }
             }
             cgroups.note(facts)
-            return told.whole
+            return reported.whole
         }
     }
 
@@ -37,9 +37,9 @@ extension Sampler {
     package func processes(withInsidePIDs pids: Set<UInt32>) -> [ObservedProcess]? {
         var all: [ObservedProcess] = []
         for pids in Self.parts(of: pids.sorted()) {
-            guard case .processes(let told, let facts) = ask(.insidePIDs(pids)) else { return nil }
+            guard case .processes(let reported, let facts) = ask(.insidePIDs(pids)) else { return nil }
             cgroups.note(facts)
-            all += told.whole
+            all += reported.whole
         }
         return all
     }

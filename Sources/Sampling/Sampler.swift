@@ -52,11 +52,11 @@ package final class Sampler {
         var engines: EngineSample?
     }
 
-    /// - Parameter tell: receives messages for a waiting user: the driver is slow, or is asked by a new process.
-    package init(_ plan: SamplingPlan, tell: @escaping (String) -> Void) {
+    /// - Parameter notify: receives messages for a waiting user: the driver is slow, or is asked by a new process.
+    package init(_ plan: SamplingPlan, notify: @escaping (String) -> Void) {
         self.plan = plan
-        nvidia = DriverSession(.nvidia, plan, tell: tell)
-        host = DriverSession(.host, plan, tell: tell)
+        nvidia = DriverSession(.nvidia, plan, notify: notify)
+        host = DriverSession(.host, plan, notify: notify)
     }
 
     /// Ends the children, and does not wait for their ends.
@@ -216,10 +216,10 @@ package final class Sampler {
     ) -> ProcessView {
         if !questions.asksSurroundings, let view { return view.view }
         switch host.answer(to: questions.surroundings, until: questions.deadline) {
-        case .surroundings(.known(let told), let memory):
+        case .surroundings(.known(let reported), let memory):
             observation.hostMemory = memory
-            view = (told, questions.began)
-            return told
+            view = (reported, questions.began)
+            return reported
         case .surroundings(.unknown(let why), _): troubles.append(why)
         case let answer: troubles.append(answer.trouble)
         }
@@ -248,14 +248,14 @@ package final class Sampler {
     private func noteProcesses(_ questions: Questions, _ observation: inout Observation, _ troubles: inout [Reason]) {
         var found = Dictionary(observation.processes.map { ($0.pid, $0) }, uniquingKeysWith: { first, _ in first })
         var missing: Set<UInt32> = []
-        func note(_ told: ToldProcess) {
-            switch told {
+        func note(_ reported: SentProcess) {
+            switch reported {
             case .whole(let process):
                 // What answered once in this sample stays.
                 if process.cgroup.value != nil || found[process.pid] == nil { found[process.pid] = process }
             case .same(let pid, let startTick):
                 // An earlier answer of this sample had it.
-                if let told = found[pid], told.startTick == startTick, told.cgroup.value != nil { return }
+                if let reported = found[pid], reported.startTick == startTick, reported.cgroup.value != nil { return }
                 // An answer that came too late had it.
                 guard let process = processes[pid], process.startTick == startTick else {
                     missing.insert(pid)
@@ -266,8 +266,8 @@ package final class Sampler {
         }
         for (question, pids) in questions.processes {
             switch host.answer(to: question, until: nextDeadline) {
-            case .processes(let told, let facts):
-                for process in told { note(process) }
+            case .processes(let reported, let facts):
+                for process in reported { note(process) }
                 cgroups.note(facts)
             case let answer:
                 // A process that could not be looked up is hidden, and not gone.

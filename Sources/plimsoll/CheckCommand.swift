@@ -49,7 +49,7 @@ struct CheckCommand: DocumentedCommand {
 
     mutating func run() throws {
         let plan = try host.plan()
-        let sampler = Sampler(plan, tell: { Output.error($0) })
+        let sampler = Sampler(plan, notify: { Output.error($0) })
         sampler.begin()
         let paths = plan.nvmlLibrary.map { [LoaderChild.libraries[0]: $0] } ?? [:]
         // In parallel with the sample, so that a hanging driver costs one timeout.

@@ -31,7 +31,7 @@ struct CommonOptions: ParsableArguments {
             plan.deviceTimeout = min(plan.deviceTimeout, limit)
             plan.engineTimeout = min(plan.engineTimeout, limit)
         }
-        let sampler = Sampler(plan, tell: { Output.error($0) })
+        let sampler = Sampler(plan, notify: { Output.error($0) })
         sampler.begin()
         do throws(HostOptionError) {
             sampler.engines = try host.engines(sampler)
@@ -64,7 +64,7 @@ struct CommonOptions: ParsableArguments {
 
     /// URL of the first local engine that may be asked, for the docker client; nil if there is none.
     func dockerSocket() throws -> String? {
-        let sampler = Sampler(try plan(), tell: { _ in })
+        let sampler = Sampler(try plan(), notify: { _ in })
         defer { sampler.finish() }
         do throws(HostOptionError) {
             return try host.engines(sampler).engines.first.map { "unix://\($0.socket)" }

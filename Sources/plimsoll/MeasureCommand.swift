@@ -77,7 +77,7 @@ struct MeasureCommand: DocumentedCommand {
                 procfs: plan.procfs, sysfs: plan.sysfs, nvmlLibrary: plan.nvmlLibrary, cudaLibrary: cudaLibrary,
                 timeout: plan.deviceTimeout, device: device, dockerHost: try host.dockerSocket(),
                 settings: Set(set)),
-            Sampler(plan, tell: { Output.error($0) }))
+            Sampler(plan, notify: { Output.error($0) }))
         var report = MeasureReport(plimsoll: Plimsoll.version, time: wallClock())
         let steps = step.isEmpty ? MeasuredStep.allCases : MeasuredStep.allCases.filter(step.contains)
         var isWritten = true
@@ -88,7 +88,7 @@ struct MeasureCommand: DocumentedCommand {
             report.isComplete = report.results.count == steps.count
             measurement.describe(in: &report)
             if format == .table { Output.write(result.lines(on: host.page)) }
-            isWritten = write(report, to: file, within: timeout, tellingTroubles: isWritten)
+            isWritten = write(report, to: file, within: timeout, reportingTroubles: isWritten)
         }
         measurement.finish()
         switch format {
@@ -107,13 +107,13 @@ struct MeasureCommand: DocumentedCommand {
 
     /// - Returns: false if the file could not be written. Measuring continues, because the report is printed too.
     private func write(
-        _ report: MeasureReport, to file: OutputFile, within seconds: Double, tellingTroubles: Bool
+        _ report: MeasureReport, to file: OutputFile, within seconds: Double, reportingTroubles: Bool
     ) -> Bool {
         do {
             try file.write(Array((report.json.text(indented: true) + "\n").utf8), within: seconds)
             return true
         } catch {
-            if tellingTroubles { Output.error((error as? Failure)?.message ?? "\(error)") }
+            if reportingTroubles { Output.error((error as? Failure)?.message ?? "\(error)") }
             return false
         }
     }

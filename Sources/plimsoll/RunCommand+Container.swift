@@ -54,7 +54,7 @@ extension RunCommand {
                     } catch {
                         return .failure(.engines(.other(error.description)))
                     }
-                }, tell: { Output.error($0) })
+                }, notify: { Output.error($0) })
         } catch {
             throw Failure.impossible(error)
         }

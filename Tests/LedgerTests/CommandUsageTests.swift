@@ -173,11 +173,11 @@ struct CommandUsageTests {
     }
 
     @Test("What a process holds and is not told is not 0: the device's own number takes its place, and why is said")
-    func untold() {
+    func unreported() {
         let device = usage(of: [observation([(20, 5, nil)], used: 800)]).devices[0]
         #expect(device.measure == .device)
         #expect(device.peak == 300, "500 were used before")
-        #expect(device.unseen == .notTold)
+        #expect(device.unseen == .notReported)
     }
 
     @Test("Where PIDs are another namespace's, a number that is ours by chance is not taken for ours")

@@ -23,7 +23,7 @@ struct ContradictionTests {
         let memory = memory(
             ObservedMemory(
                 total: amounts[0]!, used: amounts[1], free: amounts[2], reserved: amounts[3],
-                tellsReserved: amounts[3] != nil))
+                reportsReserved: amounts[3] != nil))
         let contradiction = try #require(memory.contradiction)
         #expect(
             [contradiction.total, contradiction.used, contradiction.free].map { UInt64($0) }
@@ -46,7 +46,7 @@ struct ContradictionTests {
         let memory = memory(
             ObservedMemory(
                 total: amounts[0]!, used: amounts[1], free: amounts[2], reserved: amounts[3],
-                tellsReserved: amounts[3] != nil))
+                reportsReserved: amounts[3] != nil))
         #expect(memory.contradiction == nil)
     }
 

@@ -47,14 +47,14 @@ struct FindingTests {
     @Test("PIDs: the namespace's own since 535.113, the host's before; a version that is none decides nothing")
     func namespaces() {
         let (own, hosts) = (
-            PIDsTold(listsOwn: true, listsOutside: false), PIDsTold(listsOwn: false, listsOutside: true)
+            ListedPIDs(listsOwn: true, listsOutside: false), ListedPIDs(listsOwn: false, listsOutside: true)
         )
         #expect(Finding.ownNamespace(own, driver: "580.159.04")?.agrees == true)
         #expect(Finding.ownNamespace(own, driver: "535.104.05")?.agrees == false)
         #expect(Finding.ownNamespace(hosts, driver: "535.104.05")?.agrees == true)
         #expect(Finding.ownNamespace(own, driver: nil) == nil)
         #expect(Finding.ownNamespace(own, driver: "580") == nil)
-        #expect(Finding.hostNamespace(PIDsTold(listsOwn: true, listsOutside: true)).agrees)
+        #expect(Finding.hostNamespace(ListedPIDs(listsOwn: true, listsOutside: true)).agrees)
         #expect(!Finding.hostNamespace(own).agrees)
     }
 

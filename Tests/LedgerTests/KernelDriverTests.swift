@@ -13,7 +13,7 @@ struct KernelDriverTests {
                 ObservedDevice(
                     index: "0", vendor: .amd, uuid: "GPU-1", pci: "0000:03:00.0",
                     memory: .known(
-                        ObservedMemory(total: 16 << 30, used: 10 << 30, free: 6 << 30, tellsReserved: false)),
+                        ObservedMemory(total: 16 << 30, used: 10 << 30, free: 6 << 30, reportsReserved: false)),
                     driver: "amdgpu", minors: [1, 128], utilizationPercent: .unknown(.fact(.notAsked)),
                     compute: .read([ListedProcess(pid: 5000, bytes: 8 << 30)]))
             ],
@@ -107,7 +107,7 @@ struct KernelDriverTests {
     }
 
     @Test("A driver that tells nothing of who has its file open leaves that unknown, and never 0")
-    func untold() {
+    func unreported() {
         var silent = observation(ProcessView())
         silent.devices[0].compute = .absent
         silent.devices[0].memory = .unknown(.file(path: "/sys/x", code: 2))

@@ -40,7 +40,7 @@ struct LedgerTests {
     }
 
     @Test("What the driver does not tell adds nothing and marks its holder and its device")
-    func untold() {
+    func unreported() {
         let listed = [ListedProcess(pid: 1, bytes: 100), ListedProcess(pid: 2, bytes: nil)]
         let result = snapshot([card(listed)], [process(1, docker), process(2, docker)])
         #expect(result.containers[0].usage[0].bytes == 100)
@@ -128,7 +128,7 @@ struct LedgerTests {
     @Test("With the old memory call what the driver reserves is unknown and inside what is used")
     func oldMemoryCall() {
         var device = card([])
-        device.memory = .known(ObservedMemory(total: 2000, used: 1100, free: 900, tellsReserved: false))
+        device.memory = .known(ObservedMemory(total: 2000, used: 1100, free: 900, reportsReserved: false))
         let memory = snapshot([device], []).devices[0].memory
         #expect(memory.reserved == nil)
         #expect(memory.used == 1100)

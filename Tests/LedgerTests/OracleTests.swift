@@ -120,7 +120,7 @@ struct OracleTests {
             : .known(
                 ObservedMemory(
                     total: 1 << 42, used: UInt64.random(in: 0...1 << 42, using: &dice), free: 1 << 20,
-                    tellsReserved: !dice.one(in: 3)))
+                    reportsReserved: !dice.one(in: 3)))
         return ObservedDevice(
             index: String(index), uuid: "GPU-\(index)", memory: memory, utilizationPercent: .known(0),
             compute: dice.one(in: 15)

@@ -8,7 +8,7 @@ struct ReasonTests {
         Reason.Fact.allCases.map { .fact($0) } + [
             .call("nvmlInit_v2", code: 999), .cuda(call: "cuInit", name: "CUDA_ERROR_NO_DEVICE", code: 100),
             .file(path: "/proc/1/cgroup", code: 13), .at(path: "/sys/x", .notFound), .noAnswer(seconds: 0.5),
-            .listTooLong(65536), .percent(300), .untoldByKernel(driver: "msm"), .noLibrary(tried: ["a", "b"]),
+            .listTooLong(65536), .percent(300), .unreportedByKernel(driver: "msm"), .noLibrary(tried: ["a", "b"]),
             .ofLibrary("libcuda.so.1", "not found"), .missingSymbol(library: "libm.so.6", "nvmlInit_v2"),
             .versionMismatch(module: nil), .versionMismatch(module: "550.1"), .recordsLeftOut(2), .unreadProcesses(83),
             .unreadCgroups(1), .cgroupsAfter(16384), .ofGPU(index: "0:1", .fact(.asleep)),

@@ -52,7 +52,10 @@ struct CommandLineTests {
             (["stats", "--interval", "1ms"], "--interval must be from 100ms to 1d; 0.001s was given"),
             (["ps", "--format", "{{.Contaner}}"], "unknown field .Contaner (did you mean 'Container'?); fields: .PID"),
             (["ps", "--format", "{{.Command}}"], "to print command lines, add --command"),
-            (["ps", "--format", "xml"], "unknown format 'xml'; use table, json, csv, or a template such as '{{.PID}}'"),
+            (
+                ["ps", "--format", "xml"],
+                "unknown format 'xml'; use table, json, csv, or a template such as '{{.PID}}'"
+            ),
             (["ps", "--format", ".PID .Name"], "such as '{{.PID}} {{.Name}}'"),
             (["stats", "--filter", "nme=x"], "unknown filter 'nme' (did you mean 'name'?); use id, name"),
             (["stats", "--filter", "name"], "--filter 'name' has no value; use KEY=VALUE"),
@@ -74,7 +77,8 @@ struct CommandLineTests {
     func absent() throws {
         let container = try run(["stats", "trainllm", "--replay", server])
         #expect(container.code == 1)
-        #expect(container.errors.contains("no running container has the name or id trainllm (did you mean 'train-llm'?)"))
+        #expect(
+            container.errors.contains("no running container has the name or id trainllm (did you mean 'train-llm'?)"))
         let gpu = try run(["ledger", "9", "--replay", workstation])
         #expect(gpu.code == 1)
         #expect(gpu.errors == "plimsoll: no GPU 9; choose 0 or 1\n")

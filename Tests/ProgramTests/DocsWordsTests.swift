@@ -53,7 +53,7 @@ struct DocsWordsTests {
         let titles = (fields + columns).map { Literal($0) }
         #expect(titles.count > 20)
         let told = try Self.sources(["Sources/Rendering/ReasonText.swift"])[0]
-            .matches(of: /case \.untold[^:]*:\s*("[^"]*")/).flatMap { Literal.all(in: String($0.1)) }
+            .matches(of: /case \.unreported[^:]*:\s*("[^"]*")/).flatMap { Literal.all(in: String($0.1)) }
         #expect(told.count == 4)
         let codes = explained + page.tables.flatMap(\.rows).flatMap { DocsPage.codes(in: $0[0]) }
         for literal in labels + legend + titles + told {

@@ -54,8 +54,8 @@ struct GenerationTests {
                 "4242 0 1GiB trainer", "4243 0 512MiB trainer", "1212 0 96MiB (host)", "39999 0 64MiB (gone)",
             ])
         // Before R510 the driver does not tell what it reserves, and counts it as used.
-        let tellsReserved = !["v100-r440", "t4-r470"].contains(name)
-        #expect(faces.document["devices"][0]["memory"]["reservedBytes"].isNull != tellsReserved)
+        let reportsReserved = !["v100-r440", "t4-r470"].contains(name)
+        #expect(faces.document["devices"][0]["memory"]["reservedBytes"].isNull != reportsReserved)
     }
 
     @Test("A list that grows between its two calls is read whole", arguments: dedicated)

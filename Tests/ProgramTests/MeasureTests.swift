@@ -90,7 +90,7 @@ struct MeasureTests {
     }
 
     @Test("Drivers that do not tell: the steps that need it say so, and nothing is made up")
-    func untold() throws {
+    func unreported() throws {
         let windows = try MeasureHost(try HostTree(simulating: "wsl2")).measure(["context", "ipc", "managed"])
         #expect(windows.result.code == 2)
         #expect(windows.reason("context") == "the driver does not report what our own process holds")

@@ -120,19 +120,19 @@ package func onDevice(_ handle: Handle?, _ answer: (sim_device) -> Int32) -> Int
 }
 
 /// Answers a call that gives the handle of a device.
-package func take(_ number: UInt32, _ place: UnsafeMutablePointer<Handle?>?) -> Int32 {
-    guard let place else { return Code.invalidArgument }
+package func take(_ number: UInt32, _ output: UnsafeMutablePointer<Handle?>?) -> Int32 {
+    guard let output else { return Code.invalidArgument }
     var device = SimulatorClient.called(number)
     guard device.code == Code.success else { return device.code }
     sim_play(&device)
     guard device.handle_code == Code.success else { return device.handle_code }
-    place.pointee = SimulatorClient.handle(number)
+    output.pointee = SimulatorClient.handle(number)
     return Code.success
 }
 
-package func give(_ value: UInt32, to place: UnsafeMutablePointer<UInt32>?) -> Int32 {
-    guard let place else { return Code.invalidArgument }
-    place.pointee = value
+package func give(_ value: UInt32, to output: UnsafeMutablePointer<UInt32>?) -> Int32 {
+    guard let output else { return Code.invalidArgument }
+    output.pointee = value
     return Code.success
 }
 

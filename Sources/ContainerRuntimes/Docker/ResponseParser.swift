@@ -169,12 +169,12 @@ package struct ResponseParser {
         let coding = response.headers["transfer-encoding"]?.lowercased() ?? "identity"
         if coding == "chunked" { return beginLines(.chunkSize) }
         guard coding == "identity" else { return fail(.coding(coding)) }
-        guard let told = response.headers["content-length"] else { return part = .bodyToEnd }
+        guard let reported = response.headers["content-length"] else { return part = .bodyToEnd }
         // Several that say the same are one (RFC 9110, 8.6).
-        let lengths = told.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).map {
+        let lengths = reported.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).map {
             decimal(trimmed(Array($0)[...]))
         }
-        guard let first = lengths[0], lengths.allSatisfy({ $0 == first }) else { return fail(.length(told)) }
+        guard let first = lengths[0], lengths.allSatisfy({ $0 == first }) else { return fail(.length(reported)) }
         guard first <= Self.limit else { return fail(.tooLong) }
         part = .body(left: first)
         if first == 0 { complete() }

@@ -45,7 +45,7 @@ extension DRMDriver {
 
     private static func memory(_ total: UInt64, used: UInt64?, _ source: String) -> ObservedMemory {
         ObservedMemory(
-            total: total, used: used, free: used.flatMap { $0 <= total ? total - $0 : nil }, tellsReserved: false,
+            total: total, used: used, free: used.flatMap { $0 <= total ? total - $0 : nil }, reportsReserved: false,
             source: source, whyNoUse: used == nil ? .fact(.sumOfProcesses) : nil)
     }
 

@@ -20,7 +20,7 @@ extension DRMDriver {
                     ObservedMemory(
                         total: regions.total, used: regions.used,
                         free: regions.used.flatMap { $0 <= regions.total ? regions.total - $0 : nil },
-                        tellsReserved: false, source: "drm",
+                        reportsReserved: false, source: "drm",
                         whyNoUse: regions.used == nil ? .fact(.needsPerfmon) : nil))
         } catch {
             device.memory = .unknown(error.reason)

@@ -31,13 +31,13 @@ struct MemoryRegions {
 
     private static func driver(of file: borrowing DeviceFile) -> String? {
         var name = [CChar](repeating: 0, count: 32)
-        let isTold = name.withUnsafeMutableBufferPointer { name in
+        let isReported = name.withUnsafeMutableBufferPointer { name in
             var version = cdrm_version()
             version.name = name.baseAddress
             version.name_length = UInt64(name.count - 1)
             return file.ask(UInt(CDRM_VERSION), &version) == 0
         }
-        return isTold ? String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+        return isReported ? String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
     }
 
     /// Bytes.

@@ -21,8 +21,8 @@ package struct NVMLDriver: Sendable {
             Self.string(80) { call($0, $1) }
         }
         var cuda: Int32 = 0
-        let isTold = library.functions.cuda_version.map { $0(&cuda) == 0 } ?? false
-        cudaVersion = isTold && cuda > 0 ? UInt32(cuda) : nil
+        let isReported = library.functions.cuda_version.map { $0(&cuda) == 0 } ?? false
+        cudaVersion = isReported && cuda > 0 ? UInt32(cuda) : nil
     }
 
     package func deviceCount() throws(NVMLError) -> Int {
@@ -181,7 +181,8 @@ package struct NVMLDriver: Sendable {
         }
         if first.total == 0 { return (.unknown(.fact(.noTotal)), true) }
         return (
-            .known(ObservedMemory(total: first.total, used: first.used, free: first.free, tellsReserved: false)), false
+            .known(ObservedMemory(total: first.total, used: first.used, free: first.free, reportsReserved: false)),
+            false
         )
     }
 
@@ -194,7 +195,7 @@ package struct NVMLDriver: Sendable {
     }
 
     private func utilization(of device: cnvml_device) -> Reading<Int> {
-        guard let call = library.functions.utilization else { return .unknown(.fact(.notTold)) }
+        guard let call = library.functions.utilization else { return .unknown(.fact(.notReported)) }
         var rates = cnvml_utilization()
         let code = NVMLCode(value: call(device, &rates))
         guard code == .success else { return .unknown(code.reason("nvmlDeviceGetUtilizationRates")) }
@@ -239,7 +240,7 @@ extension cnvml_memory_v2 {
     /// Whether the parts add up to the total, as far as they are reported.
     fileprivate var isRound: Bool {
         if reserved == .max { return true }
-        let parts = [used, free, reserved].map { Bytes(told: $0) ?? .max }
-        return abs(Bytes.sum(parts).subtracting(Bytes(told: total) ?? .max)) <= ObservedMemory.rounding
+        let parts = [used, free, reserved].map { Bytes(reported: $0) ?? .max }
+        return abs(Bytes.sum(parts).subtracting(Bytes(reported: total) ?? .max)) <= ObservedMemory.rounding
     }
 }

@@ -62,7 +62,7 @@ extension Attribution {
         if failure(of: device) != nil { complete = false }
         return Container.Usage(
             device: device, bytes: bytes.isEmpty ? nil : Bytes.sum(bytes), complete: complete,
-            unavailable: bytes.isEmpty ? untold(on: device) : nil, limit: charges.limits[key],
+            unavailable: bytes.isEmpty ? unreported(on: device) : nil, limit: charges.limits[key],
             source: sources(of: entries, on: device), pids: pids)
     }
 

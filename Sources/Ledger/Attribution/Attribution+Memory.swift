@@ -11,28 +11,28 @@ extension Attribution {
         case .unknown where sharing[deviceIndex]: return sharedMemory(of: deviceIndex)
         case .known where sharing[deviceIndex] && observed.driver != nil: return sharedMemory(of: deviceIndex)
         case .unknown(let reason): return charged(deviceIndex) ?? processesAlone(of: deviceIndex, reason)
-        case .known(let told): return own(told, of: deviceIndex)
+        case .known(let reported): return own(reported, of: deviceIndex)
         }
     }
 
-    private func own(_ told: ObservedMemory, of deviceIndex: Int) -> Device.Memory {
-        guard let total = Bytes(told: told.total) else { return Self.implausible }
-        var memory = Device.Memory(total: total, source: told.source ?? "nvml")
-        if let used = told.used {
-            guard let used = Bytes(told: used) else { return Self.implausible }
+    private func own(_ reported: ObservedMemory, of deviceIndex: Int) -> Device.Memory {
+        guard let total = Bytes(reported: reported.total) else { return Self.implausible }
+        var memory = Device.Memory(total: total, source: reported.source ?? "nvml")
+        if let used = reported.used {
+            guard let used = Bytes(reported: used) else { return Self.implausible }
             memory.used = used
-            if let free = told.free {
-                guard let free = Bytes(told: free) else { return Self.implausible }
+            if let free = reported.free {
+                guard let free = Bytes(reported: free) else { return Self.implausible }
                 memory.free = free
-                memory.contradiction = contradiction(of: deviceIndex, total: total, used: used, free: free, told)
-                memory.reserved = told.tellsReserved ? total - free - used : nil
+                memory.contradiction = contradiction(of: deviceIndex, total: total, used: used, free: free, reported)
+                memory.reserved = reported.reportsReserved ? total - free - used : nil
             }
             return memory
         }
         if let charged = charged(deviceIndex) { return charged }
         memory.used = processesBytes(on: deviceIndex)
         memory.isSum = memory.used != nil
-        memory.unavailable = told.whyNoUse
+        memory.unavailable = reported.whyNoUse
         return memory
     }
 
@@ -41,12 +41,12 @@ extension Attribution {
     /// `used`, `free` and `reserved` come from one call and add up to `total`, apart from rounding. Before R510 `used` includes
     /// what is reserved (nvml.h, nvmlMemory_t). For a MIG instance no source says that they add up.
     private func contradiction(
-        of deviceIndex: Int, total: Bytes, used: Bytes, free: Bytes, _ told: ObservedMemory
+        of deviceIndex: Int, total: Bytes, used: Bytes, free: Bytes, _ reported: ObservedMemory
     ) -> Device.Contradiction? {
-        guard told.source == nil else { return nil }
-        let reserved = told.reserved.flatMap { $0 == .max ? nil : Bytes(told: $0) ?? .max }
+        guard reported.source == nil else { return nil }
+        let reserved = reported.reserved.flatMap { $0 == .max ? nil : Bytes(reported: $0) ?? .max }
         let rest = total - free - used
-        let expected = parentOf[deviceIndex] != nil ? nil : told.tellsReserved ? reserved : 0
+        let expected = parentOf[deviceIndex] != nil ? nil : reported.reportsReserved ? reserved : 0
         let isAbove = used > total || free > total || reserved.map { $0 > total } ?? false
         let isApart = expected.map { rest.subtracting($0).magnitude > ObservedMemory.rounding.magnitude } ?? (rest < 0)
         guard isAbove || isApart else { return nil }
@@ -79,14 +79,14 @@ extension Attribution {
         if let why = failure(of: deviceIndex) {
             memory.unavailable = why
         } else if own.allSatisfy({ $0.claim.bytes == nil }), !own.isEmpty {
-            memory.unavailable = untold(on: deviceIndex)
+            memory.unavailable = unreported(on: deviceIndex)
         } else {
             memory.used = Bytes.sum(own.compactMap(\.claim.bytes))
             let carveout = Bytes.sum(own.map(\.claim.carveout))
             memory.carveout = carveout > 0 ? carveout : nil
         }
-        memory.total = observation.hostMemory.flatMap { Bytes(told: $0.total) }
-        memory.free = observation.hostMemory.flatMap { Bytes(told: $0.available) }
+        memory.total = observation.hostMemory.flatMap { Bytes(reported: $0.total) }
+        memory.free = observation.hostMemory.flatMap { Bytes(reported: $0.available) }
         if memory.total == nil { memory.unavailable = .fact(.hostMemoryUnreadable) }
         return memory
     }

@@ -37,10 +37,10 @@ struct Attribution {
     }
 
     /// Why a process on this device has no bytes.
-    func untold(on device: Int) -> Reason {
-        if let driver = observation.devices[device].driver { return .untoldByKernel(driver: driver) }
-        if observation.view.isWSL == true { return .fact(.untoldOnWSL) }
-        return .fact(parentOf[device] != nil || instancesOf[device] != nil ? .untoldOnMIG : .untoldProcess)
+    func unreported(on device: Int) -> Reason {
+        if let driver = observation.devices[device].driver { return .unreportedByKernel(driver: driver) }
+        if observation.view.isWSL == true { return .fact(.unreportedOnWSL) }
+        return .fact(parentOf[device] != nil || instancesOf[device] != nil ? .unreportedOnMIG : .unreportedProcess)
     }
 
     init(_ observation: Observation) {
@@ -211,7 +211,7 @@ struct Attribution {
                 pid: entry.pid, startTime: process.flatMap(startTime), namespacePIDs: process?.namespacePIDs ?? [],
                 name: process.flatMap { $0.name.isEmpty ? nil : $0.name }, user: process?.user, device: entry.device,
                 bytes: entry.claim.bytes, complete: entry.claim.bytes != nil && !entry.claim.isPartial,
-                unavailable: entry.claim.bytes == nil ? untold(on: entry.device) : nil,
+                unavailable: entry.claim.bytes == nil ? unreported(on: entry.device) : nil,
                 types: ProcessType.allCases.filter(entry.claim.types.contains), holder: entry.attribution.holder,
                 container: entry.attribution.container?.id, unrecognizedCgroup: entry.attribution.unrecognized,
                 namespaceContainer: entry.attribution.movedFrom,

@@ -64,17 +64,17 @@ extension ProcessUsage {
     /// - Parameter isShared: the device has no memory of its own, so what a client has of the host's is what it uses.
     fileprivate init(_ client: DRMClient, isShared: Bool) {
         let counted = client.regions.filter { $0.isDevices || isShared && ($0.isHosts || $0.isStolen) }
-        let amounts = counted.map { $0.bytes.flatMap { Bytes(told: $0) } }
+        let amounts = counted.map { $0.bytes.flatMap { Bytes(reported: $0) } }
         let known = amounts.compactMap(\.self)
         self.init(bytes: known.isEmpty ? nil : Bytes.sum(known), source: .fdinfo, startTick: client.startTick)
         isPartial = known.count < amounts.count
         if isShared {
             carveout = Bytes.sum(
                 client.regions.filter { $0.isDevices || $0.isStolen }.compactMap {
-                    $0.bytes.flatMap { Bytes(told: $0) }
+                    $0.bytes.flatMap { Bytes(reported: $0) }
                 })
         } else {
-            evicted = client.evicted.flatMap { Bytes(told: $0) }
+            evicted = client.evicted.flatMap { Bytes(reported: $0) }
         }
         use(client)
     }

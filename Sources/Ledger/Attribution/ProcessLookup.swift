@@ -102,16 +102,3 @@ extension Observation {
         }
     }
 }
-
-extension ProcessView {
-    /// Whether a PID in this driver's lists names a process of the /proc that was read. NVIDIA's driver lists PIDs of the
-    /// caller's namespace since 535.113.01, before that of the initial one (open-gpu-kernel-modules, os_find_ns_pid);
-    /// AMD's compute driver always lists PIDs of the initial one (kernel, kfd_process.c). Other drivers have no lists.
-    func meansOurProcesses(_ vendor: Vendor) -> Bool {
-        if inInitialNamespace != false { return procIsOwn }
-        // Another /proc than our own namespace's is the host's, brought into the container.
-        guard vendor == .nvidia else { return !procIsOwn }
-        guard let translates = nvidiaDriver.flatMap(translatesPIDs) else { return false }
-        return translates == procIsOwn
-    }
-}

@@ -105,7 +105,7 @@ struct UsageTable {
     private mutating func claim(_ process: ListedProcess, _ type: ProcessType, on deviceIndex: Int?) {
         guard let deviceIndex else { return }
         var claim = ProcessUsage(
-            bytes: process.bytes.flatMap { Bytes(told: $0) }, types: [type],
+            bytes: process.bytes.flatMap { Bytes(reported: $0) }, types: [type],
             source: vendors[deviceIndex] == .nvidia ? .nvml : .kfd)
         claim.isPartial = process.isPartial == true
         byDevice[deviceIndex][process.pid] = byDevice[deviceIndex][process.pid].map { $0.merged(claim) } ?? claim

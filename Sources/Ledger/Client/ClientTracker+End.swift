@@ -53,7 +53,7 @@ extension ClientTracker {
         case .run(let name?):
             let named = believed.filter { $0.containers.values.contains(name) }
             if !named.isEmpty { return settled(named) }
-            return judged(believed.filter { !$0.isTold })
+            return judged(believed.filter { !$0.isReported })
         case .run(nil): return judged(believed)
         }
     }

@@ -28,7 +28,7 @@ struct ClientTracker: Sendable {
         /// Its containers by id, with the names that an engine reported.
         var containers: [String: String?]
         /// Whether an engine has reported what it is.
-        var isTold: Bool
+        var isReported: Bool
         var usage: CommandUsage
         /// False if any user can have made what looks like it.
         var isVerified = true
@@ -41,7 +41,7 @@ struct ClientTracker: Sendable {
         var held: Bytes?
 
         /// It may be what an engine started for the command.
-        var isBelieved: Bool { holdsDescendant || isTold || isVerified && missed < Self.mostMissed }
+        var isBelieved: Bool { holdsDescendant || isReported || isVerified && missed < Self.mostMissed }
 
         /// An answer can be older than the container, and an engine lists a container only some time after it began.
         private static let mostMissed = 3
@@ -60,7 +60,7 @@ struct ClientTracker: Sendable {
     }
 
     /// The engines are to be asked again soon: a container has no name yet.
-    var wantsNames: Bool { asksEngines && candidates.contains { !$0.isTold && $0.isBelieved } }
+    var wantsNames: Bool { asksEngines && candidates.contains { !$0.isReported && $0.isBelieved } }
 
     var asksEngines: Bool { client.program != .systemd && obstacle != .containerd && obstacle != .elsewhere }
 
@@ -135,7 +135,7 @@ struct ClientTracker: Sendable {
         for index in candidates.indices {
             candidates[index].usage.add(snapshot, observation, at: time, of: members)
             if !inside.isDisjoint(with: candidates[index].containers.keys) { candidates[index].holdsDescendant = true }
-            if isFresh, !candidates[index].isTold, !candidates[index].usage.targeted.isEmpty {
+            if isFresh, !candidates[index].isReported, !candidates[index].usage.targeted.isEmpty {
                 candidates[index].missed += 1
             }
             if let held = candidates[index].usage.targetBytes(snapshot) {
@@ -182,14 +182,14 @@ struct ClientTracker: Sendable {
         if let index = candidates.firstIndex(where: { $0.key == key }) {
             let known = candidates[index].containers[member.id] ?? nil
             candidates[index].containers[member.id] = .some(known ?? member.name)
-            candidates[index].isTold = candidates[index].isTold || member.isListed
+            candidates[index].isReported = candidates[index].isReported || member.isListed
             candidates[index].isVerified = candidates[index].isVerified || member.isVerified
             candidates[index].usage.target = .containers(Set(candidates[index].containers.keys), since: since)
         } else if candidates.count < Self.most {
             let usage = base.counting(.containers([member.id], since: since))
             candidates.append(
                 Candidate(
-                    key: key, containers: [member.id: member.name], isTold: member.isListed, usage: usage,
+                    key: key, containers: [member.id: member.name], isReported: member.isListed, usage: usage,
                     isVerified: member.isVerified))
         } else {
             leftOut.insert(key)
@@ -203,7 +203,7 @@ struct ClientTracker: Sendable {
             return
         }
         let usage = base.counting(.unit(name, since: beginTick))
-        candidates.append(Candidate(key: name, containers: [:], isTold: true, usage: usage))
+        candidates.append(Candidate(key: name, containers: [:], isReported: true, usage: usage))
     }
 
     private func isOfClient(_ runtime: Runtime) -> Bool {

@@ -34,7 +34,7 @@ package struct ListRecords: Sendable, Equatable {
 }
 
 /// Which PIDs the driver lists in a PID namespace.
-package struct PIDsTold: Sendable, Equatable {
+package struct ListedPIDs: Sendable, Equatable {
     /// The process inside, by its own number there.
     package var listsOwn: Bool
     /// A process outside, by the number that it has there.
@@ -49,16 +49,16 @@ package struct PIDsTold: Sendable, Equatable {
 extension Finding {
     /// Whether every known record length is the assumed one. nil if no list has a record.
     package static func recordSize(_ lists: [ListRecords]) -> Finding? {
-        let told = lists.filter { $0.count > 0 }
-        if told.isEmpty { return nil }
-        let agrees = told.allSatisfy { $0.touched == $0.count * $0.assumed }
+        let reported = lists.filter { $0.count > 0 }
+        if reported.isEmpty { return nil }
+        let agrees = reported.allSatisfy { $0.touched == $0.count * $0.assumed }
         return Finding(
             agrees: agrees,
             [
                 Seen(
                     .recordSizes,
                     .records(
-                        told.map { list in
+                        reported.map { list in
                             // What does not fit any length is shown as it is.
                             let length = list.touched % list.count == 0 ? list.touched / list.count : list.touched
                             return Seen.Record(function: list.function, bytes: length)
@@ -189,15 +189,15 @@ extension Finding {
     }
 
     /// A driver from 535.113 on lists only the namespace's own PIDs; an earlier one lists the host's PIDs everywhere.
-    package static func ownNamespace(_ told: PIDsTold, driver: String?) -> Finding? {
+    package static func ownNamespace(_ reported: ListedPIDs, driver: String?) -> Finding? {
         guard let driver, let translates = translatesPIDs(driver) else { return nil }
-        let assumed = PIDsTold(listsOwn: translates, listsOutside: !translates)
-        return Finding(agrees: told == assumed, told.seen)
+        let assumed = ListedPIDs(listsOwn: translates, listsOutside: !translates)
+        return Finding(agrees: reported == assumed, reported.seen)
     }
 
     /// With the host's PIDs everybody is listed.
-    package static func hostNamespace(_ told: PIDsTold) -> Finding {
-        Finding(agrees: told.listsOwn && told.listsOutside, told.seen)
+    package static func hostNamespace(_ reported: ListedPIDs) -> Finding {
+        Finding(agrees: reported.listsOwn && reported.listsOutside, reported.seen)
     }
 
     /// A container that is given one GPU sees that one, as number 0.
@@ -313,7 +313,7 @@ extension Finding {
     }
 }
 
-extension PIDsTold {
+extension ListedPIDs {
     fileprivate var seen: [Seen] {
         [.flag(.listsTheProcessInsideByItsPIDThere, listsOwn), .flag(.listsAProcessOutside, listsOutside)]
     }

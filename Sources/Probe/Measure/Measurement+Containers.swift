@@ -11,7 +11,7 @@ extension Measurement {
         let isRoot = geteuid() == 0
         let wrapper =
             ["unshare"] + (isRoot ? [] : ["--user", "--map-root-user"]) + ["--pid", "--fork", "--mount-proc"]
-        let listed: PIDsTold
+        let listed: ListedPIDs
         do throws(NotTried) {
             listed = try pids(through: wrapper, path: nil)
         } catch .toolFailed("unshare", _) {
@@ -36,7 +36,7 @@ extension Measurement {
     /// - Parameters:
     ///   - wrapper: see `WorkerProcess.init`.
     ///   - path: see `WorkerProcess.init`.
-    private func pids(through wrapper: [String], path: String?) throws(NotTried) -> PIDsTold {
+    private func pids(through wrapper: [String], path: String?) throws(NotTried) -> ListedPIDs {
         let target = try target()
         let outside = try holder(contexts: 2)
         defer { outside.end() }
@@ -50,7 +50,7 @@ extension Measurement {
             let devices = try inside.observe(gpu: gpu)
             guard let device = devices.first(where: { $0.uuid == target.uuid }) else { continue }
             let listed = Set(device.compute.processes.map(\.pid))
-            return PIDsTold(listsOwn: listed.contains(UInt32(own)), listsOutside: listed.contains(outside.pid))
+            return ListedPIDs(listsOwn: listed.contains(UInt32(own)), listsOutside: listed.contains(outside.pid))
         }
         throw .missing(.nvidiaDriver)
     }

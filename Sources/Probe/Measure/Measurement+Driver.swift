@@ -233,7 +233,7 @@ extension Measurement {
 
     /// An amount in MiB as bytes; nil if the text is no amount, or more than any device has.
     private static func mebibytes(_ text: String) -> Bytes? {
-        UInt64(text).flatMap { $0 <= Bytes.plausible >> 20 ? Bytes(told: $0 << 20) : nil }
+        UInt64(text).flatMap { $0 <= Bytes.plausible >> 20 ? Bytes(reported: $0 << 20) : nil }
     }
 
     /// The rows of nvidia-smi's CSV output, with amounts in MiB.
@@ -306,7 +306,7 @@ extension Measurement {
         let clients = try listed()
         // Without an MPS server the list stays empty, although our worker holds memory.
         guard !clients.isEmpty else { throw .missing(.mpsServer) }
-        return .mps(client: clients.first { $0.pid == holder.pid }?.bytes.flatMap { Bytes(told: $0) })
+        return .mps(client: clients.first { $0.pid == holder.pid }?.bytes.flatMap { Bytes(reported: $0) })
     }
 
     /// The driver's own memory limits of our cgroup and of its parent. They are only read, never set.

@@ -214,12 +214,12 @@ package final class Measurement {
         guard case .read = device.compute else { throw .missing(.perProcessMemory) }
         var processes: [UInt32: Bytes?] = [:]
         for process in [device.compute, device.graphics, device.mps].flatMap(\.processes) {
-            let bytes = process.bytes.flatMap { Bytes(told: $0) }
+            let bytes = process.bytes.flatMap { Bytes(reported: $0) }
             processes[process.pid] = max(bytes ?? -1, (processes[process.pid] ?? nil) ?? -1)
         }
         let memory = device.memory.value
         return TargetMemory(
-            used: memory?.used.flatMap { Bytes(told: $0) }, free: memory?.free.flatMap { Bytes(told: $0) },
+            used: memory?.used.flatMap { Bytes(reported: $0) }, free: memory?.free.flatMap { Bytes(reported: $0) },
             processes: processes.mapValues { ($0 ?? -1) < 0 ? nil : $0 })
     }
 

@@ -87,7 +87,7 @@ final class WorkerProcess {
             }
         }
 
-        func bytes(_ name: String) -> Bytes? { self[name].flatMap { UInt64($0) }.flatMap { Bytes(told: $0) } }
+        func bytes(_ name: String) -> Bytes? { self[name].flatMap { UInt64($0) }.flatMap { Bytes(reported: $0) } }
         func number(_ name: String) -> Int? { self[name].flatMap { Int($0) } }
         func seconds(_ name: String) -> Double? { self[name].flatMap { Double($0) } }
     }

@@ -66,9 +66,9 @@ extension ChildMessages.Reading {
         case .answer(_, .surroundings(let view, let memory)):
             observation.view = view.value ?? observation.view
             observation.hostMemory = memory
-        case .answer(_, .processes(let told, let facts)):
+        case .answer(_, .processes(let reported, let facts)):
             note(facts)
-            observation.processes += told.whole
+            observation.processes += reported.whole
         case .answer(_, .engine(let engine, _)): observation.engines.append(engine)
         case .answer(_, .deviceMemory(let charges, let facts)):
             observation.deviceMemory = charges.cgroups

@@ -23,7 +23,7 @@ struct DriverAnswer {
 final class DriverSession {
     private let role: ChildRole
     private let plan: SamplingPlan
-    private let tell: (String) -> Void
+    private let notify: (String) -> Void
     private var child: DriverProcess?
     private var sample: UInt32 = 0
     /// The child has not reported yet whether it has a session with the driver.
@@ -35,8 +35,8 @@ final class DriverSession {
     /// Children that were killed and have not ended yet.
     private var abandoned: [DriverProcess] = []
     private var hasAnswered = false
-    private var hasToldSlowness = false
-    private var hasToldMost = false
+    private var hasReportedDelay = false
+    private var hasReportedLimit = false
 
     /// Processes that hang in a driver are of no use; that many are enough to be sure.
     private static let mostAbandoned = 3
@@ -60,10 +60,10 @@ final class DriverSession {
     /// Since when questions were not answered.
     private var deafSince: Double?
 
-    init(_ role: ChildRole, _ plan: SamplingPlan, tell: @escaping (String) -> Void) {
+    init(_ role: ChildRole, _ plan: SamplingPlan, notify: @escaping (String) -> Void) {
         self.role = role
         self.plan = plan
-        self.tell = tell
+        self.notify = notify
     }
 
     /// Seconds after which a child that hangs or has crashed is followed by a new one.
@@ -177,18 +177,18 @@ final class DriverSession {
         let now = monotonicSeconds()
         if child != nil, let since = hangsSince ?? deafSince, now - since > respawnDelay {
             if abandoned.count + 1 < Self.mostAbandoned {
-                tell(
+                notify(
                     "\(role == .nvidia ? "the driver" : "reading the host's files") has hung for \(Int(now - since)) s; a new process asks it"
                 )
                 leaveChild()
                 lastError = nil
-            } else if !hasToldMost {
+            } else if !hasReportedLimit {
                 // The last one is kept: it still asks the GPUs that are well.
-                tell("\(Self.mostAbandoned) processes hang in \(subject); no more are started until one of them ends")
-                hasToldMost = true
+                notify("\(Self.mostAbandoned) processes hang in \(subject); no more are started until one of them ends")
+                hasReportedLimit = true
             }
         }
-        if abandoned.isEmpty { hasToldMost = false }
+        if abandoned.isEmpty { hasReportedLimit = false }
         if child != nil { return nil }
         if let lastError {
             let left = startedAt + respawnDelay - now
@@ -246,7 +246,7 @@ final class DriverSession {
         let deadline = max(deadline, monotonicSeconds() + Self.grace)
         while let child, !round.isSettled {
             // What is there already is handed over together.
-            let pause = round.answeredNow.isEmpty ? hasToldSlowness ? deadline : min(deadline, askedAt + 1) : askedAt
+            let pause = round.answeredNow.isEmpty ? hasReportedDelay ? deadline : min(deadline, askedAt + 1) : askedAt
             if let message = try child.message(until: pause) {
                 note(message)
                 // A child that sends without end does not get more time than the others.
@@ -256,8 +256,8 @@ final class DriverSession {
             } else if monotonicSeconds() >= deadline {
                 return
             } else {
-                hasToldSlowness = true
-                tell(
+                hasReportedDelay = true
+                notify(
                     hasAnswered || role == .host
                         ? "waiting for the driver"
                         : "waiting for the driver; without persistence mode a GPU takes seconds to wake")
@@ -285,7 +285,7 @@ final class DriverSession {
             let devices = identities.completed(devices, of: gpu)
             round.answered[gpu] = devices
             round.answeredNow += devices
-            if let waking { tell("GPU \(gpu) took \(waking.rounded().plain) s to wake: its persistence mode is off") }
+            if let waking { notify("GPU \(gpu) took \(waking.rounded().plain) s to wake: its persistence mode is off") }
         case .clients(let sample, let clients):
             guard sample == self.sample else { return }
             round.clients = clients

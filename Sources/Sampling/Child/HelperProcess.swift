@@ -161,7 +161,7 @@ package struct HelperProcess: Sendable {
         let pid = cprocess_fork()
         if pid == 0 {
             let nothing = open(SystemPath.nothing, O_RDWR)
-            // Whoever waits for the end of our output must not wait for a child that hangs.
+            // A reader that waits for the end of our output must not wait for a hanging child.
             for fd in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where dup2(nothing, fd) < 0 { close(fd) }
             dup2(ends[1], channel)
             serve()

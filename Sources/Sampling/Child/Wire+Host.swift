@@ -68,7 +68,7 @@ extension WireWriter {
             self.facts(facts)
         case .processes(let processes, let facts):
             number(UInt8(3))
-            list(processes) { $0.told($1) }
+            list(processes) { $0.reported($1) }
             self.facts(facts)
         case .threads(let processes):
             number(UInt8(11))
@@ -148,8 +148,8 @@ extension WireWriter {
         }
     }
 
-    private mutating func told(_ told: ToldProcess) {
-        switch told {
+    private mutating func reported(_ reported: SentProcess) {
+        switch reported {
         case .whole(let process):
             flag(true)
             self.process(process)
@@ -233,7 +233,7 @@ extension WireReader {
                 }, trouble: try optional { reader throws(WireError) in try reader.reason() })
             return .deviceMemory(charges, try facts())
         case 3:
-            return .processes(try list { reader throws(WireError) in try reader.told() }, try facts())
+            return .processes(try list { reader throws(WireError) in try reader.reported() }, try facts())
         case 4:
             return .ancestors(
                 try table { reader throws(WireError) in
@@ -333,7 +333,7 @@ extension WireReader {
         }
     }
 
-    private mutating func told() throws(WireError) -> ToldProcess {
+    private mutating func reported() throws(WireError) -> SentProcess {
         try flag() ? .whole(try process()) : .same(pid: try number(), startTick: try number())
     }
 

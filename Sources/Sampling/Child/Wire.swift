@@ -103,7 +103,7 @@ extension WireWriter {
         reading(device.memory) { writer, memory in
             writer.number(memory.total)
             for amount in [memory.used, memory.free, memory.reserved] { writer.optional(amount) { $0.number($1) } }
-            writer.number(UInt8(memory.tellsReserved ? 1 : 0))
+            writer.number(UInt8(memory.reportsReserved ? 1 : 0))
             writer.optional(memory.source) { $0.text($1) }
             writer.optional(memory.whyNoUse) { $0.reason($1) }
         }
@@ -163,7 +163,7 @@ extension WireReader {
                     total: try reader.number(), used: try reader.optional { r throws(WireError) in try r.number() },
                     free: try reader.optional { r throws(WireError) in try r.number() },
                     reserved: try reader.optional { r throws(WireError) in try r.number() },
-                    tellsReserved: try reader.number() as UInt8 == 1,
+                    reportsReserved: try reader.number() as UInt8 == 1,
                     source: try reader.optional { r throws(WireError) in try r.text() },
                     whyNoUse: try reader.optional { r throws(WireError) in try r.reason() })
             }, driver: try optionalText(),

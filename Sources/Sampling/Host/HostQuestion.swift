@@ -37,7 +37,7 @@ enum HostAnswer: Sendable, Equatable {
     case deviceMemory(DeviceMemoryCharges, CgroupFacts)
     /// The processes that exist; a process that did not answer has a reason instead of values. Facts about cgroups are
     /// sent when they are read.
-    case processes([ToldProcess], CgroupFacts)
+    case processes([SentProcess], CgroupFacts)
     /// The process of each that is a thread.
     case threads([UInt32: UInt32])
     case ancestors([UInt32: [UInt32]])
@@ -71,12 +71,12 @@ struct EngineTrouble: Sendable, Equatable {
 }
 
 /// A process in an answer: complete, or unchanged since it was last sent.
-enum ToldProcess: Sendable, Equatable {
+enum SentProcess: Sendable, Equatable {
     case whole(ObservedProcess)
     case same(pid: UInt32, startTick: Int64)
 }
 
-extension [ToldProcess] {
+extension [SentProcess] {
     /// The processes that were sent completely.
     var whole: [ObservedProcess] { compactMap { if case .whole(let process) = $0 { process } else { nil } } }
 }

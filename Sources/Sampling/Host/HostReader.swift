@@ -98,12 +98,12 @@ final class HostReader: Sendable {
             var memory: HostMemory?
             for part in parts.compactMap(\.self) {
                 switch part {
-                case .view(let told): view = told
-                case .memory(let told): memory = told
+                case .view(let reported): view = reported
+                case .memory(let reported): memory = reported
                 case .detail(let note):
-                    if case .known(var told) = view {
-                        note(&told)
-                        view = .known(told)
+                    if case .known(var reported) = view {
+                        note(&reported)
+                        view = .known(reported)
                     }
                 }
             }
@@ -124,8 +124,8 @@ final class HostReader: Sendable {
     private func deviceMemory(_ task: Task) {
         // Stop early, so that what was found is sent in time.
         let seconds = (task.deadline - monotonicSeconds()) * 0.8
-        task.gather([cgroups], key: { _ in "dmem" }, { $0.deviceMemory(within: seconds) }) { [self] told in
-            guard let charges = told[0] else {
+        task.gather([cgroups], key: { _ in "dmem" }, { $0.deviceMemory(within: seconds) }) { [self] reported in
+            guard let charges = reported[0] else {
                 task.reply(
                     .deviceMemory(DeviceMemoryCharges(cgroups: nil, trouble: .fact(Self.silence)), CgroupFacts()))
                 return
@@ -139,9 +139,9 @@ final class HostReader: Sendable {
     // MARK: Processes
 
     private func processes(_ pids: [UInt32], whole: Bool, _ task: Task) {
-        task.gather(pids, key: { "process \($0)" }, { [watch] in watch.process($0, whole: whole) }) { [self] told in
-            let told = zip(pids, told).compactMap { pid, told in told ?? .whole(unread(pid)) }
-            complete(told, task)
+        task.gather(pids, key: { "process \($0)" }, { [watch] in watch.process($0, whole: whole) }) { [self] reported in
+            let reported = zip(pids, reported).compactMap { pid, reported in reported ?? .whole(unread(pid)) }
+            complete(reported, task)
         }
     }
 
@@ -151,15 +151,15 @@ final class HostReader: Sendable {
     }
 
     /// With users' names, and the RAM limits of their containers, of those that were read anew.
-    private func complete(_ told: [ToldProcess], _ task: Task) {
-        let whole = told.whole
-        guard !whole.isEmpty else { return task.reply(.processes(told, CgroupFacts())) }
-        let same = told.filter { if case .same = $0 { true } else { false } }
+    private func complete(_ reported: [SentProcess], _ task: Task) {
+        let whole = reported.whole
+        guard !whole.isEmpty else { return task.reply(.processes(reported, CgroupFacts())) }
+        let same = reported.filter { if case .same = $0 { true } else { false } }
         // Who can make a cgroup decides whose the memory is; a user's name can wait.
         facts(for: whole.flatMap { [$0.cgroup.value, $0.namespaceCgroup].compactMap(\.self) }, task) {
             [self] facts, isWhole in
             // What was missed is sent with the next sample.
-            if !isWhole { watch.retell(whole.map(\.pid)) }
+            if !isWhole { watch.resend(whole.map(\.pid)) }
             names(of: whole, task) { named in task.reply(.processes(named.map { .whole($0) } + same, facts)) }
         }
     }
@@ -213,8 +213,8 @@ final class HostReader: Sendable {
         let list: @Sendable (ProcFS) -> [UInt32]? = { try? $0.pids() }
         task.gather([proc], key: { _ in "list" }, list) { [self] listed in
             guard let all = listed[0].flatMap(\.self) else { return task.reply(.silent) }
-            task.gather(all, key: { "process \($0)" }, { [proc] in proc.process($0) }) { [self] told in
-                let found = zip(all, told).compactMap { pid, process in process ?? unread(pid) }
+            task.gather(all, key: { "process \($0)" }, { [proc] in proc.process($0) }) { [self] reported in
+                let found = zip(all, reported).compactMap { pid, process in process ?? unread(pid) }
                 // One that was not read may be meant.
                 let meant = found.filter { process in
                     process.namespacePIDs.isEmpty || !pids.isDisjoint(with: process.namespacePIDs.dropFirst())
@@ -230,17 +230,19 @@ extension HostReader {
     /// searched.
     private func processes(ofThreads threads: [UInt32], _ task: Task) {
         let look: @Sendable (UInt32) -> UInt32? = { [proc] in proc.process(ofThread: $0) }
-        task.gather(threads, key: { "process \($0)" }, look) { [proc] told in
-            let pairs = zip(threads, told).compactMap { thread, process in process.flatMap { $0 }.map { (thread, $0) } }
+        task.gather(threads, key: { "process \($0)" }, look) { [proc] reported in
+            let pairs = zip(threads, reported).compactMap { thread, process in
+                process.flatMap { $0 }.map { (thread, $0) }
+            }
             let known = Dictionary(pairs, uniquingKeysWith: { first, _ in first })
             let list: @Sendable (ProcFS) -> [UInt32] = { $0.isKernels ? [] : (try? $0.pids()) ?? [] }
             task.gather([proc], key: { _ in "list" }, list) { listed in
                 let wanted = Set(threads).subtracting(known.keys)
                 let pids = wanted.isEmpty ? [] : listed[0] ?? []
                 guard !pids.isEmpty else { return task.reply(.threads(known)) }
-                task.gather(pids, key: { "threads \($0)" }, { proc.threads(of: $0) }) { told in
+                task.gather(pids, key: { "threads \($0)" }, { proc.threads(of: $0) }) { reported in
                     var known = known
-                    for (pid, threads) in zip(pids, told) {
+                    for (pid, threads) in zip(pids, reported) {
                         for thread in threads ?? [] where thread != pid && wanted.contains(thread) {
                             known[thread] = pid
                         }
@@ -287,12 +289,12 @@ private struct Task: Sendable {
             if hanging.any != nil { hanging.answers(key(items[asked[number]])) }
         } finish: { [hanging] running in
             for number in running { hanging.hangs(key(items[asked[number]])) }
-            let told = shared.values.withLock { $0 }
+            let reported = shared.values.withLock { $0 }
             // It came while that was noted.
-            for number in running where told[asked[number]] != nil {
+            for number in running where reported[asked[number]] != nil {
                 hanging.answers(key(items[asked[number]]))
             }
-            then(told)
+            then(reported)
         }
         watchdog.run(job)
     }

@@ -45,7 +45,7 @@ final class ProcessWatch: Sendable {
     /// The present state of a process; nil if it does not exist.
     ///
     /// - Parameter whole: send everything, also what was sent before.
-    func process(_ pid: UInt32, whole: Bool) -> ToldProcess? {
+    func process(_ pid: UInt32, whole: Bool) -> SentProcess? {
         let (earlier, sample) = memory.withLock { ($0.processes[pid], $0.sample) }
         let now = monotonicSeconds()
         if let earlier, now - earlier.readAt < Self.freshness, let process = proc.refreshed(earlier.process) {
@@ -64,7 +64,7 @@ final class ProcessWatch: Sendable {
     }
 
     /// They are read in full the next time.
-    func retell(_ pids: [UInt32]) {
+    func resend(_ pids: [UInt32]) {
         memory.withLock { memory in for pid in pids { memory.processes[pid]?.readAt = -.infinity } }
     }
 

@@ -122,6 +122,7 @@ let package = Package(
         .testTarget(
             name: "ContainerRuntimesTests", dependencies: ["ContainerRuntimes", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ProbeTests", dependencies: ["Probe"], swiftSettings: strict),
+        .testTarget(name: "SamplingTests", dependencies: ["Sampling", "Ledger"], swiftSettings: strict),
         .testTarget(name: "RenderingTests", dependencies: ["Rendering", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ProgramTests", dependencies: ["Sampling", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "EndToEndTests", dependencies: ["TestSupport"], swiftSettings: strict),

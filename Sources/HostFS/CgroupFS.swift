@@ -9,8 +9,8 @@ package struct CgroupFS: Sendable {
         root = "\(sysfs)/fs/cgroup"
     }
 
-    /// The RAM limit of a cgroup in bytes, from its own folder; a value of nil is "no limit".
-    package func ramLimit(of folder: CgroupFolder) -> Reading<UInt64?> {
+    /// The RAM limit of a cgroup in bytes, from its own folder.
+    package func ramLimit(of folder: CgroupFolder) -> Reading<Limit<UInt64>> {
         let files = files(for: folder)
         for path in files {
             if let text = try? FileReading.text(path), let limit = HostFS.ramLimit(text) { return .known(limit) }
@@ -19,7 +19,7 @@ package struct CgroupFS: Sendable {
     }
 
     /// The RAM that the process with this /proc/PID/cgroup may have, of all the limits on the way to the root.
-    package func ramLimit(cgroup: String) -> Reading<UInt64?> {
+    package func ramLimit(cgroup: String) -> Reading<Limit<UInt64>> {
         least(
             of: folders(cgroup, controller: "memory"),
             [{ "\($0)/memory.max" }, { "\($0)/memory.limit_in_bytes" }].map { file in
@@ -28,7 +28,7 @@ package struct CgroupFS: Sendable {
     }
 
     /// The CPUs that it may keep busy: its quota in each period.
-    package func cpuLimit(cgroup: String) -> Reading<Double?> {
+    package func cpuLimit(cgroup: String) -> Reading<Limit<Double>> {
         least(
             of: folders(cgroup, controller: "cpu"),
             [
@@ -56,19 +56,19 @@ package struct CgroupFS: Sendable {
         return (0...components.count).map { count in top + components.prefix(count).map { "/" + $0 }.joined() }
     }
 
-    private func least<Limit: Comparable>(
-        of folders: [String], _ readers: [(String) -> Limit??]
-    ) -> Reading<Limit?> {
-        var least: Limit?
+    private func least<Amount: Comparable>(
+        of folders: [String], _ readers: [(String) -> Limit<Amount>?]
+    ) -> Reading<Limit<Amount>> {
+        var least: Amount?
         var isRead = false
         for folder in folders {
             guard let limit = readers.lazy.compactMap({ $0(folder) }).first else { continue }
             isRead = true
-            if let limit { least = Swift.min(least ?? limit, limit) }
+            if let amount = limit.amount { least = Swift.min(least ?? amount, amount) }
         }
         // The root of the unified hierarchy has no such file, and no limit.
         let isUnified = (try? FileReading.text("\(root)/cgroup.controllers")) != nil
-        return isRead || isUnified ? .known(least) : .unknown(.at(path: root, .noCgroups))
+        return isRead || isUnified ? .known(Limit(least)) : .unknown(.at(path: root, .noCgroups))
     }
 
     // MARK: Owners

@@ -65,22 +65,22 @@ package func ownMounts(mountinfo: String) -> [OwnMount] {
     return Array(found.prefix(CountLimit.ownMounts))
 }
 
-/// `cpu.max` of cgroup v2, "quota period" in microseconds: how many CPUs that is; a value of nil is "no limit".
-package func cpuLimit(_ text: String) -> Double?? {
+/// `cpu.max` of cgroup v2, "quota period" in microseconds: how many CPUs that is; nil if it cannot be parsed.
+package func cpuLimit(_ text: String) -> Limit<Double>? {
     let words = text.split(whereSeparator: \.isWhitespace)
     guard words.count == 2, let period = Double(words[1]), period > 0 else { return nil }
-    if words[0] == "max" { return .some(nil) }
-    return Double(words[0]).flatMap { $0 > 0 ? .some($0 / period) : nil }
+    if words[0] == "max" { return .unlimited }
+    return Double(words[0]).flatMap { $0 > 0 ? .amount($0 / period) : nil }
 }
 
-/// `memory.max` (v2) or `memory.limit_in_bytes` (v1) in bytes; a value of nil is "no limit".
-package func ramLimit(_ text: String) -> UInt64?? {
+/// `memory.max` (v2) or `memory.limit_in_bytes` (v1) in bytes; nil if it cannot be parsed.
+package func ramLimit(_ text: String) -> Limit<UInt64>? {
     let word = text.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
-    if word == "max" { return .some(nil) }
+    if word == "max" { return .unlimited }
     guard let bytes = UInt64(word) else { return nil }
     // v1 has no word for it: the largest page-aligned number of a signed 64-bit counter, 0x7ffffffffffff000 with pages of
     // 4 KiB; arm64 has pages of up to 64 KiB.
-    return bytes >= UInt64(Int64.max) - 65535 ? .some(nil) : .some(bytes)
+    return bytes >= UInt64(Int64.max) - 65535 ? .unlimited : .amount(bytes)
 }
 
 /// The inode number in a namespace link such as `pid:[4026531836]`.

@@ -20,10 +20,10 @@ package struct RuntimeEnvironment: Sendable, Equatable {
     package var renderNodes: [UInt32: Reading<String>]
     /// AMD's compute driver, which HIP programs open too.
     package var computeNode: Reading<String>
-    /// Bytes of RAM; a value of nil is "no limit".
-    package var ramLimit: Reading<UInt64?>
-    /// CPUs; a value of nil is "no limit".
-    package var cpuLimit: Reading<Double?>
+    /// Limit of RAM in bytes.
+    package var ramLimit: Reading<Limit<UInt64>>
+    /// Limit of CPUs.
+    package var cpuLimit: Reading<Limit<Double>>
     /// Text of our own /proc/self/cgroup; nil if it could not be read.
     package var cgroup: String?
 
@@ -40,7 +40,7 @@ package struct RuntimeEnvironment: Sendable, Equatable {
     package init(
         kind: Kind, id: String?, engine: String?, variables: [Variable], deviceNodes: [String]?,
         libraries: [DriverLibrary], renderNodes: [UInt32: Reading<String>], computeNode: Reading<String>,
-        ramLimit: Reading<UInt64?>, cpuLimit: Reading<Double?>
+        ramLimit: Reading<Limit<UInt64>>, cpuLimit: Reading<Limit<Double>>
     ) {
         self.kind = kind
         self.id = id

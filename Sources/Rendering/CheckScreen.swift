@@ -100,14 +100,14 @@ extension CheckReport {
     private var limits: String {
         let ram: String =
             switch environment.ramLimit {
-            case .known(let limit?): "RAM \(size(Bytes(reported: limit)))"
-            case .known(nil): "no RAM limit"
+            case .known(.amount(let limit)): "RAM \(size(Bytes(reported: limit)))"
+            case .known(.unlimited): "no RAM limit"
             case .unknown: "RAM limit unknown"
             }
         let cpus: String =
             switch environment.cpuLimit {
-            case .known(let limit?): "\(limit.plain) CPUs"
-            case .known(nil): "no CPU limit"
+            case .known(.amount(let limit)): "\(limit.plain) CPUs"
+            case .known(.unlimited): "no CPU limit"
             case .unknown: "CPU limit unknown"
             }
         return "\(ram), \(cpus); neither limits GPU memory"
@@ -173,9 +173,9 @@ extension CheckReport {
                         ])
                     })
             ),
-            ("ramLimitBytes", .integer(environment.ramLimit.value.flatMap { $0 }.flatMap { Bytes(reported: $0) })),
+            ("ramLimitBytes", .integer(environment.ramLimit.value?.amount.flatMap { Bytes(reported: $0) })),
             ("ramLimitUnavailable", .string(environment.ramLimit.reason?.text)),
-            ("cpuLimit", environment.cpuLimit.value.flatMap { $0 }.map { .number($0) } ?? .null),
+            ("cpuLimit", environment.cpuLimit.value?.amount.map { .number($0) } ?? .null),
             ("cpuLimitUnavailable", .string(environment.cpuLimit.reason?.text)),
             ("cudaDevices", .integer(environment.cuda?.value.map(Int64.init))),
             ("cudaUnavailable", .string(environment.cuda?.reason?.text)),

@@ -3,13 +3,13 @@ import Ledger
 /// RAM limits of cgroups and owners of their folders, as the child read them.
 struct CgroupReadings {
     /// By `CgroupFolder.key`.
-    private var limits: [String: Reading<UInt64?>] = [:]
+    private var limits: [String: Reading<Limit<UInt64>>] = [:]
     private var owners: [String: UInt32] = [:]
     /// How many readings are too many to keep those of cgroups that no process is in any more.
     private var most = 256
 
     /// As `Observation` has them.
-    var recordedLimits: [String: Reading<UInt64?>] { limits }
+    var recordedLimits: [String: Reading<Limit<UInt64>>] { limits }
     /// As `Observation` has them; nil if none is known.
     var recordedOwners: [String: UInt32]? { owners.isEmpty ? nil : owners }
 

@@ -41,11 +41,11 @@ struct ParserTests {
     @Test(
         "A RAM limit is a number or none",
         arguments: [
-            ("max\n", .some(.none)), ("2147483648\n", .some(2_147_483_648)),
-            ("9223372036854771712\n", .some(.none)), ("9223372036854710272\n", .some(.none)), ("0\n", .some(0)),
-            ("", .none), ("rubbish", .none), ("-1", .none),
-        ] as [(String, UInt64??)])
-    func limits(_ text: String, _ expected: UInt64??) {
+            ("max\n", .unlimited), ("2147483648\n", .amount(2_147_483_648)),
+            ("9223372036854771712\n", .unlimited), ("9223372036854710272\n", .unlimited), ("0\n", .amount(0)),
+            ("", nil), ("rubbish", nil), ("-1", nil),
+        ] as [(String, Limit<UInt64>?)])
+    func limits(_ text: String, _ expected: Limit<UInt64>?) {
         #expect(ramLimit(text) == expected)
     }
 

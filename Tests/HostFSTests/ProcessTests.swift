@@ -109,11 +109,11 @@ struct ProcessTests {
         try tree.ramLimit("1024", cgroup: "/memory/docker/\(id)/memory.limit_in_bytes")
         try tree.ramLimit("max", cgroup: "/system.slice/docker-\(id).scope/memory.max")
         let cgroups = CgroupFS(sysfs: tree.scratch.path("sys"))
-        func limit(_ hierarchy: String, _ path: String) -> Reading<UInt64?> {
+        func limit(_ hierarchy: String, _ path: String) -> Reading<Limit<UInt64>> {
             cgroups.ramLimit(of: CgroupFolder(hierarchy: hierarchy, path: path))
         }
-        #expect(limit("memory", "/docker/\(id)") == .known(1024))
-        #expect(limit("", "/system.slice/docker-\(id).scope") == .known(nil))
+        #expect(limit("memory", "/docker/\(id)") == .known(.amount(1024)))
+        #expect(limit("", "/system.slice/docker-\(id).scope") == .known(.unlimited))
         #expect(limit("", "/elsewhere/\(id)").value == nil)
         #expect(limit("name=systemd", "/docker/\(id)").value == nil)
     }
@@ -125,10 +125,10 @@ struct ProcessTests {
         try tree.ramLimit("max", cgroup: "/a/memory.max")
         try tree.ramLimit("512", cgroup: "/../outside/memory.max")
         let cgroups = CgroupFS(sysfs: tree.scratch.path("sys"))
-        #expect(cgroups.ramLimit(cgroup: "0::/a/\u{301}b\n") == .known(1024))
+        #expect(cgroups.ramLimit(cgroup: "0::/a/\u{301}b\n") == .known(.amount(1024)))
         // A name may end in a carriage return, which is one character with the newline.
-        #expect(cgroups.ramLimit(cgroup: "4:cpu:/x\r\n0::/a/\u{301}b\n") == .known(1024))
-        #expect(cgroups.ramLimit(cgroup: "0::/a/../\u{301}b\n") == .known(1024))
+        #expect(cgroups.ramLimit(cgroup: "4:cpu:/x\r\n0::/a/\u{301}b\n") == .known(.amount(1024)))
+        #expect(cgroups.ramLimit(cgroup: "0::/a/../\u{301}b\n") == .known(.amount(1024)))
         #expect(cgroups.ramLimit(cgroup: "0::/../outside\n").value == nil)
     }
 }

@@ -52,7 +52,7 @@ struct NamesakesTests {
             })
         observation.cgroupLimits = Dictionary(
             uniqueKeysWithValues: pair.paths.enumerated().map {
-                (":\($1)", Reading<UInt64?>.known(UInt64($0 + 1) << 30))
+                (":\($1)", Reading<Limit<UInt64>>.known(.amount(UInt64($0 + 1) << 30)))
             })
         return observation
     }

@@ -26,66 +26,82 @@ struct NVMLLibrary: @unchecked Sendable {
     ]
     static let name = "libnvidia-ml.so.1"
 
+    /// - Parameter path: the library to load; nil for the system's.
+    /// - Throws: `NVMLError` if no library loads, or if it lacks a required function.
     init(path: String?) throws(NVMLError) {
-        let candidates = path.map { [$0] } ?? [Self.name] + Self.elsewhere.map { "\($0)/\(Self.name)" }
-        var tried: [String] = []
-        var loaded: (path: String, handle: UnsafeMutableRawPointer)?
-        for candidate in candidates where loaded == nil {
-            if let handle = dlopen(candidate, RTLD_LAZY | RTLD_LOCAL) {
-                loaded = (candidate, handle)
-            } else {
-                // The loader begins with what it was asked for, or not.
-                let said = dlerror().map { String(cString: $0) } ?? "not loaded"
-                tried.append(said.hasPrefix(candidate) ? said : "\(candidate): \(said)")
-            }
-        }
-        guard let (path, handle) = loaded else { throw .notFound(tried) }
+        let symbols = try Self.load(path.map { [$0] } ?? [Self.name] + Self.elsewhere.map { "\($0)/\(Self.name)" })
+        compute = symbols.lists("nvmlDeviceGetComputeRunningProcesses")
+        graphics = symbols.lists("nvmlDeviceGetGraphicsRunningProcesses")
+        mps = symbols.lists("nvmlDeviceGetMPSComputeRunningProcesses")
+        functions = cnvml_functions(
+            initialize: try symbols.required("nvmlInit_v2"),
+            device_count: try symbols.required("nvmlDeviceGetCount_v2"),
+            device_by_index: try symbols.required("nvmlDeviceGetHandleByIndex_v2"),
+            memory: try symbols.required("nvmlDeviceGetMemoryInfo"),
+            shut_down: symbols.optional("nvmlShutdown"), driver_version: symbols.optional("nvmlSystemGetDriverVersion"),
+            cuda_version: symbols.optional("nvmlSystemGetCudaDriverVersion_v2"),
+            memory_v2: symbols.optional("nvmlDeviceGetMemoryInfo_v2"),
+            name: symbols.optional("nvmlDeviceGetName"), uuid: symbols.optional("nvmlDeviceGetUUID"),
+            pci_info: symbols.optional("nvmlDeviceGetPciInfo_v3"),
+            persistence: symbols.optional("nvmlDeviceGetPersistenceMode"),
+            compute_mode: symbols.optional("nvmlDeviceGetComputeMode"),
+            set_persistence: symbols.optional("nvmlDeviceSetPersistenceMode"),
+            accounting_mode: symbols.optional("nvmlDeviceGetAccountingMode"),
+            set_accounting_mode: symbols.optional("nvmlDeviceSetAccountingMode"),
+            memory_limits: symbols.optional("nvmlDeviceGetMemoryLimits_v1"),
+            utilization: symbols.optional("nvmlDeviceGetUtilizationRates"),
+            accounting_pids: symbols.optional("nvmlDeviceGetAccountingPids"),
+            accounting_stats: symbols.optional("nvmlDeviceGetAccountingStats"),
+            mig_mode: symbols.optional("nvmlDeviceGetMigMode"),
+            mig_count: symbols.optional("nvmlDeviceGetMaxMigDeviceCount"),
+            mig_device: symbols.optional("nvmlDeviceGetMigDeviceHandleByIndex"),
+            gpu_instance: symbols.optional("nvmlDeviceGetGpuInstanceId"),
+            compute_instance: symbols.optional("nvmlDeviceGetComputeInstanceId"))
+    }
 
-        func optional<Function>(_ symbol: String) -> Function? {
-            dlsym(handle, symbol).map { unsafeBitCast($0, to: Function.self) }
-        }
-        func required<Function>(_ symbol: String) throws(NVMLError) -> Function {
-            guard let function: Function = optional(symbol) else {
-                throw .symbolMissing(library: path, symbol: symbol)
+    /// Loads the first of these libraries that loads.
+    private static func load(_ candidates: [String]) throws(NVMLError) -> Symbols {
+        var tried: [String] = []
+        for candidate in candidates {
+            if let handle = dlopen(candidate, RTLD_LAZY | RTLD_LOCAL) {
+                return Symbols(path: candidate, handle: handle)
             }
-            return function
+            // The loader's message may or may not begin with the library's name.
+            let said = dlerror().map { String(cString: $0) } ?? "not loaded"
+            tried.append(said.hasPrefix(candidate) ? said : "\(candidate): \(said)")
         }
-        // The symbol without a suffix is the oldest ABI, with records of 16 bytes; _v2 has 24. _v3 has 24 too, except for
-        // drivers from 535.43 to 535.86, which have 32 and are recognized by symbols that only they have (nvitop, issues
-        // 79 and 89).
+        throw .notFound(tried)
+    }
+}
+
+/// The functions of a loaded library.
+private struct Symbols {
+    let path: String
+    let handle: UnsafeMutableRawPointer
+
+    func optional<Function>(_ symbol: String) -> Function? {
+        dlsym(handle, symbol).map { unsafeBitCast($0, to: Function.self) }
+    }
+
+    func required<Function>(_ symbol: String) throws(NVMLError) -> Function {
+        guard let function: Function = optional(symbol) else {
+            throw .symbolMissing(library: path, symbol: symbol)
+        }
+        return function
+    }
+
+    /// The versions of a list function that the library has, newest first, with their record lengths.
+    ///
+    /// The symbol without a suffix is the oldest ABI, with records of 16 bytes; _v2 has 24. _v3 has 24 too, except for drivers from
+    /// 535.43 to 535.86, which have 32 and are recognized by symbols that only they have (nvitop, issues 79 and 89).
+    func lists(_ symbol: String) -> [NVMLLibrary.List] {
         let wideRecords =
             dlsym(handle, "nvmlDeviceGetConfComputeMemSizeInfo") != nil
             && dlsym(handle, "nvmlDeviceGetRunningProcessDetailList") == nil
-        func lists(_ symbol: String) -> [List] {
-            [(symbol + "_v3", wideRecords ? 32 : 24), (symbol + "_v2", 24), (symbol, 16)].compactMap { name, stride in
-                let call: cnvml_list? = optional(name)
-                return call.map { List(name: name, call: $0, stride: stride) }
-            }
+        return [(symbol + "_v3", wideRecords ? 32 : 24), (symbol + "_v2", 24), (symbol, 16)].compactMap {
+            name, stride in
+            let call: cnvml_list? = optional(name)
+            return call.map { NVMLLibrary.List(name: name, call: $0, stride: stride) }
         }
-        compute = lists("nvmlDeviceGetComputeRunningProcesses")
-        graphics = lists("nvmlDeviceGetGraphicsRunningProcesses")
-        mps = lists("nvmlDeviceGetMPSComputeRunningProcesses")
-        functions = cnvml_functions(
-            initialize: try required("nvmlInit_v2"),
-            device_count: try required("nvmlDeviceGetCount_v2"),
-            device_by_index: try required("nvmlDeviceGetHandleByIndex_v2"),
-            memory: try required("nvmlDeviceGetMemoryInfo"),
-            shut_down: optional("nvmlShutdown"), driver_version: optional("nvmlSystemGetDriverVersion"),
-            cuda_version: optional("nvmlSystemGetCudaDriverVersion_v2"),
-            memory_v2: optional("nvmlDeviceGetMemoryInfo_v2"),
-            name: optional("nvmlDeviceGetName"), uuid: optional("nvmlDeviceGetUUID"),
-            pci_info: optional("nvmlDeviceGetPciInfo_v3"), persistence: optional("nvmlDeviceGetPersistenceMode"),
-            compute_mode: optional("nvmlDeviceGetComputeMode"),
-            set_persistence: optional("nvmlDeviceSetPersistenceMode"),
-            accounting_mode: optional("nvmlDeviceGetAccountingMode"),
-            set_accounting_mode: optional("nvmlDeviceSetAccountingMode"),
-            memory_limits: optional("nvmlDeviceGetMemoryLimits_v1"),
-            utilization: optional("nvmlDeviceGetUtilizationRates"),
-            accounting_pids: optional("nvmlDeviceGetAccountingPids"),
-            accounting_stats: optional("nvmlDeviceGetAccountingStats"), mig_mode: optional("nvmlDeviceGetMigMode"),
-            mig_count: optional("nvmlDeviceGetMaxMigDeviceCount"),
-            mig_device: optional("nvmlDeviceGetMigDeviceHandleByIndex"),
-            gpu_instance: optional("nvmlDeviceGetGpuInstanceId"),
-            compute_instance: optional("nvmlDeviceGetComputeInstanceId"))
     }
 }

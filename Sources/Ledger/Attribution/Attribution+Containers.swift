@@ -75,7 +75,7 @@ extension Attribution {
         let limit = ramLimits[id]
         return Container(
             id: id, name: name(of: id), image: engine?.1.image, runtime: engine?.0 ?? runtime, known: engine != nil,
-            parents: [], labels: engine?.1.labels ?? [:], ramLimit: limit?.value?.flatMap { Bytes(exactly: $0) },
+            parents: [], labels: engine?.1.labels ?? [:], ramLimit: limit?.value?.amount.flatMap { Bytes(exactly: $0) },
             ramLimitUnavailable: limit == nil ? .fact(.cgroupNotRead) : limit?.reason, usage: [])
     }
 }

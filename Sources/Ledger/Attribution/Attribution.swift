@@ -27,7 +27,7 @@ struct Attribution {
     let known: [String: (Runtime, EngineContainer)]
     let lookup: ProcessLookup
     /// By container id: its RAM limit, a value of nil for none.
-    let ramLimits: [String: Reading<UInt64?>]
+    let ramLimits: [String: Reading<Limit<UInt64>>]
 
     struct Entry {
         var pid: UInt32

@@ -1,7 +1,7 @@
 /// The RAM limit of each container, found by the paths that name it.
 struct RAMLimits {
-    /// By id; a value of nil is "no limit".
-    private(set) var byContainer: [String: Reading<UInt64?>]
+    /// By container id.
+    private(set) var byContainer: [String: Reading<Limit<UInt64>>]
 
     init(_ observation: Observation, _ lookup: ProcessLookup) {
         byContainer = observation.ramLimits ?? [:]
@@ -18,7 +18,9 @@ struct RAMLimits {
     }
 
     /// The first folder that has a limit, or says that it has none, decides.
-    private mutating func note(_ container: String, _ folders: [CgroupFolder], in limits: [String: Reading<UInt64?>]) {
+    private mutating func note(
+        _ container: String, _ folders: [CgroupFolder], in limits: [String: Reading<Limit<UInt64>>]
+    ) {
         guard byContainer[container]?.value == nil else { return }
         let read = folders.compactMap { limits[$0.key] }
         let isOutside = !folders.isEmpty && folders.allSatisfy { $0.path.utf8.starts(with: "/..".utf8) }

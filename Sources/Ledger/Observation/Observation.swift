@@ -9,11 +9,11 @@ package struct Observation: Codable, Sendable, Equatable {
     /// What /proc said of each PID that a driver listed and that was there.
     package var processes: [ObservedProcess]
     package var engines: [ObservedEngine]
-    /// RAM limits in bytes of cgroups that processes are in or below, by `CgroupFolder.key`. A value of nil means no
-    /// limit. If no container is known for a path, all of its folders are included. nil in recordings of version 0.1.0.
-    package var cgroupLimits: [String: Reading<UInt64?>]?
+    /// RAM limits in bytes of cgroups that processes are in or below, by `CgroupFolder.key`. If no container is known for
+    /// a path, all of its folders are included. nil in recordings of version 0.1.0.
+    package var cgroupLimits: [String: Reading<Limit<UInt64>>]?
     /// The same by container id, of recordings of version 0.1.0.
-    package var ramLimits: [String: Reading<UInt64?>]?
+    package var ramLimits: [String: Reading<Limit<UInt64>>]?
     /// By `CgroupFolder.key`: who owns the folders that containers' cgroups are in, and the root of each hierarchy, as our user
     /// namespace has the uid. Without those that could not be read; nil in recordings that do not say.
     package var cgroupOwners: [String: UInt32]?
@@ -28,7 +28,7 @@ package struct Observation: Codable, Sendable, Equatable {
 
     package init(
         time: Int64, host: String, view: ProcessView, devices: [ObservedDevice] = [], processes: [ObservedProcess] = [],
-        engines: [ObservedEngine] = [], cgroupLimits: [String: Reading<UInt64?>]? = nil,
+        engines: [ObservedEngine] = [], cgroupLimits: [String: Reading<Limit<UInt64>>]? = nil,
         cgroupOwners: [String: UInt32]? = nil, hostMemory: HostMemory? = nil,
         clients: Reading<ClientList>? = nil, deviceMemory: [ChargedCgroup]? = nil, sources: [SourceReport] = []
     ) {

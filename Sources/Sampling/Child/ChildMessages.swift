@@ -8,7 +8,8 @@ package enum ChildMessages {
     package static func frames(of observation: Observation) -> [[UInt8]] {
         let gpus = observation.devices.map { Inventory.GPU(key: "\($0.vendor.rawValue):\($0.index)", unread: $0) }
         let facts = CgroupFacts(
-            limits: observation.cgroupLimits ?? [":/": .known(nil)], owners: observation.cgroupOwners ?? [":/": 0])
+            limits: observation.cgroupLimits ?? [":/": .known(.unlimited)],
+            owners: observation.cgroupOwners ?? [":/": 0])
         let charges = DeviceMemoryCharges(cgroups: observation.deviceMemory, trouble: .cgroupsAfter(16_384))
         let environment = RuntimeEnvironmentReader.unread(minors: [128], why: .notAsked)
         let pids = observation.processes.map(\.pid)

@@ -18,25 +18,29 @@ struct DriverAnswer {
     var mayMissGPUs = false
 }
 
-/// A child that is asked: all GPUs of a driver at once and under one deadline, and questions about the host's files. Used by
-/// one thread.
+/// A child process and the requests to it: all GPUs of a driver at once, under one deadline, and questions about the host's
+/// files. Used by one thread.
 final class DriverSession {
     private let role: ChildRole
     private let plan: SamplingPlan
     private let notify: (String) -> Void
     private var child: DriverProcess?
     private var sample: UInt32 = 0
-    /// The child has not reported yet whether it has a session with the driver.
-    private var owesOpening = false
-    /// Seconds of the monotonic clock.
-    private var startedAt = -Double.infinity
-    private var hangsSince: Double?
-    private var lastError: Reason?
+    private var state = ChildState.none
     /// Children that were killed and have not ended yet.
     private var abandoned: [DriverProcess] = []
+    /// What the user was notified of already.
+    private var notices: Set<Notice> = []
+
+    private enum Notice {
+        /// The driver is slow.
+        case delay
+        /// Too many children hang to start another one.
+        case limit
+    }
+
+    /// A GPU has answered, so that the driver is awake.
     private var hasAnswered = false
-    private var hasReportedDelay = false
-    private var hasReportedLimit = false
 
     /// Processes that hang in a driver are of no use; that many are enough to be sure.
     private static let mostAbandoned = 3
@@ -57,8 +61,6 @@ final class DriverSession {
     /// Of these, the questions that are waited for beyond this sample.
     private var standing: Set<UInt32> = []
     private var asked: UInt32 = 0
-    /// Since when questions were not answered.
-    private var deafSince: Double?
 
     init(_ role: ChildRole, _ plan: SamplingPlan, notify: @escaping (String) -> Void) {
         self.role = role
@@ -89,7 +91,7 @@ final class DriverSession {
     func collect(_ look: ([ObservedDevice]) -> Void) -> DriverAnswer {
         if round.whyNot == nil { attempt { () throws(DriverProcessError) in try wait(look) } }
         handOver(look)
-        hangsSince = round.isComplete ? nil : hangsSince ?? monotonicSeconds()
+        state.finishSample(isComplete: round.isComplete, at: monotonicSeconds())
         return round.answer
     }
 
@@ -98,8 +100,8 @@ final class DriverSession {
             try step()
         } catch {
             leaveChild()
-            lastError = .other(error.description(role))
-            round.whyNot = lastError
+            state.fail(.other(error.description(role)))
+            round.whyNot = state.failure
         }
     }
 
@@ -150,16 +152,16 @@ final class DriverSession {
             if isLate || monotonicSeconds() > last { break }
         }
         if let answer = answers.removeValue(forKey: question), let answer {
-            deafSince = nil
+            state.finishQuestion(isAnswered: true, at: monotonicSeconds())
             return answer
         }
         guard child != nil else { return lacking }
-        deafSince = deafSince ?? monotonicSeconds()
+        state.finishQuestion(isAnswered: false, at: monotonicSeconds())
         return .silent
     }
 
     /// There is no child.
-    private var lacking: HostAnswer { (round.whyNot ?? lastError).map { .failed($0) } ?? .silent }
+    private var lacking: HostAnswer { (round.whyNot ?? state.failure).map { .failed($0) } ?? .silent }
 
     var hasChild: Bool { child != nil }
 
@@ -174,43 +176,43 @@ final class DriverSession {
     private func prepareChild() throws(DriverProcessError) -> Reason? {
         abandoned.removeAll(where: \.isGone)
         try takeLateMessages()
+        if abandoned.isEmpty { notices.remove(.limit) }
         let now = monotonicSeconds()
-        if child != nil, let since = hangsSince ?? deafSince, now - since > respawnDelay {
-            if abandoned.count + 1 < Self.mostAbandoned {
-                notify(
-                    "\(role == .nvidia ? "the driver" : "reading the host's files") has hung for \(Int(now - since)) s; a new process asks it"
-                )
-                leaveChild()
-                lastError = nil
-            } else if !hasReportedLimit {
-                // The last one is kept: it still asks the GPUs that are well.
-                notify("\(Self.mostAbandoned) processes hang in \(subject); no more are started until one of them ends")
-                hasReportedLimit = true
-            }
+        switch next(at: now) {
+        case .keep: return nil
+        case .keepHanging:
+            // The last child is kept: it still asks the GPUs that answer.
+            if notices.insert(.limit).inserted { notify(limitReached(Self.mostAbandoned)) }
+            return nil
+        case .wait(let reason, let seconds): return .askedAgain(reason, seconds: seconds.rounded(.up))
+        case .tooMany: return .other(limitReached(abandoned.count))
+        case .replace(let seconds):
+            notify(
+                "\(role == .nvidia ? "the driver" : "reading the host's files") has hung for \(Int(seconds)) s; a new process asks it"
+            )
+            leaveChild()
+            state.leave()
+            if case .tooMany = next(at: now) { return .other(limitReached(abandoned.count)) }
+        case .start: break
         }
-        if abandoned.isEmpty { hasReportedLimit = false }
-        if child != nil { return nil }
-        if let lastError {
-            let left = startedAt + respawnDelay - now
-            if left > 0 { return .askedAgain(lastError, seconds: left.rounded(.up)) }
-        }
-        guard abandoned.count < Self.mostAbandoned else {
-            return .other(
-                "\(abandoned.count) processes hang in \(subject); no more are started until one of them ends")
-        }
-        startedAt = now
-        hangsSince = nil
-        deafSince = nil
-        owesOpening = false
+        state.start(at: now)
         child = try DriverProcess(role, plan)
         return nil
+    }
+
+    private func next(at now: Double) -> ChildState.Step {
+        state.next(at: now, delay: respawnDelay, abandoned: abandoned.count, most: Self.mostAbandoned)
+    }
+
+    private func limitReached(_ count: Int) -> String {
+        "\(count) processes hang in \(subject); no more are started until one of them ends"
     }
 
     /// Messages since the last sample show that the child is alive.
     private func takeLateMessages() throws(DriverProcessError) {
         let end = monotonicSeconds() + Self.grace
         while let running = child, monotonicSeconds() < end, let late = try running.message(until: 0) {
-            (hangsSince, deafSince) = (nil, nil)
+            state.recover()
             note(late)
         }
     }
@@ -219,6 +221,7 @@ final class DriverSession {
     func end() {
         child?.abandon()
         child = nil
+        state.leave()
     }
 
     private func leaveChild() {
@@ -231,12 +234,14 @@ final class DriverSession {
 
     private func send(_ withAccounts: Bool) throws(DriverProcessError) {
         // If the last request is still outstanding, only drain replies.
-        while let child, owesOpening, monotonicSeconds() < deadline, let late = try child.message(until: askedAt) {
+        while let child, state.running?.owesOpening == true, monotonicSeconds() < deadline,
+            let late = try child.message(until: askedAt)
+        {
             note(late)
         }
-        guard let child, !owesOpening else { return }
+        guard let child, state.running?.owesOpening != true else { return }
         try child.ask(.sample(sample, withAccounts: withAccounts, deadline: deadline), until: deadline)
-        owesOpening = true
+        state.askForSample()
         round.isAsked = true
     }
 
@@ -246,7 +251,8 @@ final class DriverSession {
         let deadline = max(deadline, monotonicSeconds() + Self.grace)
         while let child, !round.isSettled {
             // What is there already is handed over together.
-            let pause = round.answeredNow.isEmpty ? hasReportedDelay ? deadline : min(deadline, askedAt + 1) : askedAt
+            let pause =
+                round.answeredNow.isEmpty ? notices.contains(.delay) ? deadline : min(deadline, askedAt + 1) : askedAt
             if let message = try child.message(until: pause) {
                 note(message)
                 // A child that sends without end does not get more time than the others.
@@ -256,7 +262,7 @@ final class DriverSession {
             } else if monotonicSeconds() >= deadline {
                 return
             } else {
-                hasReportedDelay = true
+                notices.insert(.delay)
                 notify(
                     hasAnswered || role == .host
                         ? "waiting for the driver"
@@ -273,7 +279,7 @@ final class DriverSession {
     private func note(_ message: DriverMessage) {
         switch message {
         case .opened(let sample, let versions, let inventory, let hang):
-            owesOpening = false
+            state.open()
             let inventory = identities.completed(inventory)
             self.inventory = inventory
             guard sample == self.sample else { return }
@@ -292,7 +298,7 @@ final class DriverSession {
         case .failed(_, let why, let isAbsent):
             // Its session is over, and the next sample begins anew.
             leaveChild()
-            lastError = nil
+            state.leave()
             round.whyNot = why
             round.isAbsent = isAbsent
         case .answer(let question, let answer):

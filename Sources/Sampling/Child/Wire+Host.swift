@@ -140,7 +140,7 @@ extension WireWriter {
     private mutating func facts(_ facts: CgroupFacts) {
         list(facts.limits.sorted { $0.key < $1.key }) { writer, limit in
             writer.text(limit.key)
-            writer.reading(limit.value) { writer, bytes in writer.optional(bytes) { $0.number($1) } }
+            writer.reading(limit.value) { writer, limit in writer.optional(limit.amount) { $0.number($1) } }
         }
         list(facts.owners.sorted { $0.key < $1.key }) { writer, owner in
             writer.text(owner.key)
@@ -185,8 +185,8 @@ extension WireWriter {
             writer.reading(node.value) { $0.text($1) }
         }
         reading(environment.computeNode) { $0.text($1) }
-        reading(environment.ramLimit) { writer, bytes in writer.optional(bytes) { $0.number($1) } }
-        reading(environment.cpuLimit) { writer, cpus in writer.optional(cpus) { $0.number($1.bitPattern) } }
+        reading(environment.ramLimit) { writer, limit in writer.optional(limit.amount) { $0.number($1) } }
+        reading(environment.cpuLimit) { writer, limit in writer.optional(limit.amount) { $0.number($1.bitPattern) } }
     }
 }
 
@@ -327,9 +327,9 @@ extension WireReader {
             })
     }
 
-    private mutating func limit() throws(WireError) -> Reading<UInt64?> {
+    private mutating func limit() throws(WireError) -> Reading<Limit<UInt64>> {
         try reading { reader throws(WireError) in
-            try reader.optional { reader throws(WireError) in try reader.number() }
+            Limit(try reader.optional { reader throws(WireError) in try reader.number() })
         }
     }
 
@@ -367,7 +367,7 @@ extension WireReader {
             },
             computeNode: try reading { reader throws(WireError) in try reader.text() }, ramLimit: try limit(),
             cpuLimit: try reading { reader throws(WireError) in
-                try reader.optional { reader throws(WireError) in Double(bitPattern: try reader.number()) }
+                Limit(try reader.optional { reader throws(WireError) in Double(bitPattern: try reader.number()) })
             })
         environment.isVerified = isVerified
         environment.cgroup = cgroup

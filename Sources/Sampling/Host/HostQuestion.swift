@@ -83,8 +83,8 @@ extension [SentProcess] {
 
 /// What was read about the cgroups of containers.
 struct CgroupFacts: Sendable, Equatable {
-    /// By `CgroupFolder.key`: RAM limits in bytes; a value of nil is "no limit".
-    var limits: [String: Reading<UInt64?>] = [:]
+    /// By `CgroupFolder.key`: RAM limits in bytes.
+    var limits: [String: Reading<Limit<UInt64>>] = [:]
     /// Owners of the folders that decide who can create these cgroups, by `CgroupFolder.key`.
     var owners: [String: UInt32] = [:]
 }

@@ -195,7 +195,7 @@ final class HostReader: Sendable {
                 owner.flatMap { $0 }.map { (folder.key, $0) }
             }
             task.gather(limited, key: { "limit \($0.key.key)" }, { [watch] in watch.limit(of: $0.key) }) { limits in
-                let readings = zip(limited, limits).compactMap { folder, limit -> (String, Reading<UInt64?>)? in
+                let readings = zip(limited, limits).compactMap { folder, limit -> (String, Reading<Limit<UInt64>>)? in
                     // The root and slices have no limit of their own if the controller is off.
                     if !folder.value, limit?.reason?.isAbsence == true { return nil }
                     return (folder.key.key, limit ?? .unknown(.fact(Self.silence)))

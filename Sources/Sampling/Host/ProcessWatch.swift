@@ -84,7 +84,7 @@ final class ProcessWatch: Sendable {
 
     // MARK: Cgroups
 
-    func limit(of folder: CgroupFolder) -> Reading<UInt64?> { cgroups.ramLimit(of: folder) }
+    func limit(of folder: CgroupFolder) -> Reading<Limit<UInt64>> { cgroups.ramLimit(of: folder) }
 
     /// Who owns a folder of cgroups; nil if that cannot be read. Most containers have theirs in the same few folders.
     func owner(of folder: CgroupFolder) -> UInt32? {

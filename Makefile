@@ -28,7 +28,7 @@ ifneq ($(shell grep -qF '$$ORIGIN' "$(RELEASE)" 2>/dev/null && echo yes),)
 RELINK := relink
 endif
 
-.PHONY: build demo test bench check fuzz install uninstall dist test-install image man clean relink
+.PHONY: build demo test bench check fuzz try-docs install uninstall dist test-install image man clean relink
 
 build: $(RELEASE)
 
@@ -59,6 +59,11 @@ bench:
 check:
 	@sh scripts/require-swift.sh "$(SWIFT)"
 	@sh scripts/check.sh "$(SWIFT)"
+
+# Follows docs/adding-a-vendor.md and docs/adding-a-command.md to the letter, in a copy.
+try-docs:
+	@sh scripts/require-swift.sh "$(SWIFT)"
+	@python3 scripts/try-docs.py
 
 # Ten million inputs that are almost right, into every parser: some minutes. FUZZ='--seed 2' and so on.
 fuzz:

@@ -35,7 +35,9 @@ extension ContainerHost {
     }
 }
 
-@Suite(.enabled(if: RealDocker.absenceOfGPUs == nil || RealDocker.isCI, "\(RealDocker.absenceOfGPUs ?? "")"))
+/// One test at a time: each compares the engine's images before and after, and the engine is shared.
+@Suite(
+    .serialized, .enabled(if: RealDocker.absenceOfGPUs == nil || RealDocker.isCI, "\(RealDocker.absenceOfGPUs ?? "")"))
 struct MeasureContainerTests {
     @Test("In containers: the driver's PIDs without and with --pid=host, and which GPU is given; nothing is left")
     func containers() throws {

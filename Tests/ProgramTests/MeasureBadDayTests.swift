@@ -154,10 +154,13 @@ struct MeasureBadDayTests {
     func atMost() throws {
         let host = try MeasureHost()
         let steps = MeasureHost.steps.filter { $0 != "run-cost" }
-        let (process, output) = try host.start(steps.flatMap { ["--step", $0] })
         var least = Int64.max
-        while process.isRunning { least = min(least, try host.freeBytes() ?? .max) }
-        _ = output.fileHandleForReading.readDataToEndOfFile()
+        // On a busy machine the readings of one run may all miss the moments in which it holds memory.
+        for _ in 0..<5 where least >= (4096 - 200 - 400) * mebibyte {
+            let (process, output) = try host.start(steps.flatMap { ["--step", $0] })
+            while process.isRunning { least = min(least, try host.freeBytes() ?? .max) }
+            _ = output.fileHandleForReading.readDataToEndOfFile()
+        }
         #expect(least >= (4096 - 200 - 2048) * mebibyte)
         #expect(least < (4096 - 200 - 400) * mebibyte, "it was seen while it held memory")
     }

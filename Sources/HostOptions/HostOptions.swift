@@ -7,7 +7,7 @@ import Synchronization
 
 /// The options that say how a host is read, for every program that reads one.
 package struct HostOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Read process information under this path (PLIMSOLL_PROCFS).", valueName: "path"))
+    @Option(help: ArgumentHelp("Directory to read instead of /proc (PLIMSOLL_PROCFS).", valueName: "path"))
     package var procfs = environment("PLIMSOLL_PROCFS") ?? "/proc"
 
     @Option(help: ArgumentHelp("Read GPU and cgroup information under this path (PLIMSOLL_SYSFS).", valueName: "path"))
@@ -22,14 +22,14 @@ package struct HostOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             """
-            Container engine to ask for names, as unix:///PATH; can be repeated (DOCKER_HOST; default: the engine of the \
-            current Docker context, else every local engine that answers)
+            Socket of a container engine, for container names, as unix:///PATH; can be repeated (DOCKER_HOST; default: \
+            the current Docker context, or all local engines if there is none)
             """, valueName: "url"))
     package var dockerHost: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "Maximum time to wait for a source (PLIMSOLL_TIMEOUT; default: 10s for a GPU driver, 2s for an engine)",
+            "Maximum time to wait for a GPU driver or container engine (PLIMSOLL_TIMEOUT; default: 10s for a GPU driver, 2s for an engine)",
             valueName: "duration"),
         transform: TimeSpan.init)
     package var timeout: TimeSpan?

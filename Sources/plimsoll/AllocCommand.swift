@@ -9,10 +9,10 @@ import Sampling
 struct AllocCommand: DocumentedCommand {
     static let configuration = CommandConfiguration(
         commandName: "alloc",
-        abstract: "Allocate GPU memory and show what the driver charges",
+        abstract: "Allocate GPU memory and show how much the driver uses for it",
         discussion: """
-            SIZE is an amount (8GiB, 12GB, or a number of bytes) or the shape of a tensor (1000x1000). The driver also charges \
-            a CUDA context, once per process and GPU. The memory is written to, and freed at the end.
+            SIZE is an amount (8GiB, 12GB, or a number of bytes) or the shape of a tensor (1000x1000). The driver also uses \
+            memory for a CUDA context, once per process and GPU. plimsoll writes to the memory and frees it at the end.
 
             Exit code 0 if the memory was allocated, 1 if it does not fit.
             """)
@@ -21,7 +21,7 @@ struct AllocCommand: DocumentedCommand {
         synopsis: "[OPTIONS] SIZE",
         groups: [("Output", ["format"]), ("What to allocate", ["dtype", "max", "count", "device", "hold", "force"])],
         examples: [
-            .init("What does 1 GiB cost?", "plimsoll alloc 1GiB"),
+            .init("How much memory does an allocation of 1 GiB use?", "plimsoll alloc 1GiB"),
             .init("A tensor of half-precision numbers", "plimsoll alloc 1000x1000 --dtype float16"),
             .init("Hold 8 GiB for a minute", "plimsoll alloc 8GiB --hold 1m"),
         ])

@@ -11,8 +11,8 @@ struct CheckCommand: DocumentedCommand {
         commandName: "check",
         abstract: "Check whether programs can use a GPU here",
         discussion: """
-            Run it on a host or in a container. Prints which GPUs are usable, how they got here (variables, device files, \
-            libraries), the RAM and CPU limits, and whose processes are visible. Uses a few MiB of GPU memory while it runs.
+            Run it on a host or in a container. Prints which GPUs are usable, how they were made available (variables, device \
+            files, libraries), the RAM and CPU limits, and whose processes are visible. Uses a few MiB of GPU memory while it runs.
 
             Exit code 0 if a GPU is usable, 1 if not, 2 if unknown.
             """)
@@ -37,7 +37,7 @@ struct CheckCommand: DocumentedCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Minimum total memory per required GPU. To check free memory, use `plimsoll fit`.", valueName: "size"),
+            "Minimum total memory of each required GPU. To check free memory, use `plimsoll fit`.", valueName: "size"),
         transform: MemorySize.init)
     var requireMemory: MemorySize?
 

@@ -8,9 +8,9 @@ struct FitCommand: DocumentedCommand {
         commandName: "fit",
         abstract: "Check whether a GPU has enough free memory now",
         discussion: """
-            Prints the GPUs that have SIZE free, the one with the most first. Of a partitioned GPU (MIG), prints its \
-            instances. A program needs more than its data: add 100 to 600 MiB for the CUDA context, and what its allocator \
-            rounds up.
+            Prints the GPUs that have SIZE free, the one with the most first. For a GPU in MIG mode, prints its \
+            instances. Ask for more than your data: add 100 to 600 MiB for the CUDA context, and what the allocator of your \
+            program adds by rounding.
 
             Exit code 0 if SIZE fits, 1 if not.
 

@@ -36,7 +36,10 @@ struct LedgerCommand: DocumentedCommand {
     @Flag(help: "Do not shorten ids and image names.")
     var noTrunc = false
 
-    @Option(help: ArgumentHelp("Draw the load line at this share of a GPU's memory.", valueName: "percent"))
+    @Option(
+        help: ArgumentHelp(
+            "Draw the load line, a mark in the bar, at this share of a GPU's memory. For an exit code, use --fail-above.",
+            valueName: "percent"))
     var warn = Share(percent: 90)
 
     @Option(

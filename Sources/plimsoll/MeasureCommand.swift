@@ -8,16 +8,16 @@ import Sampling
 struct MeasureCommand: DocumentedCommand {
     static let configuration = CommandConfiguration(
         commandName: "measure",
-        abstract: "Compare plimsoll's assumptions with this GPU driver",
+        abstract: "Test whether plimsoll's numbers are correct on this GPU driver",
         discussion: """
             Takes up to ten minutes. Prints a report and writes it to a JSON file. The report names no host, user, container \
             or path, so you can share it.
 
             Uses up to 2 GiB of one GPU's memory for some seconds at a time, and only if 5% of the GPU stays free for others. \
             Uses nvidia-smi, amd-smi, rocm-smi, xpu-smi, unshare, docker and python3 with PyTorch if they are installed. Each \
-            step that cannot be tried says why. After Ctrl-C, the report keeps the finished steps.
+            step that is skipped prints the reason. After Ctrl-C, the report keeps the finished steps.
 
-            Exit codes: 0 if every step that could be tried agreed, 1 if one differed, 2 if none could be tried.
+            Exit codes: 0 if every tested step agreed, 1 if one differed, 2 if no step could be tested.
             """)
 
     static let help = CommandHelp(

@@ -87,6 +87,9 @@ enum Main {
             failure.outcome.exit()
         } catch {
             // ArgumentParser's own errors: a request for help or the version, or wrong usage.
+            let page = Screen.page(colourless: true)
+            // ArgumentParser lays out its own help too, and crashes if a column is narrower than its indent.
+            setenv("COLUMNS", "80", 1)
             let code = root.exitCode(for: error).rawValue
             if code != 0 {
                 let problem = UsageMessage.problem(error, of: root, arguments)
@@ -98,7 +101,7 @@ enum Main {
             {
                 Output.write(root.fullMessage(for: error) + "\n")
             } else {
-                Output.write(HelpScreen(command, program: program).lines(on: Screen.page(colourless: true)))
+                Output.write(HelpScreen(command, program: program).lines(on: page))
             }
             Outcome(rawValue: code).exit()
         }

@@ -12,12 +12,12 @@ struct RunCommand: DocumentedCommand {
         commandName: "run",
         abstract: "Run a command and report its GPU memory",
         discussion: """
-            Runs COMMAND with this terminal, passes signals on to it, and prints a report to standard error when the command \
-            ends. Counts the memory of all its descendants; inside a container, of every process of the container.
+            Runs COMMAND in this terminal, passes signals on to it, and prints a report to standard error when the command \
+            ends. Counts the memory of COMMAND and all its descendants. Inside a container, counts every process of the container.
 
             If COMMAND starts a container (docker, podman or nerdctl with run, start, exec or compose, also after sudo or \
-            env), that container is counted too. If other containers start at the same time, name yours with --name. If \
-            COMMAND is systemd-run, the service is counted.
+            env), that container is counted too. If other containers start at the same time, give yours a name \
+            (docker run --name NAME). If COMMAND is systemd-run, the service is counted.
 
             With --container, runs no command and watches a running container until it ends, or until Ctrl-C.
 

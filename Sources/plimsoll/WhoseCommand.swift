@@ -14,8 +14,8 @@ struct WhoseCommand: DocumentedCommand {
 
             Exit code 0 if every PID is found, 1 if not, 2 if PIDs cannot be looked up.
 
-            Fields for --format: \(RowKind.whose.fieldList). .UnrecognizedCgroup is the cgroup of a host process if its kind is \
-            unknown. .NamespaceContainer is the container whose PID namespace a host process is in.
+            Fields for --format: \(RowKind.whose.fieldList). .UnrecognizedCgroup is the cgroup of a host process if plimsoll does \
+            not recognize it. .NamespaceContainer is the container whose PID namespace a host process uses.
             """)
 
     static let help = CommandHelp(

@@ -24,6 +24,16 @@ struct CommandLineTests {
         #expect(result.output.contains("--replay FILE") == replays)
     }
 
+    @Test("Help is shown on a page of any width", arguments: [1, 20, 26, 28])
+    func narrowHelp(_ columns: Int) throws {
+        for command in Self.commands {
+            let result = try run([command, "--help"], environment: ["COLUMNS": "\(columns)"])
+            #expect(result.code == 0)
+            #expect(result.output.contains("plimsoll"))
+            #expect(result.errors == "")
+        }
+    }
+
     @Test("Every example in a help screen is a command line that plimsoll accepts", arguments: commands)
     func examples(_ command: String) throws {
         let examples = try run([command, "--help"]).output.components(separatedBy: "Examples:\n")[1]

@@ -29,6 +29,8 @@
 enum { SUCCESS = 0, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE = 7, MAX_DEVICES = 64, RECORD = 24 };
 
 static cnvml_functions nvml;
+// Not in cnvml_functions: Plimsoll finds the newest version of each by name.
+static cnvml_list compute_processes, graphics_processes, mps_processes;
 static cnvml_device devices[MAX_DEVICES];
 static uint32_t device_count;
 static const char *procfs = "/proc";
@@ -69,11 +71,11 @@ static void load(const char *path) {
         .uuid = symbol(library, "nvmlDeviceGetUUID"),
         .pci_info = symbol(library, "nvmlDeviceGetPciInfo_v3"),
         .utilization = symbol(library, "nvmlDeviceGetUtilizationRates"),
-        .compute = (cnvml_list)symbol(library, "nvmlDeviceGetComputeRunningProcesses_v3"),
-        .graphics = (cnvml_list)symbol(library, "nvmlDeviceGetGraphicsRunningProcesses_v3"),
-        .mps = (cnvml_list)symbol(library, "nvmlDeviceGetMPSComputeRunningProcesses_v3"),
         .mig_mode = symbol(library, "nvmlDeviceGetMigMode"),
     };
+    compute_processes = symbol(library, "nvmlDeviceGetComputeRunningProcesses_v3");
+    graphics_processes = symbol(library, "nvmlDeviceGetGraphicsRunningProcesses_v3");
+    mps_processes = symbol(library, "nvmlDeviceGetMPSComputeRunningProcesses_v3");
 }
 
 static uint64_t memory_used(cnvml_device device) {
@@ -114,9 +116,9 @@ static void list(cnvml_list call, cnvml_device device) {
 // The memory is asked for on both sides of the lists, to see whether they belong together; where it moved, once more.
 static void lists(cnvml_device device, uint64_t before) {
     for (int again = 0; again < 2; again++) {
-        list(nvml.compute, device);
-        list(nvml.graphics, device);
-        list(nvml.mps, device);
+        list(compute_processes, device);
+        list(graphics_processes, device);
+        list(mps_processes, device);
         uint64_t after = memory_used(device);
         if (after == before) break;
         before = after;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# make-image.sh IMAGE PROGRAM…: imports an image that holds these programs in /bin and the shared libraries that they need,
-# and nothing else. It takes no network and no base image, only a docker client with an engine.
+# make-image.sh IMAGE PROGRAM…: imports an image with only these programs, in /bin, and the shared libraries that they need.
+# It needs no network and no base image, only a docker client with an engine.
 set -eu
 image=$1
 shift

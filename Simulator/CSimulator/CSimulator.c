@@ -29,26 +29,26 @@ static int address_of(const char *path, struct sockaddr_un *address) {
     return 0;
 }
 
-// Who names a socket is a process of the host; in a container the hook put it where it is looked for.
-int sim_is_shown(uint32_t card) {
+// A process with GPUSIM_SOCKET set runs on the host. In a container the hook mounts the socket at the default path.
+int sim_is_visible(uint32_t gpu) {
     const char *path = getenv("GPUSIM_SOCKET");
     if ((path && *path) || access("/dev/nvidiactl", F_OK) != 0) return 1;
     char file[32];
-    snprintf(file, sizeof file, "/dev/nvidia%u", card);
+    snprintf(file, sizeof file, "/dev/nvidia%u", gpu);
     return access(file, F_OK) == 0;
 }
 
-uint32_t sim_shown_cards(uint32_t count) {
+uint32_t sim_visible_gpus(uint32_t count) {
     uint32_t shown = 0;
-    for (uint32_t card = 0; card < count; card++) shown += sim_is_shown(card) ? 1 : 0;
+    for (uint32_t gpu = 0; gpu < count; gpu++) shown += sim_is_visible(gpu) ? 1 : 0;
     return shown;
 }
 
-uint32_t sim_index(uint32_t card) { return sim_shown_cards(card); }
+uint32_t sim_index(uint32_t gpu) { return sim_visible_gpus(gpu); }
 
-uint32_t sim_card(uint32_t index, uint32_t count) {
-    for (uint32_t card = 0; card < count; card++) {
-        if (sim_is_shown(card) && index-- == 0) return card;
+uint32_t sim_gpu_at(uint32_t index, uint32_t count) {
+    for (uint32_t gpu = 0; gpu < count; gpu++) {
+        if (sim_is_visible(gpu) && index-- == 0) return gpu;
     }
     return SIM_NONE;
 }
@@ -66,9 +66,10 @@ static int exchange(const struct sim_request *request, void *reply, size_t reply
     return 0;
 }
 
-// The connection stands for the process's open driver device: when the process ends, however it ends, the kernel closes
-// it and the book forgets what was held. A forked child gets one of its own, for its own PID.
-static int connect_to_book(void) {
+// The connection corresponds to the process's open driver device. When the process ends for any reason, the kernel
+// closes the connection and gpusimd frees what the process held. A forked child gets its own connection, for its own
+// PID.
+static int connect_to_daemon(void) {
     const char *path = getenv("GPUSIM_SOCKET");
     struct sockaddr_un address;
     if (address_of(path && *path ? path : "/run/gpusim/socket", &address) < 0) return -1;
@@ -91,7 +92,7 @@ static int connect_to_book(void) {
 int sim_ask(const struct sim_request *request, void *reply, size_t reply_size) {
     pthread_mutex_lock(&lock);
     int result = 0;
-    if (connection < 0 || owner != getpid()) result = connect_to_book();
+    if (connection < 0 || owner != getpid()) result = connect_to_daemon();
     if (result == 0) result = exchange(request, reply, reply_size);
     if (result != 0 && connection >= 0) {
         int code = errno;
@@ -103,49 +104,48 @@ int sim_ask(const struct sim_request *request, void *reply, size_t reply_size) {
     return result;
 }
 
-// Of a card that is divided programs are given an instance, and no more than one (NVIDIA, MIG User Guide, "CUDA Device
-// Enumeration"): the first, where none is named.
-static uint32_t place_on(uint32_t card) {
-    struct sim_request request = {.operation = SIM_DEVICE, .device = card};
+// On a partitioned GPU a program gets one instance (NVIDIA, MIG User Guide, "CUDA Device Enumeration"): the first, if
+// none is named.
+static uint32_t gpu_or_instance(uint32_t gpu) {
+    struct sim_request request = {.operation = SIM_DEVICE, .device = gpu};
     struct sim_device device;
-    if (sim_ask(&request, &device, sizeof device) != 0 || device.code != 0 || device.max_instances == 0) return card;
-    for (request.device = card + 1; request.device < SIM_MAX_DEVICES; request.device++) {
+    if (sim_ask(&request, &device, sizeof device) != 0 || device.code != 0 || device.max_instances == 0) return gpu;
+    for (request.device = gpu + 1; request.device < SIM_MAX_DEVICES; request.device++) {
         if (sim_ask(&request, &device, sizeof device) != 0 || device.code != 0) break;
-        if (device.parent == card) return request.device;
+        if (device.parent == gpu) return request.device;
     }
     return SIM_NONE;
 }
 
-static uint32_t card_named(const char *name, size_t length, uint32_t count) {
+static uint32_t gpu_named(const char *name, size_t length, uint32_t count) {
     char *end;
     unsigned long index = strtoul(name, &end, 10);
-    if (length > 0 && end == name + length) return sim_card((uint32_t)index, count);
+    if (length > 0 && end == name + length) return sim_gpu_at((uint32_t)index, count);
     struct sim_request request = {.operation = SIM_DEVICE};
     for (; length > 4 && request.device < SIM_MAX_DEVICES; request.device++) {
         struct sim_device device;
         if (sim_ask(&request, &device, sizeof device) != 0 || device.code != 0) break;
-        if (strncmp(device.uuid, name, length) == 0 && sim_is_shown(device.parent == SIM_NONE ? request.device : device.parent)) {
-            return request.device;
-        }
+        uint32_t gpu = device.parent == SIM_NONE ? request.device : device.parent;
+        if (strncmp(device.uuid, name, length) == 0 && sim_is_visible(gpu)) return request.device;
     }
     return SIM_NONE;
 }
 
-uint32_t sim_cuda_card(uint32_t ordinal, uint32_t count) {
+uint32_t sim_cuda_gpu(uint32_t ordinal, uint32_t count) {
     const char *name = getenv("CUDA_VISIBLE_DEVICES");
-    for (uint32_t place = 0;; place++) {
+    for (uint32_t position = 0;; position++) {
         size_t length = name ? strcspn(name, ",") : 0;
-        uint32_t card = name ? card_named(name, length, count) : sim_card(place, count);
-        uint32_t shown = card == SIM_NONE ? card : place_on(card);
-        if (shown == SIM_NONE || place == ordinal) return shown;
+        uint32_t gpu = name ? gpu_named(name, length, count) : sim_gpu_at(position, count);
+        uint32_t shown = gpu == SIM_NONE ? gpu : gpu_or_instance(gpu);
+        if (shown == SIM_NONE || position == ordinal) return shown;
         if (shown >= count || (name && !name[length])) return SIM_NONE;
         if (name) name += length + 1;
     }
 }
 
-uint32_t sim_cuda_cards(uint32_t count) {
+uint32_t sim_cuda_gpus(uint32_t count) {
     uint32_t shown = 0;
-    while (shown < count && sim_cuda_card(shown, count) != SIM_NONE) shown++;
+    while (shown < count && sim_cuda_gpu(shown, count) != SIM_NONE) shown++;
     return shown;
 }
 
@@ -162,12 +162,14 @@ void sim_uuid_bytes(const struct sim_device *device, uint8_t bytes[16]) {
     }
 }
 
-// A device wakes once for a process: the handle keeps it awake.
+// A device wakes once per process: the handle keeps it awake.
 static uint64_t awake = 0;
 
-void sim_play(const struct sim_device *device) {
+void sim_apply_faults(const struct sim_device *device) {
     uint64_t bit = UINT64_C(1) << (device->number % SIM_MAX_DEVICES);
-    if (device->sleeps_ms > 0 && !(__atomic_fetch_or(&awake, bit, __ATOMIC_RELAXED) & bit)) usleep(device->sleeps_ms * 1000u);
+    if (device->sleeps_ms > 0 && !(__atomic_fetch_or(&awake, bit, __ATOMIC_RELAXED) & bit)) {
+        usleep(device->sleeps_ms * 1000u);
+    }
     if (device->prints) {
         printf("NVRM: a line that nobody asked for\n");
         fflush(stdout);
@@ -193,7 +195,9 @@ void sim_initialize(void) { __atomic_fetch_add(&initialized, 1, __ATOMIC_RELAXED
 int sim_shut_down(void) {
     uint32_t times = __atomic_load_n(&initialized, __ATOMIC_RELAXED);
     while (times > 0) {
-        if (__atomic_compare_exchange_n(&initialized, &times, times - 1, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return 1;
+        if (__atomic_compare_exchange_n(&initialized, &times, times - 1, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            return 1;
+        }
     }
     return 0;
 }

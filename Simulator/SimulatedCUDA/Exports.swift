@@ -1,7 +1,8 @@
 import CSimulator
 
-// The symbols of libcuda.so.1 that an allocating program needs, explicit in their versions (cuda.h): the names without a
-// suffix are another, 32-bit ABI. Named with @_cdecl, which every Swift since 6.2 knows; @c is the same from 6.3 on.
+// The symbols of libcuda.so.1 that an allocating program needs, with their version suffixes (cuda.h): the names without
+// a suffix are another, 32-bit ABI. Exported with @_cdecl, which every Swift since 6.2 supports; @c is the same from
+// 6.3 on.
 
 /// CUresult, as far as the simulator answers with it.
 enum Code {
@@ -14,7 +15,7 @@ enum Code {
     static let invalidContext: Int32 = 201
 }
 
-/// A CUcontext: the number of its device, plus one so that no context is null. The book knows one a process and device.
+/// A CUcontext: the number of its device, plus one so that no context is null. There is one per process and device.
 public typealias Context = OpaquePointer
 
 private func ask(_ operation: sim_operation, device: UInt32 = 0, bytes: UInt64 = 0, address: UInt64 = 0) -> sim_reply {
@@ -28,7 +29,7 @@ private func ask(_ operation: sim_operation, device: UInt32 = 0, bytes: UInt64 =
     return reply
 }
 
-/// A CUdevice is the book's number of a card, or of an instance of one.
+/// The device of a CUdevice, which is gpusimd's number of a GPU or of a MIG instance; nil if there is none.
 private func device(_ number: Int32) -> sim_device? {
     guard number >= 0 else { return nil }
     var request = sim_request()
@@ -45,7 +46,7 @@ private func hello() -> sim_reply { ask(SIM_HELLO, bytes: sim_pid_namespace("sel
 public func cuInit(_ flags: UInt32) -> Int32 {
     let hello = hello()
     guard hello.code == Code.success else { return hello.code }
-    return sim_cuda_cards(hello.count) == 0 ? Code.noDevice : ask(SIM_INITIALIZE).code
+    return sim_cuda_gpus(hello.count) == 0 ? Code.noDevice : ask(SIM_INITIALIZE).code
 }
 
 @_cdecl("cuDriverGetVersion")
@@ -60,17 +61,17 @@ public func cuDriverGetVersion(_ version: UnsafeMutablePointer<Int32>?) -> Int32
 public func cuDeviceGetCount(_ count: UnsafeMutablePointer<Int32>?) -> Int32 {
     guard let count else { return Code.invalidValue }
     let hello = hello()
-    count.pointee = Int32(truncatingIfNeeded: sim_cuda_cards(hello.count))
+    count.pointee = Int32(truncatingIfNeeded: sim_cuda_gpus(hello.count))
     return hello.code
 }
 
 @_cdecl("cuDeviceGet")
 public func cuDeviceGet(_ result: UnsafeMutablePointer<Int32>?, _ ordinal: Int32) -> Int32 {
     guard let result else { return Code.invalidValue }
-    guard ordinal >= 0, case let card = sim_cuda_card(UInt32(ordinal), hello().count), card != SIM_NONE else {
+    guard ordinal >= 0, case let gpu = sim_cuda_gpu(UInt32(ordinal), hello().count), gpu != SIM_NONE else {
         return Code.invalidDevice
     }
-    result.pointee = Int32(card)
+    result.pointee = Int32(gpu)
     return Code.success
 }
 

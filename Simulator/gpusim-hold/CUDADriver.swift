@@ -1,6 +1,6 @@
 import Glibc
 
-/// The CUDA driver API, as far as holding memory needs it, from whatever libcuda.so.1 the loader finds.
+/// The functions of the CUDA driver API that allocate memory, from the libcuda.so.1 that the loader finds.
 struct CUDADriver {
     private typealias Init = @convention(c) (UInt32) -> Int32
     private typealias Get = @convention(c) (UnsafeMutablePointer<Int32>, Int32) -> Int32
@@ -31,7 +31,7 @@ struct CUDADriver {
         try check(try symbol("cuInit", as: Init.self)(0), "cuInit")
     }
 
-    /// - Parameter number: as the process is shown its devices.
+    /// - Parameter number: the device's number as this process sees it.
     func allocate(_ bytes: UInt, on number: Int32) throws -> UInt64 {
         var device: Int32 = 0
         try check(get(&device, number), "cuDeviceGet of device \(number)")

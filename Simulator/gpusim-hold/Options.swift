@@ -10,7 +10,7 @@ struct Options {
 
     var holds: [Hold] = []
     var children = 0
-    /// Started by `--children` of another.
+    /// The parent is a gpusim-hold that was started with `--children`.
     var isChild = false
     var grow: UInt?
     var spike: UInt?
@@ -31,7 +31,7 @@ struct Options {
             default:
                 let parts = argument.split(separator: ":")
                 guard parts.count == 2, let device = Int32(parts[0]), let bytes = Self.size(String(parts[1])) else {
-                    throw Failure(description: "what is '\(argument)'? DEVICE:SIZE is meant, as in 0:512MiB")
+                    throw Failure(description: "invalid argument '\(argument)': expected DEVICE:SIZE, such as 0:512MiB")
                 }
                 holds.append(Hold(device: device, bytes: bytes))
                 holdArguments.append(argument)

@@ -3,13 +3,13 @@ import Glibc
 
 // gpusim-hold [--children N] [--grow SIZE] [--spike SIZE] [--breathe SECONDS] [--for SECONDS] DEVICE:SIZE…
 //
-// Allocates with the CUDA driver API and holds: the stand-in for a program that uses a GPU, in the tests and the demo.
-//   --children N       start N children, each of which holds the same
-//   --grow SIZE        allocate SIZE more on the first device at SIGUSR1
+// Allocates with the CUDA driver API and holds the memory. Tests and demo use it as the program that uses a GPU.
+//   --children N       start N children that each hold the same
+//   --grow SIZE        at SIGUSR1, allocate SIZE more on the first device
 //   --spike SIZE       allocate SIZE more on the first device, and free it at once
-//   --breathe SECONDS  free the last allocation and take it again, every SECONDS
-//   --for SECONDS      end by itself
-// Prints a line when it holds; ends at SIGTERM and SIGINT, also as PID 1 of a container.
+//   --breathe SECONDS  every SECONDS, free the last allocation or allocate it again
+//   --for SECONDS      end after SECONDS
+// Prints a line when it holds the memory; ends at SIGTERM and SIGINT, also as PID 1 of a container.
 
 var options: Options
 do {
@@ -21,7 +21,7 @@ do {
 
 if options.isChild { sim_end_with_parent() }
 
-// Before any thread or child, so that all of them leave these to the wait below.
+// Block these before any thread or child starts, so that only sigtimedwait below takes them.
 var signals = sigset_t()
 sigemptyset(&signals)
 for signal in [SIGTERM, SIGINT, SIGUSR1, SIGCHLD] { sigaddset(&signals, signal) }
@@ -74,7 +74,7 @@ func monotonicSeconds() -> Double {
     return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
 }
 
-/// The program again, without `--children`; it ends with its parent.
+/// Starts this program without `--children`. The child ends with its parent.
 func startChild(_ options: Options) throws -> pid_t {
     let arguments = ["gpusim-hold"] + options.childArguments
     var pointers = arguments.map { strdup($0) } + [nil]

@@ -1,16 +1,17 @@
 import CSimulator
 import Glibc
 
-/// One loop over one socket: a connection is a process's open driver device, a record is a question.
+/// Answers requests at the simulator's socket, in one loop. A connection is a process's open driver device; a message
+/// is a request.
 struct Server {
     private let listener: Int32
-    private var book: SimulatedHost
+    private var host: SimulatedHost
     private var waiting: [pollfd]
 
-    init(socket path: String, book: SimulatedHost) throws {
+    init(socket path: String, host: SimulatedHost) throws {
         listener = sim_listen(path)
         guard listener >= 0 else { throw Refusal(description: "\(path): \(String(cString: strerror(errno)))") }
-        self.book = book
+        self.host = host
         waiting = [pollfd(fd: listener, events: Int16(POLLIN), revents: 0)]
     }
 
@@ -32,14 +33,14 @@ struct Server {
             Glibc.close(fd)
             return
         }
-        book.open(fd, SimulatedHost.Client(pid: UInt32(pid), pidNamespace: 0, pidInside: innermostPID(of: pid)))
+        host.open(fd, SimulatedHost.Client(pid: UInt32(pid), pidNamespace: 0, pidInside: innermostPID(of: pid)))
         waiting.append(pollfd(fd: fd, events: Int16(POLLIN), revents: 0))
     }
 
     private mutating func close(_ fd: Int32) {
         Glibc.close(fd)
-        book.close(fd)
-        book.writeCharges()
+        host.close(fd)
+        host.writeCharges()
         waiting.removeAll { $0.fd == fd }
     }
 
@@ -48,48 +49,48 @@ struct Server {
         let size = MemoryLayout<sim_request>.size
         guard recv(fd, &request, size, Int32(MSG_DONTWAIT)) == size else { return close(fd) }
         let number = Int(request.device)
-        if request.is_call != 0 { book.countCall(on: number) }
+        if request.is_call != 0 { host.countCall(on: number) }
         switch sim_operation(request.operation) {
         case SIM_HELLO:
-            if let client = book.clients[fd], client.pidNamespace == 0 {
+            if let client = host.clients[fd], client.pidNamespace == 0 {
                 var known = client
                 known.pidNamespace = request.bytes
-                book.open(fd, known)
+                host.open(fd, known)
             }
             var hello = sim_reply()
-            hello.code = book.initializeCode
-            hello.count = UInt32(book.cardCount)
-            hello.bytes = UInt64(book.cuda)
-            hello.stride = book.recordBytes
-            hello.third_code = book.thirdListsCode
-            fill(&hello.text, book.driver.text)
+            hello.code = host.initializeCode
+            hello.count = UInt32(host.gpuCount)
+            hello.bytes = UInt64(host.cuda)
+            hello.stride = host.recordBytes
+            hello.third_code = host.thirdListsCode
+            fill(&hello.text, host.driver.text)
             answer(fd, &hello)
         case SIM_DEVICE:
-            var device = book.describe(number)
+            var device = host.describe(number)
             answer(fd, &device)
         case SIM_PROCESSES:
-            answer(fd, book.list(Int(request.list), on: number, seenBy: fd))
+            answer(fd, host.list(Int(request.list), on: number, seenBy: fd))
         case SIM_INITIALIZE:
-            book.initializeCUDA(fd)
+            host.initializeCUDA(fd)
             answer(fd, code: 0)
-        case SIM_CONTEXT: answer(fd, code: book.makeContext(fd, on: number))
-        case SIM_UNCONTEXT: answer(fd, code: book.dropContext(fd, on: number))
+        case SIM_CONTEXT: answer(fd, code: host.makeContext(fd, on: number))
+        case SIM_UNCONTEXT: answer(fd, code: host.dropContext(fd, on: number))
         case SIM_ALLOCATE:
-            let result = book.allocate(fd, on: number, bytes: request.bytes)
+            let result = host.allocate(fd, on: number, bytes: request.bytes)
             answer(fd, code: result.code, address: result.address)
         case SIM_MANAGED:
-            let result = book.allocate(fd, on: number, bytes: request.bytes, isManaged: true)
+            let result = host.allocate(fd, on: number, bytes: request.bytes, isManaged: true)
             answer(fd, code: result.code, address: result.address)
         case SIM_IMPORT:
-            let result = book.open(request.address, in: fd)
+            let result = host.open(request.address, in: fd)
             answer(fd, code: result.code, address: result.address)
         case SIM_SET_MODE:
-            answer(fd, code: book.set(sim_mode(request.list), on: number, request.bytes != 0))
-        case SIM_FREE: answer(fd, code: book.free(fd, address: request.address))
-        case SIM_ACCOUNTS: answer(fd, ListAnswer(book.accountedProcesses(on: number, askedBy: fd)))
+            answer(fd, code: host.set(sim_mode(request.list), on: number, request.bytes != 0))
+        case SIM_FREE: answer(fd, code: host.free(fd, address: request.address))
+        case SIM_ACCOUNTS: answer(fd, ListAnswer(host.accountedProcesses(on: number, askedBy: fd)))
         case SIM_ACCOUNT:
             var reply = sim_reply()
-            (reply.code, reply.bytes, reply.address, reply.count) = book.account(
+            (reply.code, reply.bytes, reply.address, reply.count) = host.account(
                 of: UInt32(truncatingIfNeeded: request.bytes), on: number, askedBy: fd)
             answer(fd, &reply)
         default: close(fd)
@@ -97,8 +98,8 @@ struct Server {
     }
 
     private func answer(_ fd: Int32, code: Int32, address: UInt64 = 0) {
-        // Whoever has the answer finds the charge.
-        book.writeCharges()
+        // First, so that a client that has the answer finds the new charge.
+        host.writeCharges()
         var reply = sim_reply()
         reply.code = code
         reply.address = address
@@ -125,7 +126,7 @@ struct Server {
     }
 }
 
-/// The last number of the NSpid line: the PID that the process has in its own PID namespace.
+/// The process's PID in its own PID namespace: the last number of the NSpid line.
 private func innermostPID(of pid: pid_t) -> UInt32 {
     guard let file = fopen("/proc/\(pid)/status", "re") else { return UInt32(pid) }
     defer { fclose(file) }

@@ -1,9 +1,9 @@
 import CSimulator
 import Glibc
 
-/// What the driver's accounting mode keeps of a process on a device.
+/// What the driver's accounting mode records about a process on a device.
 struct Account {
-    /// The most that it held at any time.
+    /// Peak memory, in bytes.
     var peak: UInt64 = 0
     /// Microseconds since 1970.
     let began: UInt64
@@ -15,8 +15,8 @@ struct Account {
     }
 }
 
-// As open-gpu-kernel-modules has it (gpu_acct.c): a process that has ended is looked for before one that runs, of those of one
-// PID the last is kept, and who asks from a PID namespace of his own is told nothing of the dead.
+// As in open-gpu-kernel-modules (gpu_acct.c): ended processes are searched before running ones. Of several ended
+// processes with one PID, the last is kept. A caller in another PID namespace does not see ended processes.
 extension SimulatedHost.Client {
     mutating func keepAccount(on number: Int, of device: SimulatedHost.Device) {
         guard device.keepsAccounts else { return }

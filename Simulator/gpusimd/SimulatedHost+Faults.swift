@@ -1,12 +1,13 @@
 import CSimulator
 import Glibc
 
-/// A bad day that comes and goes while programs ask.
+/// The calls, or the time, in which a GPU is off the bus.
 struct Loss {
-    /// Numbers of calls on the card, of all processes, counted from 1: lost from the first on, well again from the second on.
+    /// Call numbers on the GPU, over all processes, counted from 1. The GPU is lost at `from` and healthy again at
+    /// `until`.
     private let from: UInt64?
     private let until: UInt64?
-    /// While this file exists.
+    /// The GPU is lost while this file exists.
     private let file: String?
     private(set) var calls: UInt64 = 0
 
@@ -33,13 +34,13 @@ extension HostDescription.Faults {
 }
 
 extension SimulatedHost {
-    /// Of a GPU, or of the one that an instance is of.
+    /// Whether the GPU is off the bus. For a MIG instance: whether its GPU is.
     func isLost(_ number: Int) -> Bool {
         let parent = devices[number].record.parent
         return devices[number].loss.isNow || (parent != SIM_NONE && devices[Int(parent)].loss.isNow)
     }
 
-    /// What a list of the driver shows to the client at `fd`, and how the library tells it.
+    /// The processes that the driver lists to the client at `fd`, and the faults with which the library returns them.
     func list(_ list: Int, on number: Int, seenBy fd: Int32) -> ListAnswer {
         var answer = ListAnswer(processes(on: number, list: list, seenBy: fd))
         guard devices.indices.contains(number) else { return answer }

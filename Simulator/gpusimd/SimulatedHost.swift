@@ -1,27 +1,27 @@
 import CSimulator
 import Glibc
 
-/// Who holds how much of which card. No input or output; the server asks it on behalf of its clients.
+/// The state of the simulated GPUs: which process holds how much of which device. `Server` calls it for its clients.
 struct SimulatedHost {
-    /// A process that has a driver device open: one connection of it.
+    /// One connection of a process. It corresponds to the driver device that the process has open.
     struct Client {
         var pid: UInt32
-        /// Inode of the PID namespace that the process is in, as it told itself.
+        /// Inode of the process's PID namespace, as the process reported it.
         var pidNamespace: UInt64
         /// The process's PID in that namespace.
         var pidInside: UInt32
         var hasCUDA = false
         var contexts: Set<Int> = []
         var allocations: [UInt64: (device: Int, bytes: UInt64)] = [:]
-        /// On no process's account (measured on an H100 with driver 580.159.04: docs/measured.md, `managed`).
+        /// Unattributed (measured on an H100 with driver 580.159.04: docs/measured.md, `managed`).
         var managed: [UInt64: (device: Int, bytes: UInt64)] = [:]
-        /// Opened from handles of other processes, by address: the device. It is on the account of whoever allocated it alone
-        /// (measured on an H100 with driver 580.159.04: docs/measured.md, `ipc`).
+        /// The device of each allocation opened from another process's handle, by address. Such memory counts only for
+        /// the process that allocated it (measured on an H100 with driver 580.159.04: docs/measured.md, `ipc`).
         var imports: [UInt64: Int] = [:]
-        /// By device that it has used.
+        /// By device.
         var accounts: [Int: Account] = [:]
 
-        /// What the device gives for it.
+        /// The device memory that counts for this process: its context and its allocations.
         func held(on device: Int, context: UInt64) -> UInt64 {
             allocations.values.reduce(contexts.contains(device) ? context : 0) {
                 $1.device == device ? $0 + $1.bytes : $0
@@ -35,10 +35,10 @@ struct SimulatedHost {
         var isPersistent = true
         var hasMPS = false
         var chargesTo: String?
-        /// By PID: the last process of that number that has ended.
+        /// By PID. Of several ended processes with one PID, the last.
         var endedAccounts: [UInt32: Account] = [:]
         var context: UInt64
-        /// On no process's account: what a process takes from cuInit on, and what it takes with a context.
+        /// Unattributed memory per process: from cuInit on, and with a context.
         var overhead: (initialized: UInt64, context: UInt64) = (0, 0)
         var unattributed: UInt64
         var recorded: [HostDescription.Process]
@@ -47,11 +47,11 @@ struct SimulatedHost {
         var claims: UInt32
         var lengthAnswer: sim_length_answer
         var loss: Loss
-        /// What the memory calls tell instead of what is in use and free.
-        var told: (used: UInt64?, free: UInt64?)
+        /// What the memory calls return instead of the actual used and free memory.
+        var reported: (used: UInt64?, free: UInt64?)
     }
 
-    /// cudaMalloc takes memory from the card in pieces of 2 MiB.
+    /// cudaMalloc takes memory from the GPU in multiples of 2 MiB.
     static let granularity: UInt64 = 2 << 20
     static let mebibyte: UInt64 = 1 << 20
     /// CUresult.
@@ -69,7 +69,7 @@ struct SimulatedHost {
     private(set) var devices: [Device] = []
     private(set) var clients: [Int32: Client] = [:]
     private var nextAddress: UInt64 = 0x7f00_0000_0000
-    let cardCount: Int
+    let gpuCount: Int
 
     init(_ host: HostDescription, ownNamespace: UInt64) {
         driver = DriverVersion(host.driver)
@@ -79,28 +79,28 @@ struct SimulatedHost {
         tellsProcessMemory = host.tellsProcessMemory ?? true
         initializeCode = host.initialize ?? 0
         self.ownNamespace = ownNamespace
-        cardCount = host.devices.count
-        for card in host.devices {
+        gpuCount = host.devices.count
+        for gpu in host.devices {
             var device = Device(
-                uuid: card.uuid, total: card.totalMiB, reserved: card.reservedMiB, unattributed: card.unattributedMiB,
-                processes: card.processes, faults: card.faults, number: devices.count)
-            device.context = (card.contextMiB ?? 0) * Self.mebibyte
-            device.overhead = ((card.initializedKiB ?? 0) << 10, (card.contextOverheadKiB ?? 0) << 10)
-            device.told = (card.usedMiB.map { $0 * Self.mebibyte }, card.freeMiB.map { $0 * Self.mebibyte })
-            device.record.sleeps_ms = UInt32((card.wakesInSeconds ?? 0) * 1000)
-            device.record.utilization = card.utilization ?? 0
-            device.keepsAccounts = card.accounting ?? false
+                uuid: gpu.uuid, total: gpu.totalMiB, reserved: gpu.reservedMiB, unattributed: gpu.unattributedMiB,
+                processes: gpu.processes, faults: gpu.faults, number: devices.count)
+            device.context = (gpu.contextMiB ?? 0) * Self.mebibyte
+            device.overhead = ((gpu.initializedKiB ?? 0) << 10, (gpu.contextOverheadKiB ?? 0) << 10)
+            device.reported = (gpu.usedMiB.map { $0 * Self.mebibyte }, gpu.freeMiB.map { $0 * Self.mebibyte })
+            device.record.sleeps_ms = UInt32((gpu.wakesInSeconds ?? 0) * 1000)
+            device.record.utilization = gpu.utilization ?? 0
+            device.keepsAccounts = gpu.accounting ?? false
             device.isPersistent = device.record.sleeps_ms == 0
-            device.hasMPS = card.mps ?? false
-            device.record.compute_mode = card.computeMode ?? 0
-            device.chargesTo = card.chargesTo
-            device.record.max_instances = card.instances == nil ? 0 : 7
-            fill(&device.record.name, card.name)
-            fill(&device.record.pci, card.pci)
+            device.hasMPS = gpu.mps ?? false
+            device.record.compute_mode = gpu.computeMode ?? 0
+            device.chargesTo = gpu.chargesTo
+            device.record.max_instances = gpu.instances == nil ? 0 : 7
+            fill(&device.record.name, gpu.name)
+            fill(&device.record.pci, gpu.pci)
             devices.append(device)
         }
-        for (parent, card) in host.devices.enumerated() {
-            for instance in card.instances ?? [] {
+        for (parent, gpu) in host.devices.enumerated() {
+            for instance in gpu.instances ?? [] {
                 var device = Device(
                     uuid: instance.uuid, total: instance.totalMiB, reserved: instance.reservedMiB,
                     unattributed: instance.unattributedMiB, processes: instance.processes, faults: instance.faults,
@@ -111,8 +111,8 @@ struct SimulatedHost {
                 device.record.gpu_instance = instance.gpuInstance
                 device.record.compute_instance = instance.computeInstance
                 device.record.utilization_code = 3
-                fill(&device.record.name, card.name + " MIG")
-                fill(&device.record.pci, card.pci)
+                fill(&device.record.name, gpu.name + " MIG")
+                fill(&device.record.pci, gpu.pci)
                 devices.append(device)
             }
         }
@@ -133,8 +133,8 @@ struct SimulatedHost {
         }
         let device = devices[number]
         var record = device.record
-        record.used = device.told.used ?? used(number)
-        record.free = device.told.free ?? free(number)
+        record.used = device.reported.used ?? used(number)
+        record.free = device.reported.free ?? free(number)
         record.is_lost = isLost(number) ? 1 : 0
         record.is_persistent = device.isPersistent ? 1 : 0
         record.keeps_accounts = device.keepsAccounts ? 1 : 0
@@ -146,16 +146,16 @@ struct SimulatedHost {
         if devices.indices.contains(number) { devices[number].loss.count() }
     }
 
-    /// Whether who asks is in the PID namespace of the driver's own.
+    /// Whether the client is in the host's PID namespace, which is gpusimd's own.
     func isOfHost(_ fd: Int32) -> Bool { clients[fd]?.pidNamespace == ownNamespace }
 
-    /// The number by which the driver tells the client at `fd` of another; nil where it does not.
+    /// The PID that the driver lists to the client at `fd` for another client; nil if it does not list that client.
     func pid(of client: Client, seenBy fd: Int32) -> UInt32? {
         if !driver.translatesPIDs || isOfHost(fd) { return client.pid }
         return client.pidNamespace == clients[fd]?.pidNamespace ? client.pidInside : nil
     }
 
-    /// What a list of the driver shows to the client at `fd`.
+    /// The processes in one of the driver's lists, as the client at `fd` sees them. `code` is an nvmlReturn_t.
     func processes(on number: Int, list: Int, seenBy fd: Int32) -> (code: Int32, processes: [sim_process]) {
         guard devices.indices.contains(number), list < 3 else { return (2, []) }
         let device = devices[number]
@@ -194,20 +194,20 @@ struct SimulatedHost {
         return (0, Array(found.prefix(Int(SIM_MAX_PROCESSES))))
     }
 
-    /// A GPU that is divided takes none, its instances do (NVIDIA, MIG User Guide).
+    /// A partitioned GPU takes no programs; its instances do (NVIDIA, MIG User Guide).
     private func takesPrograms(_ number: Int) -> Bool {
         devices.indices.contains(number) && devices[number].record.max_instances == 0
     }
 
-    /// What a program that comes now can have. A card without memory of its own gives the host's, of which there is enough.
-    private func room(on number: Int) -> UInt64 { devices[number].record.total == 0 ? .max / 2 : free(number) }
+    /// The memory that a program can allocate now. An integrated GPU uses host memory, which counts as unlimited here.
+    private func available(on number: Int) -> UInt64 { devices[number].record.total == 0 ? .max / 2 : free(number) }
 
     mutating func initializeCUDA(_ fd: Int32) { clients[fd]?.hasCUDA = true }
 
     mutating func makeContext(_ fd: Int32, on number: Int) -> Int32 {
         guard takesPrograms(number), let client = clients[fd] else { return Self.invalidDevice }
         if client.contexts.contains(number) { return 0 }
-        guard devices[number].context <= room(on: number) else { return Self.outOfMemory }
+        guard devices[number].context <= available(on: number) else { return Self.outOfMemory }
         clients[fd]?.contexts.insert(number)
         clients[fd]?.keepAccount(on: number, of: devices[number])
         return 0
@@ -228,7 +228,7 @@ struct SimulatedHost {
         guard takesPrograms(number), clients[fd]?.contexts.contains(number) == true else {
             return (Self.invalidDevice, 0)
         }
-        let free = room(on: number)
+        let free = available(on: number)
         guard bytes > 0 else { return (Self.invalidValue, 0) }
         guard bytes <= free else { return (Self.outOfMemory, 0) }
         let rounded = (bytes + Self.granularity - 1) / Self.granularity * Self.granularity
@@ -267,7 +267,7 @@ struct SimulatedHost {
     mutating func set(_ mode: sim_mode, on number: Int, _ isOn: Bool) -> Int32 {
         guard devices.indices.contains(number) else { return 2 }
         guard !isLost(number) else { return 15 }
-        // Accounting is not for GPUs that are divided (nvml.h, nvmlDeviceSetAccountingMode).
+        // Partitioned GPUs have no accounting (nvml.h, nvmlDeviceSetAccountingMode).
         if mode == SIM_ACCOUNTING, devices[number].record.max_instances > 0 { return 3 }
         if mode == SIM_ACCOUNTING {
             devices[number].keepsAccounts = isOn
@@ -278,10 +278,10 @@ struct SimulatedHost {
         return 0
     }
 
-    /// As the dmem controller shows what processes have of a card, in a file of its form.
+    /// Writes each GPU's memory use as the dmem controller does, to a file in the format of `dmem.current`.
     func writeCharges() {
         for (number, device) in devices.enumerated() {
-            // Renamed when it is whole: nobody finds the kernel's file empty.
+            // Rename the finished file, so that no reader finds it empty.
             guard let path = device.chargesTo, let file = fopen(path + ".new", "we") else { continue }
             let bytes = clients.values.reduce(0) { $0 + $1.held(on: number, context: device.context) }
             let pci = withUnsafeBytes(of: device.record.pci) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
@@ -296,7 +296,7 @@ struct SimulatedHost {
         return taken < devices[number].record.total ? devices[number].record.total - taken : 0
     }
 
-    /// What is in use of a device: its own processes' and, on a GPU, its instances'.
+    /// The used memory of a device, for a GPU including that of its instances.
     private func used(_ number: Int) -> UInt64 {
         let device = devices[number]
         var bytes = device.unattributed
@@ -339,7 +339,7 @@ extension SimulatedHost.Device {
         claims = faults?.claims ?? 0
         lengthAnswer = faults?.lengthAnswer ?? SIM_LENGTH_REFUSED
         loss = Loss(faults)
-        told = (nil, nil)
+        reported = (nil, nil)
         listCodes = [faults?.compute ?? 0, faults?.graphics ?? 0, faults?.mps ?? 0]
     }
 }

@@ -1,16 +1,16 @@
 import CSimulator
 import Glibc
 
-// gpusimd HOST.json SOCKET: keeps the book of a simulated host's GPUs until it is killed. Prints "ready" when it listens.
+// gpusimd HOST.json SOCKET: simulates a host's GPUs until it is killed. Prints "ready" when it listens.
 
 guard CommandLine.arguments.count == 3 else {
     print("usage: gpusimd HOST.json SOCKET")
     exit(64)
 }
 do {
-    let host = try HostDescription.read(CommandLine.arguments[1])
-    let book = SimulatedHost(host, ownNamespace: sim_pid_namespace("self"))
-    var server = try Server(socket: CommandLine.arguments[2], book: book)
+    let description = try HostDescription.read(CommandLine.arguments[1])
+    let host = SimulatedHost(description, ownNamespace: sim_pid_namespace("self"))
+    var server = try Server(socket: CommandLine.arguments[2], host: host)
     print("ready")
     fflush(nil)
     server.run()

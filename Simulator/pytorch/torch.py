@@ -1,5 +1,5 @@
-"""Takes the place of PyTorch where there is no GPU that could run it: `randn`, whose tensors hold memory and no numbers, and the
-sizes in which the caching allocator asks the driver for it (PyTorch, c10/core/AllocatorConfig.h, CUDACachingAllocator.cpp)."""
+"""Simulates PyTorch on a host without a GPU that could run it. It has `randn`, whose tensors hold memory and no numbers, and
+allocates in the sizes of PyTorch's caching allocator (PyTorch, c10/core/AllocatorConfig.h, CUDACachingAllocator.cpp)."""
 
 import ctypes
 import types

@@ -1,4 +1,4 @@
-// What the simulated drivers and the daemon that keeps their book say to each other: one fixed record each way over a
+// The protocol between the simulated libraries and the daemon gpusimd: one fixed-size record each way over a
 // SOCK_SEQPACKET unix socket, so that a message is a record. Both ends run on one machine and come from one build.
 #ifndef PLIMSOLL_CSIMULATOR_H
 #define PLIMSOLL_CSIMULATOR_H
@@ -13,51 +13,52 @@
 
 #define SIM_NONE 0xFFFFFFFFu
 #define SIM_MAX_DEVICES 64
-#define SIM_MAX_PROCESSES 950  // the resource manager's cap per query, NV2080_CTRL_GPU_GET_PIDS_MAX_COUNT
+#define SIM_MAX_PROCESSES 950  // the driver's limit per query, NV2080_CTRL_GPU_GET_PIDS_MAX_COUNT
 
 enum sim_operation {
-    SIM_HELLO,      // bytes: inode of the caller's PID namespace -> sim_reply.bytes: CUDA version, .text: driver version
+    SIM_HELLO,      // bytes: inode of the caller's PID namespace -> sim_reply: bytes: CUDA version, text: driver's
     SIM_DEVICE,     // device -> sim_device
     SIM_PROCESSES,  // device, list -> sim_process_list
     SIM_INITIALIZE, // the process initializes CUDA -> sim_reply
     SIM_CONTEXT,    // device: make the process's context -> sim_reply
-    SIM_UNCONTEXT,  // device: drop it, with everything allocated on the device -> sim_reply
+    SIM_UNCONTEXT,  // device: drop the context, with everything allocated on the device -> sim_reply
     SIM_ALLOCATE,   // device, bytes -> sim_reply.address
     SIM_FREE,       // address -> sim_reply
-    SIM_MANAGED,    // device, bytes: memory that host and device share -> sim_reply.address
-    SIM_IMPORT,     // address: another process's allocation, to be used here too -> sim_reply.address
+    SIM_MANAGED,    // device, bytes: managed memory (cuMemAllocManaged) -> sim_reply.address
+    SIM_IMPORT,     // address: open another process's allocation -> sim_reply.address
     SIM_SET_MODE,   // device, list: a sim_mode, bytes: 0 or 1 -> sim_reply
-    SIM_ACCOUNTS,   // device -> sim_process_list of those who have an account: PIDs alone
-    SIM_ACCOUNT,    // device, bytes: a PID -> sim_reply: bytes at its peak, address: microseconds since 1970 when it began, count: 1 while it runs
+    SIM_ACCOUNTS,   // device -> sim_process_list of the processes with an account, with only their PIDs
+    SIM_ACCOUNT,    // device, bytes: a PID -> sim_reply: bytes: peak memory, address: start in microseconds since 1970,
+                    // count: 1 while the process runs
 };
 
 enum sim_mode { SIM_ACCOUNTING, SIM_PERSISTENCE };
 
 enum sim_list { SIM_COMPUTE, SIM_GRAPHICS, SIM_MPS };
 
-// What a list function answers to the question for its length, which is asked with no pointer and a count of 0.
+// How a list function answers a request for its length: a call with a null pointer and a count of 0.
 enum sim_length_answer {
     SIM_LENGTH_REFUSED,    // INSUFFICIENT_SIZE and the number needed, as real drivers do
     SIM_LENGTH_SUCCEEDS,   // SUCCESS and the number needed
-    SIM_LENGTH_NOT_ASKED,  // the count is not read: the records are written to the pointer, also if that is null
+    SIM_LENGTH_NOT_ASKED,  // the count is ignored: the records are written to the pointer, even if that is null
 };
 
 struct sim_request {
     uint32_t operation;
     uint32_t device;
     uint32_t list;
-    uint32_t is_call;  // 1 for a call of the management library on the device: the book counts these
+    uint32_t is_call;  // 1 for a call of the management library on the device: gpusimd counts these
     uint64_t bytes;
     uint64_t address;
 };
 
 struct sim_reply {
-    int32_t code;  // an nvmlReturn_t or a CUresult, by who asked
+    int32_t code;  // an nvmlReturn_t or a CUresult, by the library that asked
     uint32_t count;
     uint64_t bytes;
     uint64_t address;
-    uint32_t stride;      // bytes of a record of the driver's third list
-    int32_t third_code;  // an nvmlReturn_t that the third lists answer with, where they fail
+    uint32_t stride;      // bytes per record in the third version of the lists
+    int32_t third_code;  // the nvmlReturn_t of the third version of the lists, if they fail
     char text[80];
 };
 
@@ -85,14 +86,14 @@ struct sim_device {
     uint64_t reserved;
     uint64_t used;
     uint64_t free;
-    // What a bad day has in store for who takes the device's handle.
-    uint32_t sleeps_ms;   // how long it takes to wake, without persistence mode; the first time in a process
+    // Faults that happen when a process takes the device's handle.
+    uint32_t sleeps_ms;   // wake time without persistence mode, once per process
     uint32_t prints;      // the library writes to standard output and error
-    uint32_t crashes;     // the library takes its process down, the so manieth time
-    char writes_to[192];  // a file that it writes to first, for a file system that somebody froze
+    uint32_t crashes;     // the library crashes its process at this call, counted from 1; 0 for never
+    char writes_to[192];  // a file that the library writes to first; the write hangs on a frozen file system
 };
 
-// CUipcMemHandle: here the address of an allocation, which is the book's and so the same in every process.
+// CUipcMemHandle: the address of an allocation. gpusimd assigns addresses, so it is the same in every process.
 struct sim_ipc_handle { uint64_t address, padding[7]; };
 
 struct sim_process {
@@ -106,8 +107,8 @@ struct sim_process {
 struct sim_process_list {
     int32_t code;
     uint32_t count;
-    uint32_t grows;   // asked for its length, it tells an older one
-    uint32_t claims;  // the library says that there are as many, and makes them up; 0 for what is in the list
+    uint32_t grows;   // a request for its length gets an outdated length
+    uint32_t claims;  // the library returns this many made-up processes; 0 for the processes in the list
     uint32_t length_answer;  // a sim_length_answer
     uint32_t padding;
     struct sim_process processes[SIM_MAX_PROCESSES];
@@ -116,59 +117,60 @@ struct sim_process_list {
 // One request and its reply. 0, or -1 with errno.
 int sim_ask(const struct sim_request *request, void *reply, size_t reply_size);
 
-// Which cards a process is shown: in a container those whose device file the runtime's hook gave it, numbered anew from 0
-// (NVIDIA Container Toolkit; nvidia-docker, issue 907). Elsewhere, and where there is no /dev/nvidiactl, all of `count`.
-uint32_t sim_shown_cards(uint32_t count);
-// The book's number of the card that the process knows as `index`, or SIM_NONE.
-uint32_t sim_card(uint32_t index, uint32_t count);
+// The number of GPUs that the process sees. In a container: those whose device file the runtime's hook created,
+// numbered from 0 (NVIDIA Container Toolkit; nvidia-docker, issue 907). On the host, and without /dev/nvidiactl: all of
+// `count`.
+uint32_t sim_visible_gpus(uint32_t count);
+// gpusimd's number of the GPU with this index in the process, or SIM_NONE.
+uint32_t sim_gpu_at(uint32_t index, uint32_t count);
 
-// Whether the process is shown the card, and by which index.
-int sim_is_shown(uint32_t card);
-uint32_t sim_index(uint32_t card);
+// Whether the process sees the GPU, and its index in the process.
+int sim_is_visible(uint32_t gpu);
+uint32_t sim_index(uint32_t gpu);
 
-// The same as CUDA shows them: of those above the ones that CUDA_VISIBLE_DEVICES names by number or beginning of the UUID, in
-// its order, up to the first that is none (CUDA C++ Programming Guide, "CUDA Environment Variables").
-uint32_t sim_cuda_cards(uint32_t count);
-uint32_t sim_cuda_card(uint32_t ordinal, uint32_t count);
+// The same for CUDA: the visible GPUs that CUDA_VISIBLE_DEVICES names by number or beginning of the UUID, in its order,
+// up to the first name that matches no GPU (CUDA C++ Programming Guide, "CUDA Environment Variables").
+uint32_t sim_cuda_gpus(uint32_t count);
+uint32_t sim_cuda_gpu(uint32_t ordinal, uint32_t count);
 
-// The current context is a matter of each thread in CUDA; the number of its device, or SIM_NONE.
+// The device number of the current context, or SIM_NONE. In CUDA each thread has a current context of its own.
 uint32_t sim_current_device(void);
 void sim_set_current_device(uint32_t device);
 
-// The 16 bytes that the digits of the device's UUID stand for; what is missing of them is zero.
+// The 16 bytes of the device's UUID; missing digits are zero.
 void sim_uuid_bytes(const struct sim_device *device, uint8_t bytes[16]);
 
-// Does what the device's record has in store: sleeps, prints, writes, crashes.
-void sim_play(const struct sim_device *device);
+// Applies the faults in the device's record: sleeps, prints, writes, crashes.
+void sim_apply_faults(const struct sim_device *device);
 
-// How often this process has initialized the management library, less how often it has shut it down (nvml.h, nvmlInit_v2).
-// sim_shut_down is 0 where there was nothing to shut down.
+// Counts how often this process has initialized the management library, minus how often it has shut it down (nvml.h,
+// nvmlInit_v2). sim_shut_down returns 0 if there was nothing to shut down.
 void sim_initialize(void);
 int sim_shut_down(void);
 int sim_is_initialized(void);
 
-// About the process and its files, for code that has no libc of its own.
+// About the process and its files, for Embedded Swift, which does not import libc.
 int sim_is_root(void);
 int sim_exists(const char *path);
 
-// A PCI address in one of the forms that nvmlDeviceGetHandleByPciBusId_v2 takes (nvml.h); 0 where the text is none.
+// A PCI address in one of the forms that nvmlDeviceGetHandleByPciBusId_v2 accepts (nvml.h); 0 if the text is none.
 int sim_pci(const char *text, uint32_t *domain, uint32_t *bus, uint32_t *device);
-// The same as NVML_DEVICE_PCI_BUS_ID_LEGACY_FMT writes it.
+// The same address as NVML_DEVICE_PCI_BUS_ID_LEGACY_FMT writes it.
 void sim_pci_legacy(uint32_t domain, uint32_t bus, uint32_t device, char text[16]);
 
-// What a library does that writes to a null pointer.
+// Crashes like a library that writes to a null pointer.
 void sim_crash(void);
 
-// A listening socket at `path`, or -1 with errno. Everybody may connect, as with /dev/nvidiactl.
+// A listening socket at `path`, or -1 with errno. Every user may connect, as with /dev/nvidiactl.
 int sim_listen(const char *path);
 
 // The PID of the process at the other end, in our PID namespace (SO_PEERCRED, which Swift's Glibc lacks), or -1.
 pid_t sim_peer(int fd);
 
-// This process ends when its parent does (prctl, which Swift cannot call). Not to be relied on across set-user-id programs.
+// Makes this process end when its parent does (prctl, which Swift cannot call). Unreliable across set-user-id programs.
 void sim_end_with_parent(void);
 
-// Inode number of the PID namespace that `process` ("self" or a PID) is in, 0 where it may not be read.
+// Inode number of the PID namespace that `process` ("self" or a PID) is in; 0 if it cannot be read.
 uint64_t sim_pid_namespace(const char *process);
 
 #endif

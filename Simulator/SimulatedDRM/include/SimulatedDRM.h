@@ -1,1 +1,1 @@
-// It has no calls of its own: it takes the place of those of libc.
+// Empty: SimulatedDRM exports no functions of its own, it replaces functions of libc.

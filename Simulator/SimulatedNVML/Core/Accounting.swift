@@ -1,6 +1,6 @@
 import CSimulator
 
-/// A room too small is answered with the number needed.
+/// If `count` is too small, the answer is INSUFFICIENT_SIZE and the number needed.
 @_cdecl("nvmlDeviceGetAccountingPids")
 public func nvmlDeviceGetAccountingPids(
     _ handle: Handle?, _ count: UnsafeMutablePointer<UInt32>?, _ pids: UnsafeMutablePointer<UInt32>?
@@ -10,11 +10,11 @@ public func nvmlDeviceGetAccountingPids(
     guard let answer = SimulatorClient.accounts(handle) else { return Code.unknown }
     defer { answer.deallocate() }
     guard answer.pointee.code == Code.success else { return answer.pointee.code }
-    let room = count.pointee
+    let capacity = count.pointee
     let needed = answer.pointee.count
     count.pointee = needed
     guard needed > 0 else { return Code.success }
-    guard let pids, room >= needed else { return Code.insufficientSize }
+    guard let pids, capacity >= needed else { return Code.insufficientSize }
     withUnsafeBytes(of: &answer.pointee.processes) { bytes in
         let processes = bytes.bindMemory(to: sim_process.self)
         for index in 0..<Int(needed) { pids[index] = processes[index].pid }
@@ -22,10 +22,10 @@ public func nvmlDeviceGetAccountingPids(
     return Code.success
 }
 
-/// Not supported where the mode is off (nvml.h, nvmlDeviceGetAccountingStats).
+/// NOT_SUPPORTED if accounting mode is off (nvml.h, nvmlDeviceGetAccountingStats).
 ///
-/// nvmlAccountingStats_t, 56 bytes: maxMemoryUsage at 8, time in milliseconds at 16 (0 while it runs), startTime in
-/// microseconds at 24, isRunning at 32.
+/// nvmlAccountingStats_t, 56 bytes: maxMemoryUsage at 8, time in milliseconds at 16 (0 while the process runs),
+/// startTime in microseconds at 24, isRunning at 32.
 @_cdecl("nvmlDeviceGetAccountingStats")
 public func nvmlDeviceGetAccountingStats(_ handle: Handle?, _ pid: UInt32, _ stats: UnsafeMutableRawPointer?) -> Int32 {
     guard sim_is_initialized() != 0 else { return Code.uninitialized }

@@ -1,11 +1,11 @@
 import CSimulator
 
-// The symbols of libnvidia-ml.so.1 that a monitor asks for, with the record layouts of nvml.h (x86-64 and arm64). Named
-// with @_cdecl, which every Swift since 6.2 knows; @c is the same from 6.3 on.
+// The symbols of libnvidia-ml.so.1 that a monitor loads, with the record layouts of nvml.h (x86-64 and arm64). Exported
+// with @_cdecl, which every Swift since 6.2 supports; @c is the same from 6.3 on.
 //
-// This folder has what all drivers have, the process lists excepted. Each folder beside this one adds what a driver
-// generation brought, and is a library of its own with all that came before. What was in which: nvitop, issues 79 and 89;
-// go-nvml, issue 25.
+// This folder has the functions of all drivers, except the process lists. Each sibling folder adds the functions that a
+// driver generation brought, and builds a library of its own with all earlier ones. Which generation has which
+// functions: nvitop, issues 79 and 89; go-nvml, issue 25.
 
 @_cdecl("nvmlInit_v2")
 public func nvmlInit_v2() -> Int32 {
@@ -14,7 +14,7 @@ public func nvmlInit_v2() -> Int32 {
     return hello.code
 }
 
-/// The flags decide what is done where no GPU is found, and whether GPUs are attached; neither shows here (nvml.h,
+/// The flags decide what happens if there is no GPU, and whether GPUs are attached. Neither matters here (nvml.h,
 /// NVML_INIT_FLAG_NO_GPUS and NVML_INIT_FLAG_NO_ATTACH).
 @_cdecl("nvmlInitWithFlags")
 public func nvmlInitWithFlags(_ flags: UInt32) -> Int32 { nvmlInit_v2() }
@@ -24,7 +24,7 @@ public func nvmlShutdown() -> Int32 { sim_shut_down() != 0 ? Code.success : Code
 
 @_cdecl("nvmlErrorString")
 public func nvmlErrorString(_ code: Int32) -> UnsafePointer<CChar>? {
-    // The wording of the real library, as its users paste it in their threads.
+    // The wording of the real library, as users quote it in issue threads.
     let text: StaticString =
         switch code {
         case 0: "Success"
@@ -58,7 +58,7 @@ public func nvmlSystemGetCudaDriverVersion_v2(_ version: UnsafeMutablePointer<In
 
 @_cdecl("nvmlDeviceGetCount_v2")
 public func nvmlDeviceGetCount_v2(_ count: UnsafeMutablePointer<UInt32>?) -> Int32 {
-    onDriver { give(sim_shown_cards($0.count), to: count) }
+    onDriver { give(sim_visible_gpus($0.count), to: count) }
 }
 
 @_cdecl("nvmlDeviceGetName")
@@ -71,21 +71,21 @@ public func nvmlDeviceGetUUID(_ handle: Handle?, _ buffer: UnsafeMutablePointer<
     onDevice(handle) { copy($0.uuid, to: buffer, length) }
 }
 
-/// The number by which nvmlDeviceGetHandleByIndex_v2 knows the card, and nvmlDeviceGetMigDeviceHandleByIndex an instance
+/// The index of a GPU in nvmlDeviceGetHandleByIndex_v2, or of an instance in nvmlDeviceGetMigDeviceHandleByIndex
 /// (nvml.h, nvmlDeviceGetIndex).
 @_cdecl("nvmlDeviceGetIndex")
 public func nvmlDeviceGetIndex(_ handle: Handle?, _ index: UnsafeMutablePointer<UInt32>?) -> Int32 {
     onDevice(handle) { give($0.parent == SIM_NONE ? sim_index($0.number) : $0.slot, to: index) }
 }
 
-/// The N of /dev/nvidiaN: the card's number on the host, also in a container that is shown fewer (nvml.h,
+/// The N of /dev/nvidiaN: the GPU's number on the host, even in a container that sees fewer GPUs (nvml.h,
 /// nvmlDeviceGetMinorNumber). An instance has no such file.
 @_cdecl("nvmlDeviceGetMinorNumber")
 public func nvmlDeviceGetMinorNumber(_ handle: Handle?, _ minor: UnsafeMutablePointer<UInt32>?) -> Int32 {
     onDevice(handle) { $0.parent == SIM_NONE ? give($0.number, to: minor) : Code.notSupported }
 }
 
-/// nvmlMemory_t, 24 bytes: total, free, used; here `used` includes what the driver reserves.
+/// nvmlMemory_t, 24 bytes: total, free, used. Here `used` includes the memory that the driver reserves.
 @_cdecl("nvmlDeviceGetMemoryInfo")
 public func nvmlDeviceGetMemoryInfo(_ handle: Handle?, _ memory: UnsafeMutablePointer<UInt64>?) -> Int32 {
     onDevice(handle) { device in
@@ -98,8 +98,8 @@ public func nvmlDeviceGetMemoryInfo(_ handle: Handle?, _ memory: UnsafeMutablePo
     }
 }
 
-/// nvmlBAR1Memory_t, 24 bytes: bar1Total, bar1Free, bar1Used. The window of 256 MiB that a card without resizable BAR has, with
-/// nothing mapped. nvitop 1.7.2 ends with an error where an instance does not tell it.
+/// nvmlBAR1Memory_t, 24 bytes: bar1Total, bar1Free, bar1Used. The 256 MiB window of a GPU without resizable BAR, with
+/// nothing mapped. nvitop 1.7.2 ends with an error if an instance does not answer this call.
 @_cdecl("nvmlDeviceGetBAR1MemoryInfo")
 public func nvmlDeviceGetBAR1MemoryInfo(_ handle: Handle?, _ memory: UnsafeMutablePointer<UInt64>?) -> Int32 {
     onDevice(handle) { _ in

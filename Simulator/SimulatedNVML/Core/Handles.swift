@@ -1,10 +1,10 @@
 import CSimulator
 
-// How a card's handle is taken: by index, by UUID or by PCI address (nvml.h, nvmlDeviceGetHandleBy...).
+// A GPU's handle by index, by UUID or by PCI address (nvml.h, nvmlDeviceGetHandleBy...).
 
 @_cdecl("nvmlDeviceGetHandleByIndex_v2")
 public func nvmlDeviceGetHandleByIndex_v2(_ index: UInt32, _ handle: UnsafeMutablePointer<Handle?>?) -> Int32 {
-    onDriver { take(sim_card(index, $0.count), handle) }
+    onDriver { take(sim_gpu_at(index, $0.count), handle) }
 }
 
 /// GPUs and MIG instances.
@@ -26,11 +26,13 @@ public func nvmlDeviceGetHandleByPciBusId_v2(
     return take(handle) { $0.parent == SIM_NONE && PCIAddress(of: $0) == wanted }
 }
 
-/// The first device that is the one, of those that the process is shown.
-private func take(_ handle: UnsafeMutablePointer<Handle?>?, where isIt: (sim_device) -> Bool) -> Int32 {
+/// The handle of the first matching device that is visible to the process.
+private func take(_ handle: UnsafeMutablePointer<Handle?>?, where isWanted: (sim_device) -> Bool) -> Int32 {
     for number in 0..<UInt32(SIM_MAX_DEVICES) {
         guard let device = SimulatorClient.device(number) else { break }
-        guard sim_is_shown(device.parent == SIM_NONE ? number : device.parent) != 0, isIt(device) else { continue }
+        guard sim_is_visible(device.parent == SIM_NONE ? number : device.parent) != 0, isWanted(device) else {
+            continue
+        }
         return take(number, handle)
     }
     return Code.notFound

@@ -1,8 +1,8 @@
 import CSimulator
 
-// Names without a suffix are the first version of a call, and in every driver to this day (nvml.h, under
-// NVML_NO_UNVERSIONED_FUNC_DEFS). The first versions leave out the cards that a user may not use, and count the others; here
-// there are none to leave out.
+// Names without a suffix are the first version of a call. Every driver still has them (nvml.h, under
+// NVML_NO_UNVERSIONED_FUNC_DEFS). The first versions leave out the GPUs that a user may not use, and count only the
+// others; the simulator has no such GPUs.
 
 @_cdecl("nvmlInit")
 public func nvmlInit() -> Int32 { nvmlInit_v2() }

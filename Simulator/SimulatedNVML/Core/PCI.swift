@@ -1,6 +1,6 @@
 import CSimulator
 
-/// Where a card is on the PCI bus.
+/// The PCI address of a GPU.
 struct PCIAddress: Equatable {
     var domain: UInt32 = 0
     var bus: UInt32 = 0
@@ -19,7 +19,7 @@ struct PCIAddress: Equatable {
     }
 
     /// The first 32 bytes of nvmlPciInfo_t: busIdLegacy at 0, domain at 16, bus at 20, device at 24, and at 28 a
-    /// pciDeviceId, which no card of the simulator has.
+    /// pciDeviceId, which simulated GPUs do not have.
     func write(to info: UnsafeMutableRawPointer) {
         sim_pci_legacy(domain, bus, device, info.assumingMemoryBound(to: CChar.self))
         info.storeBytes(of: domain, toByteOffset: 16, as: UInt32.self)
@@ -28,8 +28,8 @@ struct PCIAddress: Equatable {
     }
 }
 
-/// How much of an nvmlPciInfo_t each version of the call fills: pciSubSystemId at 32 came with NVML 2.285, `busId` at 36 with
-/// the third version (nvml.h).
+/// How much of an nvmlPciInfo_t each version of the call fills: pciSubSystemId at 32 came with NVML 2.285, `busId` at
+/// 36 with the third version (nvml.h).
 private enum Length {
     static let first = 32
     static let second = 36
@@ -42,7 +42,7 @@ private func fill(_ info: UnsafeMutableRawPointer?, _ length: Int, _ handle: Han
         for offset in 0..<length { info.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self) }
         PCIAddress(of: device)?.write(to: info)
         guard length == Length.third else { return Code.success }
-        // As the book has it: the real library writes a domain of eight digits here.
+        // As written in the host description. The real library writes a domain of eight digits here.
         return copy(device.pci, to: (info + Length.second).assumingMemoryBound(to: CChar.self), 32)
     }
 }

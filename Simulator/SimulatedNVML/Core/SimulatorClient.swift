@@ -16,16 +16,16 @@ package enum Code {
     package static let unknown: Int32 = 999
 }
 
-/// What an `nvmlDevice_t` is here: the book's number of the device, plus one so that no handle is null.
+/// An `nvmlDevice_t`: gpusimd's number of the device, plus one so that no handle is null.
 public typealias Handle = OpaquePointer
 
-/// The book, asked over the simulator's socket; a book that does not answer is a driver that is not loaded.
+/// Requests to gpusimd over its socket. If gpusimd does not answer, the simulated driver is not loaded.
 package enum SimulatorClient {
     package static func hello() -> sim_reply? {
         ask(SIM_HELLO, bytes: sim_pid_namespace("self"), into: sim_reply())
     }
 
-    /// A device of the book, whether the process is shown it or not; nil behind the last.
+    /// A device by gpusimd's number, whether visible to the process or not; nil after the last device.
     package static func device(_ number: UInt32) -> sim_device? {
         guard let device = ask(SIM_DEVICE, device: number, into: sim_device()), device.code == Code.success else {
             return nil
@@ -33,12 +33,12 @@ package enum SimulatorClient {
         return device
     }
 
-    /// The same for a call on the device, which the book counts. What failed is in its `code`.
+    /// The same for a library call on the device, which gpusimd counts. `code` says whether the call fails.
     package static func called(_ number: UInt32) -> sim_device {
         guard var device = ask(SIM_DEVICE, device: number, isCall: true, into: sim_device()) else {
-            var silence = sim_device()
-            silence.code = Code.unknown
-            return silence
+            var failed = sim_device()
+            failed.code = Code.unknown
+            return failed
         }
         if device.code == Code.success, device.is_lost != 0 { device.code = Code.gpuIsLost }
         return device
@@ -50,7 +50,8 @@ package enum SimulatorClient {
         UInt32(truncatingIfNeeded: UInt(bitPattern: handle) - 1)
     }
 
-    /// The list goes into memory of the heap: 950 records are too many for a stack that is not ours.
+    /// The caller deallocates the list. It is on the heap because 950 records are too large for a foreign program's
+    /// stack.
     package static func processes(_ handle: Handle, list: sim_list) -> UnsafeMutablePointer<sim_process_list>? {
         self.list(SIM_PROCESSES, number(of: handle), list: list)
     }
@@ -103,8 +104,8 @@ package enum SimulatorClient {
     }
 }
 
-/// Answers a call that needs no device. Before nvmlInit and after the last nvmlShutdown every call but those and
-/// nvmlErrorString answers UNINITIALIZED (nvml.h, nvmlInit_v2 and nvmlShutdown).
+/// Answers a call that needs no device. Before nvmlInit and after the last nvmlShutdown every call except these two
+/// and nvmlErrorString answers UNINITIALIZED (nvml.h, nvmlInit_v2 and nvmlShutdown).
 package func onDriver(_ answer: (sim_reply) -> Int32) -> Int32 {
     guard sim_is_initialized() != 0 else { return Code.uninitialized }
     guard let hello = SimulatorClient.hello() else { return Code.unknown }
@@ -119,24 +120,24 @@ package func onDevice(_ handle: Handle?, _ answer: (sim_device) -> Int32) -> Int
     return device.code == Code.success ? answer(device) : device.code
 }
 
-/// Answers a call that gives the handle of a device.
-package func take(_ number: UInt32, _ output: UnsafeMutablePointer<Handle?>?) -> Int32 {
-    guard let output else { return Code.invalidArgument }
+/// Answers a call that returns the handle of a device.
+package func take(_ number: UInt32, _ result: UnsafeMutablePointer<Handle?>?) -> Int32 {
+    guard let result else { return Code.invalidArgument }
     var device = SimulatorClient.called(number)
     guard device.code == Code.success else { return device.code }
-    sim_play(&device)
+    sim_apply_faults(&device)
     guard device.handle_code == Code.success else { return device.handle_code }
-    output.pointee = SimulatorClient.handle(number)
+    result.pointee = SimulatorClient.handle(number)
     return Code.success
 }
 
-package func give(_ value: UInt32, to output: UnsafeMutablePointer<UInt32>?) -> Int32 {
-    guard let output else { return Code.invalidArgument }
-    output.pointee = value
+package func give(_ value: UInt32, to result: UnsafeMutablePointer<UInt32>?) -> Int32 {
+    guard let result else { return Code.invalidArgument }
+    result.pointee = value
     return Code.success
 }
 
-/// Copies a C string field of a record, as NVML copies its names: whole, or not at all.
+/// Copies a C string field of a record, as NVML does: completely, or not at all (INSUFFICIENT_SIZE).
 func copy<Field>(_ field: Field, to buffer: UnsafeMutablePointer<CChar>?, _ length: UInt32) -> Int32 {
     guard let buffer else { return Code.invalidArgument }
     return withUnsafeBytes(of: field) { bytes in

@@ -1,7 +1,8 @@
 import CSimulator
 
-// What every driver exports, and no card of the simulator has: clocks, sensors, engines. Monitors take NOT_SUPPORTED for a card
-// without the feature, and a missing symbol for a broken driver (nvitop, api/libnvml.py, nvmlQuery).
+// Functions that every driver exports and that simulated GPUs do not support: clocks, sensors, engines. To monitors
+// NOT_SUPPORTED means a GPU without the feature; a missing symbol means a broken driver (nvitop, api/libnvml.py,
+// nvmlQuery).
 
 private func notSupported(_ handle: Handle?) -> Int32 { onDevice(handle) { _ in Code.notSupported } }
 
@@ -75,7 +76,7 @@ public func nvmlDeviceGetDisplayMode(
     _ handle: Handle?, _ mode: UnsafeMutablePointer<UInt32>?
 ) -> Int32 { notSupported(handle) }
 
-/// Of Windows alone (nvml.h, nvmlDeviceGetDriverModel_v2).
+/// Windows only (nvml.h, nvmlDeviceGetDriverModel_v2).
 @_cdecl("nvmlDeviceGetDriverModel")
 public func nvmlDeviceGetDriverModel(
     _ handle: Handle?, _ current: UnsafeMutablePointer<UInt32>?, _ pending: UnsafeMutablePointer<UInt32>?

@@ -1,14 +1,15 @@
 import CSimulator
 import NVMLCore
 
-/// How long a list's records are, in bytes.
+/// Record sizes of the versions of the lists, in bytes.
 package enum Stride {
     package static let first = 16
     package static let second = 24
     package static let third = 32
 }
 
-/// A list, by the two-call protocol of the real ones: a room too small is answered with the number needed.
+/// Fills `records` with a list, by the real library's two-call protocol. If `count` is too small, the answer is
+/// INSUFFICIENT_SIZE and the number needed.
 package func list(
     _ handle: Handle?, _ list: sim_list, stride: Int, _ count: UnsafeMutablePointer<UInt32>?,
     _ records: UnsafeMutableRawPointer?
@@ -19,19 +20,19 @@ package func list(
     defer { answer.deallocate() }
     guard answer.pointee.code == Code.success else { return answer.pointee.code }
 
-    let room = count.pointee
+    let capacity = count.pointee
     let isMadeUp = answer.pointee.claims > 0
     let needed = isMadeUp ? answer.pointee.claims : answer.pointee.count
     if needed == 0 {
         count.pointee = 0
         return Code.success
     }
-    // Asked for its length, a growing list tells how long it was a moment ago.
+    // A growing list answers a request for its length with an outdated length.
     count.pointee = records == nil && answer.pointee.grows != 0 ? 1 : needed
     let length = sim_length_answer(answer.pointee.length_answer)
     if length == SIM_LENGTH_SUCCEEDS, records == nil { return Code.success }
     if length == SIM_LENGTH_NOT_ASKED, records == nil { sim_crash() }
-    guard let records, room >= needed || length == SIM_LENGTH_NOT_ASKED else { return Code.insufficientSize }
+    guard let records, capacity >= needed || length == SIM_LENGTH_NOT_ASKED else { return Code.insufficientSize }
 
     withUnsafeBytes(of: &answer.pointee.processes) { bytes in
         let processes = bytes.bindMemory(to: sim_process.self)
@@ -45,8 +46,8 @@ package func list(
     return Code.success
 }
 
-/// nvmlProcessInfo_v1_t, 16 bytes: pid at 0, usedGpuMemory at 8. nvmlProcessInfo_v2_t, 24 bytes: gpuInstanceId at 16 and
-/// computeInstanceId at 20 too. nvmlProcessDetail_v1_t, 32 bytes: usedGpuCcProtectedMemory at 24.
+/// nvmlProcessInfo_v1_t, 16 bytes: pid at 0, usedGpuMemory at 8. nvmlProcessInfo_v2_t, 24 bytes: gpuInstanceId at 16
+/// and computeInstanceId at 20 too. nvmlProcessDetail_v1_t, 32 bytes: usedGpuCcProtectedMemory at 24.
 private func write(_ process: sim_process, to record: UnsafeMutableRawPointer, _ stride: Int) {
     record.storeBytes(of: process.pid, as: UInt32.self)
     record.storeBytes(of: process.bytes, toByteOffset: 8, as: UInt64.self)
@@ -57,7 +58,7 @@ private func write(_ process: sim_process, to record: UnsafeMutableRawPointer, _
     if stride == Stride.third { record.storeBytes(of: 0, toByteOffset: 24, as: UInt64.self) }
 }
 
-// The names without a suffix are the oldest ABI, in every driver to this day.
+// The names without a suffix are the oldest ABI. Every driver still has them.
 
 @_cdecl("nvmlDeviceGetComputeRunningProcesses")
 public func nvmlDeviceGetComputeRunningProcesses(

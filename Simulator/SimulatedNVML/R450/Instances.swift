@@ -1,7 +1,7 @@
 import CSimulator
 import NVMLCore
 
-// MIG: a GPU that can be divided says so, and its instances are handles of their own. A GPU that cannot says NOT_SUPPORTED.
+// MIG. Each instance has a handle of its own. A GPU without MIG answers NOT_SUPPORTED.
 
 @_cdecl("nvmlDeviceGetMigMode")
 public func nvmlDeviceGetMigMode(
@@ -35,7 +35,7 @@ public func nvmlDeviceGetMigDeviceHandleByIndex(
     }
 }
 
-/// An answer for every handle, also where no GPU can be divided (nvml.h, nvmlDeviceIsMigDeviceHandle).
+/// Answers for every handle, even if no GPU has MIG (nvml.h, nvmlDeviceIsMigDeviceHandle).
 @_cdecl("nvmlDeviceIsMigDeviceHandle")
 public func nvmlDeviceIsMigDeviceHandle(_ handle: Handle?, _ isInstance: UnsafeMutablePointer<UInt32>?) -> Int32 {
     onDevice(handle) { give($0.parent == SIM_NONE ? 0 : 1, to: isInstance) }

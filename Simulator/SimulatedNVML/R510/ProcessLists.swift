@@ -3,8 +3,9 @@ import NVMLCore
 import NVMLR440
 import NVMLR450
 
-// R510 brought a third version whose records are those of the second; in the drivers from 535.43 to 535.86 they are of 32
-// bytes, and on one system that is known of 16 (nvitop, issue 226). The book knows, by the driver that it plays.
+// R510 brought a third version, whose records are those of the second version (24 bytes). In the drivers from 535.43 to
+// 535.86 they have 32 bytes, and on one known system 16 (nvitop, issue 226). gpusimd sends the size, by the simulated
+// driver version.
 
 private func list(
     _ handle: Handle?, _ kind: sim_list, _ count: UnsafeMutablePointer<UInt32>?, _ records: UnsafeMutableRawPointer?

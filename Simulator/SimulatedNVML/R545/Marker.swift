@@ -1,7 +1,7 @@
 import NVMLCore
 import NVMLR535
 
-// The list of longer records moved to a call of its own in 535.98; with it, _v3 is of 24 bytes again.
+// In 535.98 the longer records moved to a call of their own. Since then the records of _v3 have 24 bytes again.
 
 @_cdecl("nvmlDeviceGetRunningProcessDetailList")
 public func nvmlDeviceGetRunningProcessDetailList(_ handle: Handle?, _ list: UnsafeMutableRawPointer?) -> Int32 {

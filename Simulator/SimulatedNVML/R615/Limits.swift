@@ -2,8 +2,9 @@ import CSimulator
 import NVMLCore
 import NVMLR545
 
-/// nvmlGetMemoryLimits_v1_t, 32 bytes: nameSpace, softLimit, hardLimit, currentUsed. Without a limit, and there are none here, it
-/// is NOT_SUPPORTED; a path that cannot be opened as a cgroup's is OPERATING_SYSTEM (nvml.h; NVIDIA, MPS, "Memory Partitioning").
+/// nvmlGetMemoryLimits_v1_t, 32 bytes: nameSpace, softLimit, hardLimit, currentUsed. The answer is NOT_SUPPORTED
+/// without a limit; the simulator has no limits. A path that cannot be opened as a cgroup's is OPERATING_SYSTEM
+/// (nvml.h; NVIDIA, MPS, "Memory Partitioning").
 @_cdecl("nvmlDeviceGetMemoryLimits_v1")
 public func nvmlDeviceGetMemoryLimits_v1(
     _ handle: Handle?, _ limits: UnsafeMutablePointer<UnsafePointer<CChar>?>?

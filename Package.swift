@@ -95,8 +95,9 @@ let package = Package(
             name: "SimulatedCUDA", dependencies: ["CSimulator"], path: "Simulator/SimulatedCUDA",
             swiftSettings: embedded),
         .target(name: "SimulatedDRM", dependencies: ["CDRM"], path: "Simulator/SimulatedDRM", cSettings: strictC),
+        .target(name: "HostDescription", path: "Simulator/HostDescription", swiftSettings: strict),
         .executableTarget(
-            name: "gpusimd", dependencies: ["CSimulator"], path: "Simulator/gpusimd",
+            name: "gpusimd", dependencies: ["CSimulator", "HostDescription"], path: "Simulator/gpusimd",
             swiftSettings: strict, linkerSettings: selfContained),
         .executableTarget(
             name: "gpusim-hold", dependencies: ["CSimulator"], path: "Simulator/gpusim-hold",
@@ -104,26 +105,38 @@ let package = Package(
 
         // `make bench`: Plimsoll's times beside those of the least that such a program must do.
         .executableTarget(
-            name: "bench", dependencies: ["Sampling", "Rendering", "ContainerRuntimes", "Ledger"],
+            name: "bench",
+            dependencies: ["Sampling", "Rendering", "ContainerRuntimes", "Ledger", "HostDescription"],
             path: "Benchmarks/bench",
             swiftSettings: strict, linkerSettings: selfContained),
 
         // Inputs that are almost right, into every parser of what others write.
         .executableTarget(
-            name: "fuzz", dependencies: ["Probe", "Sampling", "ContainerRuntimes", "Rendering", "HostFS", "Ledger"],
+            name: "fuzz",
+            dependencies: [
+                "Probe", "Sampling", "ContainerRuntimes", "Rendering", "HostFS", "Ledger", "SeededGenerator",
+            ],
             path: "Fuzz",
             swiftSettings: strict, linkerSettings: selfContained),
 
-        // What the tests share: the built program, made-up hosts, the simulated driver, a stand-in engine.
-        .target(name: "TestSupport", dependencies: ["Ledger"], path: "Tests/Support", swiftSettings: strict),
-        .testTarget(name: "LedgerTests", dependencies: ["Ledger"], swiftSettings: strict),
-        .testTarget(name: "HostFSTests", dependencies: ["HostFS", "Ledger", "TestSupport"], swiftSettings: strict),
+        // Random numbers for tests and fuzzing that are the same in every run.
+        .target(name: "SeededGenerator", path: "Tests/SeededGenerator", swiftSettings: strict),
+        // Shared by the tests: the built program, made-up hosts, the simulated driver, a simulated engine.
+        .target(
+            name: "TestSupport", dependencies: ["HostDescription", "Ledger"], path: "Tests/Support",
+            swiftSettings: strict),
+        .testTarget(name: "LedgerTests", dependencies: ["Ledger", "SeededGenerator"], swiftSettings: strict),
+        .testTarget(
+            name: "HostFSTests", dependencies: ["HostFS", "Ledger", "SeededGenerator", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "GPUDriversTests", dependencies: ["GPUDrivers", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ContainerRuntimesTests", dependencies: ["ContainerRuntimes", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ProbeTests", dependencies: ["Probe"], swiftSettings: strict),
         .testTarget(name: "SamplingTests", dependencies: ["Sampling", "Ledger"], swiftSettings: strict),
-        .testTarget(name: "RenderingTests", dependencies: ["Rendering", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "RenderingTests", dependencies: ["Rendering", "SeededGenerator", "TestSupport"], swiftSettings: strict
+        ),
         .testTarget(name: "ProgramTests", dependencies: ["Sampling", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "EndToEndTests", dependencies: ["TestSupport"], swiftSettings: strict),
     ]

@@ -1,21 +1,4 @@
-/// Numbers that look like chance and are the same on every machine for the same seed (SplitMix64).
-struct Generator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    mutating func below(_ limit: Int) -> Int { limit <= 1 ? 0 : Int(next() % UInt64(limit)) }
-}
+import SeededGenerator
 
 /// Makes inputs that are almost what a parser expects.
 struct Mutator {
@@ -24,13 +7,13 @@ struct Mutator {
     let words: [[UInt8]]
     /// Bytes of an input at most.
     let limit: Int
-    private var chance: Generator
+    private var chance: SeededGenerator
 
     init(_ corpus: Corpus, seed: UInt64) {
         seeds = corpus.seeds
         words = (corpus.words + Self.numbers).map { Array($0.utf8) }
         limit = corpus.limit
-        chance = Generator(seed: seed)
+        chance = SeededGenerator(seed: seed)
     }
 
     /// Numbers at the ends of what types hold, and such as are none.

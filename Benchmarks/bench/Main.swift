@@ -1,4 +1,5 @@
 import Glibc
+import HostDescription
 import Sampling
 
 // bench, from the top of the repository: what `make bench` prints. It measures, and fails only where it could not: an aim that
@@ -33,7 +34,7 @@ enum Main {
     }
 
     private static func measure(in place: Workplace, _ report: inout Report) throws {
-        let cards = try HostDescription(path: "Benchmarks/hosts/four-cards.json")
+        let cards = try HostDescription.read("Benchmarks/hosts/four-cards.json")
         try holding(cards, in: place, &report)
         try alone(cards, in: place, &report)
         report.line("Measuring what descriptors cost ...")

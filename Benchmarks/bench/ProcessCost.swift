@@ -1,3 +1,5 @@
+import HostDescription
+
 /// How a warm sample grows with the number of processes. They are real and asleep, and stand in the driver's lists.
 struct ProcessCost {
     let place: Workplace
@@ -59,5 +61,17 @@ struct ProcessCost {
             sleepers?.end()
             throw error
         }
+    }
+}
+
+extension HostDescription {
+    /// This host with recorded processes, spread over its GPUs in turn.
+    fileprivate func recording(_ pids: [UInt32], bytes: UInt64) -> HostDescription {
+        var host = self
+        for (index, pid) in pids.enumerated() {
+            let gpu = index % host.devices.count
+            host.devices[gpu].processes = (host.devices[gpu].processes ?? []) + [Process(pid: pid, bytes: bytes)]
+        }
+        return host
     }
 }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import HostDescription
 
 /// A simulated driver: the daemon that keeps its book, and its libraries in a folder that containers can mount.
 final class SimulatedHost {

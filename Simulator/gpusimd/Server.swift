@@ -1,5 +1,6 @@
 import CSimulator
 import Glibc
+import HostDescription
 
 /// Answers requests at the simulator's socket, in one loop. A connection is a process's open driver device; a message
 /// is a request.

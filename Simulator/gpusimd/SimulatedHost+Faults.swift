@@ -1,5 +1,6 @@
 import CSimulator
 import Glibc
+import HostDescription
 
 /// The calls, or the time, in which a GPU is off the bus.
 struct Loss {

@@ -1,5 +1,6 @@
 import CSimulator
 import Glibc
+import HostDescription
 
 /// The state of the simulated GPUs: which process holds how much of which device. `Server` calls it for its clients.
 struct SimulatedHost {

@@ -1,5 +1,6 @@
 import CSimulator
 import Glibc
+import HostDescription
 
 // gpusimd HOST.json SOCKET: simulates a host's GPUs until it is killed. Prints "ready" when it listens.
 

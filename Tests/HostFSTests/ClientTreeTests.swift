@@ -1,5 +1,6 @@
 import Foundation
 import Ledger
+import SeededGenerator
 import TestSupport
 import Testing
 
@@ -8,15 +9,6 @@ import Testing
 /// Made-up /proc trees with clients that are shared, doubled and alike on several devices, and what the ledger must say of them,
 /// worked out client by client.
 struct ClientTreeTests {
-    private struct Dice: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return state ^ (state >> 29)
-        }
-        mutating func up(to most: Int) -> Int { Int.random(in: 0...most, using: &self) }
-    }
-
     private struct Client {
         var device: Int
         var id: Int
@@ -27,11 +19,11 @@ struct ClientTreeTests {
     private static func id(_ container: Int) -> String { HostTree.id(container) }
 
     /// One amount, told in the ways that kernels have told it, the later ones beside a total that is larger.
-    private static func memory(_ bytes: Int, _ dice: inout Dice) -> String {
+    private static func memory(_ bytes: Int, _ generator: inout SeededGenerator) -> String {
         let amount = [
             "\(bytes)", "\(bytes >> 10) KiB", bytes % (1 << 20) == 0 ? "\(bytes >> 20) MiB" : "\(bytes >> 10) KiB",
-        ][dice.up(to: 2)]
-        switch dice.up(to: 3) {
+        ][generator.up(to: 2)]
+        switch generator.up(to: 3) {
         case 0: return "drm-memory-vram:\t\(amount)\n"
         case 1: return "drm-total-vram:\t\(bytes * 3)\ndrm-resident-vram:\t\(amount)\n"
         case 2:
@@ -44,16 +36,16 @@ struct ClientTreeTests {
 
     @Test("No client counts twice, and each with who opened it", arguments: 0..<120)
     func tree(_ seed: Int) throws {
-        var dice = Dice(state: UInt64(seed) &+ 0x9E37)
+        var generator = SeededGenerator(seed: UInt64(seed) &+ 0x9E37)
         let host = try HostTree()
-        let devices = 1 + dice.up(to: 2)
+        let devices = 1 + generator.up(to: 2)
         var started: [Int: Int] = [:]
         var place: [Int: Int] = [:]
-        for _ in 0...(3 + dice.up(to: 8)) {
-            let pid = 10 + dice.up(to: 500)
+        for _ in 0...(3 + generator.up(to: 8)) {
+            let pid = 10 + generator.up(to: 500)
             guard started[pid] == nil else { continue }
-            started[pid] = 100 + dice.up(to: 20)
-            place[pid] = dice.up(to: 3)
+            started[pid] = 100 + generator.up(to: 20)
+            place[pid] = generator.up(to: 3)
             let cgroup = place[pid] == 0 ? "0::/user.slice" : "0::/docker/\(Self.id(place[pid]!))"
             try host.process(pid, "p\(pid)", cgroup: cgroup, started: Double(started[pid]!))
             try host.scratch.link("proc/\(pid)/fd/0", to: "/dev/null")
@@ -61,23 +53,25 @@ struct ClientTreeTests {
         }
         let pids = started.keys.sorted()
         var clients: [Client] = []
-        for _ in 0...dice.up(to: 12) {
+        for _ in 0...generator.up(to: 12) {
             let client = Client(
-                device: dice.up(to: devices - 1), id: 1 + dice.up(to: 5), bytes: (1 + dice.up(to: 4000)) << 10,
-                holders: Array(Set((0...dice.up(to: 2)).map { _ in pids[dice.up(to: pids.count - 1)] })).sorted())
+                device: generator.up(to: devices - 1), id: 1 + generator.up(to: 5),
+                bytes: (1 + generator.up(to: 4000)) << 10,
+                holders: Array(Set((0...generator.up(to: 2)).map { _ in pids[generator.up(to: pids.count - 1)] }))
+                    .sorted())
             if clients.contains(where: { $0.device == client.device && $0.id == client.id }) { continue }
             clients.append(client)
             for pid in client.holders {
-                for _ in 0...dice.up(to: 2) {
-                    let fd = 1000 + client.device * 1000 + client.id * 100 + dice.up(to: 99)
+                for _ in 0...generator.up(to: 2) {
+                    let fd = 1000 + client.device * 1000 + client.id * 100 + generator.up(to: 99)
                     if FileManager.default.fileExists(atPath: host.scratch.path("proc/\(pid)/fdinfo/\(fd)")) {
                         continue
                     }
-                    let node = dice.up(to: 3) == 0 ? "card\(client.device)" : "renderD\(128 + client.device)"
+                    let node = generator.up(to: 3) == 0 ? "card\(client.device)" : "renderD\(128 + client.device)"
                     try host.scratch.link("proc/\(pid)/fd/\(fd)", to: "/dev/dri/\(node)")
                     try host.scratch.write(
                         "drm-driver:\tamdgpu\ndrm-client-id:\t\(client.id)\ndrm-pdev:\t0000:0\(client.device + 1):00.0\n"
-                            + Self.memory(client.bytes, &dice), to: "proc/\(pid)/fdinfo/\(fd)")
+                            + Self.memory(client.bytes, &generator), to: "proc/\(pid)/fdinfo/\(fd)")
                 }
             }
         }
@@ -224,4 +218,9 @@ struct FDInfoTests {
             dmemTable("drm/0000:03:00.0/vram0 max\nnvidia/00000000:02:00.0/vidmem 5\ndmem_selftest 7\nx\n")
                 == ["nvidia/00000000:02:00.0/vidmem": 5, "dmem_selftest": 7])
     }
+}
+
+extension SeededGenerator {
+    /// 0 to `most`.
+    fileprivate mutating func up(to most: Int) -> Int { below(most + 1) }
 }

@@ -1,3 +1,4 @@
+import SeededGenerator
 import Testing
 
 @testable import Ledger
@@ -5,19 +6,6 @@ import Testing
 /// Hosts made at random, and for each what the ledger must say, worked out in another way: not by joining lists, but by
 /// asking of every (process, device) by itself where it belongs.
 struct OracleTests {
-    /// SplitMix64: the same hosts in every run.
-    struct Dice: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-        mutating func one(in count: Int) -> Bool { Int.random(in: 0..<count, using: &self) == 0 }
-    }
-
     static let containers = (0..<6).map { seed in
         String(repeating: String("0123456789abcdef".dropFirst(seed).first!), count: 64)
     }
@@ -38,28 +26,30 @@ struct OracleTests {
     }
 
     static func make(_ seed: UInt64) -> Made {
-        var dice = Dice(state: seed)
+        var generator = SeededGenerator(seed: seed)
         let asked: Int64 = 5000
-        let hides = dice.one(in: 8)
+        let hides = generator.one(in: 8)
         // A container has one cgroup.
-        let paths = containers.map { path($0, &dice) }
+        let paths = containers.map { path($0, &generator) }
         var truth: [UInt32: Truth] = [:]
         var processes: [ObservedProcess] = []
-        for pid in UInt32(1)...UInt32(Int.random(in: 1...25, using: &dice)) {
+        for pid in UInt32(1)...UInt32(Int.random(in: 1...25, using: &generator)) {
             let what: Truth =
-                switch Int.random(in: 0..<12, using: &dice) {
-                case 0...4: .container(Int.random(in: 0..<6, using: &dice))
+                switch Int.random(in: 0..<12, using: &generator) {
+                case 0...4: .container(Int.random(in: 0..<6, using: &generator))
                 case 5: .host
                 case 6: .absent
                 case 7: .reused
                 case 8: .zombie
-                case 9: .impostor(of: Int.random(in: 0..<6, using: &dice))
-                case 10: .insider(Int.random(in: 0..<6, using: &dice), impostorOf: Int.random(in: 0..<6, using: &dice))
+                case 9: .impostor(of: Int.random(in: 0..<6, using: &generator))
+                case 10:
+                    .insider(
+                        Int.random(in: 0..<6, using: &generator), impostorOf: Int.random(in: 0..<6, using: &generator))
                 default: .forbidden
                 }
             truth[pid] = what
             var process = ObservedProcess(
-                pid: pid, startTick: Int64.random(in: 0...asked, using: &dice),
+                pid: pid, startTick: Int64.random(in: 0...asked, using: &generator),
                 cgroup: .known("0::/system.slice/x.service"))
             switch what {
             case .container(let index): process.cgroup = .known(paths[index])
@@ -70,7 +60,7 @@ struct OracleTests {
             case .host: break
             case .absent: continue
             case .reused:
-                process.startTick = asked + 1 + Int64.random(in: 0...100, using: &dice)
+                process.startTick = asked + 1 + Int64.random(in: 0...100, using: &generator)
                 process.cgroup = .known(paths[0])
             case .zombie:
                 process.isDead = true
@@ -79,8 +69,8 @@ struct OracleTests {
             }
             processes.append(process)
         }
-        let devices = (0..<Int.random(in: 1...4, using: &dice)).map {
-            device($0, Array(truth.keys.sorted()), asked, &dice)
+        let devices = (0..<Int.random(in: 1...4, using: &generator)).map {
+            device($0, Array(truth.keys.sorted()), asked, &generator)
         }
         let view = ProcessView(hidesProcesses: hides)
         let engine = ObservedEngine(
@@ -91,39 +81,42 @@ struct OracleTests {
             truth: truth, sees: !hides)
     }
 
-    static func path(_ id: String, _ dice: inout Dice) -> String {
+    static func path(_ id: String, _ generator: inout SeededGenerator) -> String {
         let forms = [
             "0::/system.slice/docker-\(id).scope", "4:memory:/docker/\(id)\n0::/system.slice/containerd.service",
             "0::/machine.slice/libpod-\(id).scope/container", "0::/any/parent/\(id)/below",
             "0::/lxc.payload.outer/docker/\(id)",
         ]
-        return forms.randomElement(using: &dice)!
+        return forms.randomElement(using: &generator)!
     }
 
-    static func device(_ index: Int, _ pids: [UInt32], _ asked: Int64, _ dice: inout Dice) -> ObservedDevice {
+    static func device(_ index: Int, _ pids: [UInt32], _ asked: Int64, _ generator: inout SeededGenerator)
+        -> ObservedDevice
+    {
         func list() -> [ListedProcess] {
-            (0..<Int.random(in: 0...12, using: &dice)).map { _ in
+            (0..<Int.random(in: 0...12, using: &generator)).map { _ in
                 let bytes: UInt64? =
-                    dice.one(in: 7) ? nil : dice.one(in: 20) ? .max - 1 : UInt64.random(in: 0...1 << 40, using: &dice)
-                return ListedProcess(pid: pids.randomElement(using: &dice)!, bytes: bytes)
+                    generator.one(in: 7)
+                    ? nil : generator.one(in: 20) ? .max - 1 : UInt64.random(in: 0...1 << 40, using: &generator)
+                return ListedProcess(pid: pids.randomElement(using: &generator)!, bytes: bytes)
             }
         }
         func reading() -> ListReading {
-            dice.one(in: 12)
+            generator.one(in: 12)
                 ? .failed(.call("nvmlDeviceGetComputeRunningProcesses_v3", code: 999))
-                : dice.one(in: 4) ? .absent : .read(list())
+                : generator.one(in: 4) ? .absent : .read(list())
         }
         // Used is drawn by itself, so that the remainder is as often below zero as above.
         let memory: Reading<ObservedMemory> =
-            dice.one(in: 10)
+            generator.one(in: 10)
             ? .unknown(.fact(.noTotal))
             : .known(
                 ObservedMemory(
-                    total: 1 << 42, used: UInt64.random(in: 0...1 << 42, using: &dice), free: 1 << 20,
-                    reportsReserved: !dice.one(in: 3)))
+                    total: 1 << 42, used: UInt64.random(in: 0...1 << 42, using: &generator), free: 1 << 20,
+                    reportsReserved: !generator.one(in: 3)))
         return ObservedDevice(
             index: String(index), uuid: "GPU-\(index)", memory: memory, utilizationPercent: .known(0),
-            compute: dice.one(in: 15)
+            compute: generator.one(in: 15)
                 ? .failed(.call("nvmlDeviceGetComputeRunningProcesses_v3", code: 999)) : .read(list()),
             graphics: reading(), mps: reading(),
             askedAtTick: asked)
@@ -196,4 +189,9 @@ extension String {
         let lines = split(separator: "\n", maxSplits: 1)
         return ([change(lines[0])] + lines.dropFirst().map(String.init)).joined(separator: "\n")
     }
+}
+
+extension SeededGenerator {
+    /// True once in `count` calls on average.
+    fileprivate mutating func one(in count: Int) -> Bool { below(count) == 0 }
 }

@@ -1,6 +1,7 @@
 import Foundation
+import HostDescription
 
-/// The stand-in for a host's NVIDIA driver: the daemon that keeps the book, and the libraries that ask it.
+/// The simulated NVIDIA driver of a host: the daemon gpusimd, and the libraries that connect to it.
 package final class SimulatedDriver {
     package let libraries: String
     package let socketFolder: String
@@ -33,22 +34,21 @@ package final class SimulatedDriver {
 
     /// The management library of the host's driver: each generation exports what it brought.
     private static func library(forHost path: String) throws -> String {
-        let host = try JSONDocument(String(contentsOfFile: path, encoding: .utf8))
-        if host["hasLists"].bool == false { return "libSimulatedNVML-NoLists.so" }
-        switch Int(host["driver"].string?.prefix { $0 != "." } ?? "") ?? 0 {
+        let host = try HostDescription.read(path)
+        if host.hasLists == false { return "libSimulatedNVML-NoLists.so" }
+        switch Int(host.driver.prefix { $0 != "." }) ?? 0 {
         case ..<450: return "libSimulatedNVML-R440.so"
         case ..<510: return "libSimulatedNVML-R450.so"
         case ..<535: return "libSimulatedNVML-R510.so"
-        case 535 where host["driver"].string.map(isBeforeDetailList) == true: return "libSimulatedNVML-R535.so"
+        case 535 where isBeforeDetailList(host.driver): return "libSimulatedNVML-R535.so"
         case 615...: return "libSimulatedNVML-R615.so"
         default: return "libSimulatedNVML.so"
         }
     }
 
-    /// What the stand-in for NVIDIA's hook knows the cards by.
+    /// The UUIDs of the GPUs, for the simulated NVIDIA hook.
     private static func uuids(forHost path: String) throws -> [String] {
-        let host = try JSONDocument(String(contentsOfFile: path, encoding: .utf8))
-        return host["devices"].elements.compactMap { $0["uuid"].string }
+        try HostDescription.read(path).devices.map(\.uuid)
     }
 
     private static func isBeforeDetailList(_ driver: String) -> Bool {

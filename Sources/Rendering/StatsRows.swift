@@ -36,16 +36,6 @@ package struct StatsRows {
 
     var lostRows: [Row] { snapshot.devices.filter { !$0.answers }.map { Self.fields.row(Item(device: $0)) } }
 
-    /// Names of all running containers that are known.
-    package var names: [String] { (snapshot.containers + snapshot.idleContainers).compactMap(\.name) }
-
-    /// Those of `names` that no running container has.
-    package func unmatched(_ names: [String]) -> [String] {
-        let all = snapshot.containers + snapshot.idleContainers
-        let known = Set(all.flatMap { [$0.name, $0.id] })
-        return names.filter { name in !known.contains(name) && !all.contains { $0.matches([name]) } }
-    }
-
     func row(_ container: Container, _ usage: Container.Usage?) -> Row {
         Self.fields.row(
             Item(
@@ -132,6 +122,20 @@ extension StatsRows {
     }
 
     package static func table(_ rows: [Row], on page: Page) -> Table { fields.table(rows, on: page) }
+}
+
+extension Snapshot {
+    private var runningContainers: [Container] { containers + idleContainers }
+
+    /// Names of all running containers that are known.
+    package var containerNames: [String] { runningContainers.compactMap(\.name) }
+
+    /// Those of `names` that no running container has.
+    package func unmatched(_ names: [String]) -> [String] {
+        let all = runningContainers
+        let known = Set(all.flatMap { [$0.name, $0.id] })
+        return names.filter { name in !known.contains(name) && !all.contains { $0.matches([name]) } }
+    }
 }
 
 extension Container {

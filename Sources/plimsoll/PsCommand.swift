@@ -51,7 +51,7 @@ struct PsCommand: DocumentedCommand {
         let source = try host.makeSource()
         let observation = source.observe()
         let snapshot = Snapshot(observation)
-        let missing = StatsRows(snapshot, truncates: true).unmatched(container)
+        let missing = snapshot.unmatched(container)
         if !snapshot.devices.isEmpty, missing.isEmpty {
             let rows = ProcessRows.rows(
                 snapshot, named: container, truncates: !noTrunc,
@@ -60,7 +60,7 @@ struct PsCommand: DocumentedCommand {
             try show(rows, as: format)
         }
         Output.troubles(of: snapshot)
-        if snapshot.outcome == .done, !missing.isEmpty { exit(missing, snapshot) }
+        if snapshot.outcome == .done, !missing.isEmpty { MissingContainer.report(missing, in: snapshot).exit() }
         snapshot.outcome.exit()
     }
 
@@ -75,15 +75,6 @@ struct PsCommand: DocumentedCommand {
                     ProcessRows.table(rows, on: page, commands: shows)
                 })
         }
-    }
-
-    private func exit(_ missing: [String], _ snapshot: Snapshot) -> Never {
-        let names = StatsRows(snapshot, truncates: true).names
-        for name in missing {
-            Output.error(
-                "no running container has the name or id \(name.cleaned)\(didYouMean(name, among: names).cleaned)")
-        }
-        Outcome.no.exit()
     }
 
     /// Command lines by PID; empty for a recording, which holds none.

@@ -62,7 +62,7 @@ extension RunCommand {
 
     private func report(_ why: ContainerWatch.Refusal, _ name: String) {
         switch why {
-        case .none: Output.error("no running container has the name or id \(name.cleaned)")
+        case .none: Output.error(MissingContainer.absent(name))
         case .several(let containers):
             let ids = containers.map { shortID($0.id) }.joined(separator: ", ")
             Output.error(
@@ -70,7 +70,7 @@ extension RunCommand {
                     .cleaned)
         case .unknown(let snapshot):
             Output.troubles(of: snapshot)
-            Output.error("cannot say whether a container has the name or id \(name.cleaned): an engine did not answer")
+            Output.error(MissingContainer.unknown(name))
         case .noDevice(let snapshot): Output.troubles(of: snapshot)
         case .engines(let why): Output.error(why.text)
         }

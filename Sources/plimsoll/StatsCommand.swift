@@ -73,7 +73,7 @@ struct StatsCommand: DocumentedCommand {
         while true {
             let snapshot = Snapshot(source.observe())
             let view = StatsRows(snapshot, truncates: !noTrunc)
-            if !stream.isRunning { exitIfNothingToShow(snapshot, view) }
+            if !stream.isRunning { exitIfNothingToShow(snapshot) }
             let page = host.page
             let lines = try format.lines(
                 rows(view, filter, format), on: page,
@@ -97,20 +97,12 @@ struct StatsCommand: DocumentedCommand {
     }
 
     /// Exits if no GPU answers, or if no running container has a given name.
-    private func exitIfNothingToShow(_ snapshot: Snapshot, _ view: StatsRows) {
-        let missing = view.unmatched(container)
+    private func exitIfNothingToShow(_ snapshot: Snapshot) {
+        let missing = snapshot.unmatched(container)
         if snapshot.outcome == .done, missing.isEmpty { return }
         Output.troubles(of: snapshot)
-        // If an engine did not answer, a container may have the name after all.
-        let knowsNames = !snapshot.sources.contains { !$0.ok && $0.isEngine }
-        for name in missing {
-            let hint = didYouMean(name, among: view.names)
-            Output.error(
-                knowsNames
-                    ? "no running container has the name or id \(name.cleaned)\(hint.cleaned)"
-                    : "cannot say whether a container has the name or id \(name.cleaned): an engine did not answer")
-        }
-        (snapshot.outcome == .done ? (knowsNames ? .no : .impossible) : snapshot.outcome).exit()
+        let outcome = MissingContainer.report(missing, in: snapshot)
+        (snapshot.outcome == .done ? outcome : snapshot.outcome).exit()
     }
 
     /// A table on a terminal is redrawn in place. All other output is appended.

@@ -155,10 +155,12 @@ struct EngineTroubleTests {
 
     @Test("Where the engine does not answer, nobody knows that a name is not there")
     func unknownName() throws {
-        let result = try simpleHost().start(engine: .closes).plimsoll("stats", "--no-stream", "other")
-        #expect(result.code == 2)
-        #expect(result.errors.contains("cannot say whether"))
-        #expect(try simpleHost().start().plimsoll("stats", "--no-stream", "other").code == 1)
+        for command in [["stats", "--no-stream", "other"], ["ps", "other"]] {
+            let result = try simpleHost().start(engine: .closes).plimsoll(command)
+            #expect(result.code == 2)
+            #expect(result.errors.contains("cannot say whether"))
+            #expect(try simpleHost().start().plimsoll(command).code == 1)
+        }
     }
 
     @Test("What an engine or a driver says cannot steer the terminal")

@@ -2,8 +2,7 @@ import Ledger
 
 /// The driver's version, below the ledger: "driver: NVIDIA 580.65.06, CUDA 13.0 or older".
 package func driverLines(of snapshot: Snapshot, _ view: ProcessView, on page: Page) -> [String] {
-    driverText(snapshot, view).map { text in [""] + paragraph(shown("driver: \(text)", on: page), on: page, indent: 2) }
-        ?? []
+    driverText(snapshot, view).map { note("driver: \($0)", on: page) } ?? []
 }
 
 /// nil if no driver answers.

@@ -72,10 +72,7 @@ struct LedgerRows {
     }
 
     private var processes: [Row] {
-        // Skip a process whose open files another process already accounts for: it adds nothing to the column.
-        listed.filter {
-            $0.holder != .container && ($0.countedWith == nil || $0.bytes != 0)
-        }.map { process in
+        listed.filter { $0.holder != .container && $0.isCounted }.map { process in
             Row(
                 bytes: process.bytes, complete: process.complete || process.bytes == nil,
                 name: Cell(process.name ?? "PID \(process.pid)"), image: process.elsewhere,
@@ -127,4 +124,9 @@ extension Device.Memory {
         guard let total, let used, let free else { return nil }
         return total.subtracting(free).subtracting(used.subtracting(carveout ?? 0))
     }
+}
+
+extension GPUProcess {
+    /// False if the process holds only files that another process already accounts for: it adds nothing to the column.
+    var isCounted: Bool { countedWith == nil || bytes != 0 }
 }

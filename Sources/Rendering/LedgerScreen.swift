@@ -42,12 +42,8 @@ package struct LedgerScreen {
             marks.formUnion(drawn.marks)
             for title in drawn.omitted where !omitted.contains(title) { omitted.append(title) }
         }
-        let legend = Mark.legend(for: marks, on: page)
-        let barLegend = bars.isEmpty ? [] : LoadBar.legend(for: bars, on: page)
-        return lines + (barLegend.isEmpty ? [] : [""] + barLegend)
-            + (barLegend.isEmpty ? legend : Array(legend.dropFirst()))
-            + Table.note(omitting: omitted, on: page)
-            + notes.flatMap { [""] + paragraph(shown($0, on: page), on: page, indent: 2) }
+        return lines + LoadBar.legend(for: bars, and: marks, on: page) + Table.note(omitting: omitted, on: page)
+            + notes.flatMap { note($0, on: page) }
     }
 
     /// Sentences below the legend.
@@ -219,8 +215,14 @@ struct LoadBar {
         return ends[0] + page.paint(bar, Double(used) > warn * Double(total) ? .red : .green) + ends[1]
     }
 
+    /// The legend below a ledger, after an empty line: the characters of these bars, then the marks.
+    static func legend(for bars: [LoadBar], and marks: Set<Mark>, on page: Page) -> [String] {
+        let legend = Mark.legend(for: marks, on: page)
+        return bars.isEmpty ? legend : [""] + characters(of: bars, on: page) + legend.dropFirst()
+    }
+
     /// What the characters of these bars mean.
-    static func legend(for bars: [LoadBar], on page: Page) -> [String] {
+    private static func characters(of bars: [LoadBar], on page: Page) -> [String] {
         let marks = marks(page)
         let third = Set(bars.map { $0.isShared ? "other host use" : "reserved" }).sorted().reversed()
         let load = (bars.first?.warn ?? 0) * 100

@@ -100,10 +100,11 @@ struct OverviewMatrix {
             }
             return Row(name: name, amounts: amounts)
         }
+        let listed = Dictionary(grouping: snapshot.processes.filter(\.isCounted), by: \.device)
         func held(by holder: Holder) -> Row? {
             row(holder.cell) { device in
                 Amount.sum(
-                    snapshot.processes.filter { $0.device == device && $0.holder == holder && $0.isCounted }.map {
+                    (listed[device] ?? []).filter { $0.holder == holder }.map {
                         Amount(bytes: $0.bytes, complete: $0.complete && $0.bytes != nil)
                     })
             }
@@ -156,9 +157,4 @@ extension Snapshot {
 extension Device {
     /// Whether the device's process lists could not be read, so that the holders of its memory are unknown.
     var hidesHolders: Bool { memory.sharedWith == nil && ledger.containers == nil }
-}
-
-extension GPUProcess {
-    /// False if the process holds only files that another process already accounts for.
-    fileprivate var isCounted: Bool { countedWith == nil || bytes != 0 }
 }

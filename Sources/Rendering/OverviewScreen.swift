@@ -27,17 +27,9 @@ package struct OverviewScreen {
             marks.formUnion(drawn.marks)
         }
         let bars = snapshot.wholeGPUs.compactMap { LoadBar(snapshot.devices[$0], warn: warn) }
-        let legend = Mark.legend(for: marks, on: page)
-        let barLegend = bars.isEmpty ? [] : LoadBar.legend(for: bars, on: page)
-        lines += barLegend.isEmpty ? legend : [""] + barLegend + legend.dropFirst()
-        lines += Table.note(omitting: gpus.omitted, on: page)
-        lines += LedgerScreen(snapshot, warn: warn).notes.flatMap {
-            [""] + paragraph(shown($0, on: page), on: page, indent: 2)
-        }
-        return lines + [""]
-            + paragraph(
-                "For the ledger of each GPU, use --detail, or name GPUs: plimsoll ledger \(example)", on: page,
-                indent: 2)
+        lines += LoadBar.legend(for: bars, and: marks, on: page) + Table.note(omitting: gpus.omitted, on: page)
+        let hint = "For the ledger of each GPU, use --detail, or name GPUs: plimsoll ledger \(example)"
+        return lines + (LedgerScreen(snapshot, warn: warn).notes + [hint]).flatMap { note($0, on: page) }
     }
 
     /// A GPU and an instance, if there is one, as a user would type them.

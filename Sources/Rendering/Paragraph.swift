@@ -34,6 +34,9 @@ package func paragraph(_ text: String, on page: Page, indent: Int = 0) -> [Strin
     return lines
 }
 
+/// A sentence below a table, after an empty line.
+func note(_ text: String, on page: Page) -> [String] { [""] + paragraph(shown(text, on: page), on: page, indent: 2) }
+
 /// Lines of a message, folded to the page. Continuation lines are indented further than the first.
 package func folded(_ lines: [String], on page: Page) -> [String] {
     guard let width = page.width else { return lines }

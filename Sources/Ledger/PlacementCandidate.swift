@@ -32,7 +32,19 @@ package struct PlacementCandidate: Sendable, Equatable {
     }
 }
 
+extension PlacementCandidate {
+    /// Whether this device has more free memory than another; of equal ones, the first precedes.
+    package func precedes(_ other: PlacementCandidate) -> Bool {
+        (free ?? -1, other.device) > (other.free ?? -1, device)
+    }
+}
+
 extension Snapshot {
+    /// Index of the device that owns a device's memory: another device if compute instances share a GPU instance.
+    package func memoryOwner(of device: Int) -> Int {
+        devices[device].memory.sharedWith.flatMap { name in devices.firstIndex { $0.reference == name } } ?? device
+    }
+
     /// The devices on which a program can run. A partitioned GPU is not among them; its instances are (NVIDIA, MIG User Guide,
     /// "CUDA Device Enumeration").
     ///
@@ -45,8 +57,7 @@ extension Snapshot {
             guard let wanted else { return true }
             return device.isNamed(wanted)
         }.map { deviceIndex in
-            let sharedWith = devices[deviceIndex].memory.sharedWith
-            let memoryOwner = sharedWith.flatMap { name in devices.firstIndex { $0.reference == name } } ?? deviceIndex
+            let memoryOwner = memoryOwner(of: deviceIndex)
             let memory = devices[memoryOwner].memory
             let isContradictory = memory.contradiction != nil
             return PlacementCandidate(

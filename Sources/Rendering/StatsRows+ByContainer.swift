@@ -40,12 +40,7 @@ extension StatsRows {
             bytes = known.isEmpty && !usage.isEmpty ? nil : Bytes.sum(known)
             complete = known.count == usage.count && usage.allSatisfy(\.complete)
             let devices = rows.snapshot.devices
-            let owners = Set(
-                usage.map { use in
-                    devices[use.device].memory.sharedWith.flatMap { name in
-                        devices.firstIndex { $0.reference == name }
-                    } ?? use.device
-                })
+            let owners = Set(usage.map { rows.snapshot.memoryOwner(of: $0.device) })
             let totals = owners.compactMap { devices[$0].memory.total }
             total = totals.count == owners.count ? Bytes.sum(totals) : nil
             gpu = Cell(ranges(usage.map(\.device).sorted().map { devices[$0].label }))

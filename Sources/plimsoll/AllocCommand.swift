@@ -218,7 +218,7 @@ struct AllocCommand: DocumentedCommand {
             Signals.waitForEnd()
             throw Failure.impossible("\(error)")
         }
-        guard let best = shown.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
+        guard let best = shown.min(by: { $0.precedes($1) }) else {
             let names = candidates.map { "GPU \(snapshot.devices[$0.device].label)" }.joined(separator: ", ")
             let chosen = variable("CUDA_VISIBLE_DEVICES").map { "; CUDA_VISIBLE_DEVICES is '\($0)'" } ?? ""
             throw Failure(outcome: .no, message: "CUDA does not show \(names) here\(chosen)")

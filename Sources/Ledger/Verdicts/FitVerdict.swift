@@ -21,7 +21,7 @@ extension Snapshot {
         guard !devices.isEmpty else { return .unknown(.noDevice(driverError)) }
         let rooms = candidates(on: wanted)
         if rooms.isEmpty { return .doesNotFit(.noSuchDevice(wanted)) }
-        let roomiest = rooms.sorted { ($0.free ?? -1, $1.device) > ($1.free ?? -1, $0.device) }
+        let roomiest = rooms.sorted { $0.precedes($1) }
         let fitting = roomiest.filter { ($0.free ?? 0) >= bytes }
         if !fitting.isEmpty { return .fits(fitting) }
         return rooms.contains { $0.free == nil } ? .unknown(.free(roomiest)) : .doesNotFit(.free(roomiest))

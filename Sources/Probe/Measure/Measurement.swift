@@ -151,7 +151,7 @@ package final class Measurement {
         let candidates = snapshot.candidates(on: plan.device).filter {
             snapshot.devices[$0.device].vendor == .nvidia && isCandidate(snapshot.devices[$0.device])
         }
-        guard let best = candidates.max(by: { ($0.free ?? -1, $1.device) < ($1.free ?? -1, $0.device) }) else {
+        guard let best = candidates.min(by: { $0.precedes($1) }) else {
             let others = snapshot.candidates(on: nil).contains { snapshot.devices[$0.device].vendor == .nvidia }
             throw others && plan.device != nil ? .missing(.chosenGPU) : Self.reasonForNoTarget(snapshot)
         }

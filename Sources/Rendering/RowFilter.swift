@@ -37,8 +37,8 @@ package struct RowFilter: Sendable {
         func field(_ name: String) -> String? { row[name].map { $0.plain ?? $0.text } }
         return switch key {
         case .id:
-            field("ContainerID")?.hasPrefix(value.prefix(12)) == true && value.hasPrefix(field("ContainerID") ?? "")
-                || field("ContainerID")?.hasPrefix(value) == true
+            // Ids are shown with 12 digits, and a whole id is given too.
+            field("ContainerID").map { $0.hasPrefix(value) || $0.count >= 12 && value.hasPrefix($0) } == true
         case .name: field("ContainerName")?.contains(value) == true
         case .image: field("Image")?.contains(value) == true
         case .runtime: field("Runtime") == value

@@ -1,8 +1,22 @@
 import ArgumentParser
 import Rendering
 
-/// What can be said of the arguments before ArgumentParser parses them.
-enum Arguments {
+/// The arguments, and what can be said of them before ArgumentParser parses them.
+struct Arguments {
+    /// `gpu`, if Docker started this program as a plugin; else empty.
+    private let prefix: [String]
+    private let words: [String]
+
+    init(_ arguments: [String]) {
+        prefix = Array(arguments.prefix { $0 == "gpu" })
+        let words = Array(arguments.dropFirst(prefix.count))
+        // `-v` alone asks for the version, as with docker.
+        self.words = words == ["-v"] ? ["--version"] : Self.hoisted(words)
+    }
+
+    /// All of them, for ArgumentParser.
+    var all: [String] { prefix + words }
+
     private static let names = Plimsoll.commands.compactMap { $0.configuration.commandName }
 
     /// Common options with a value.
@@ -13,9 +27,8 @@ enum Arguments {
 
     /// Moves common options from before the command to after it, because Docker accepts them in both positions: `--replay
     /// FILE stats` becomes `stats --replay FILE`.
-    static func hoisted(_ arguments: [String]) -> [String] {
-        var rest = arguments[...]
-        let prefix = rest.first == "gpu" ? [rest.removeFirst()] : []
+    private static func hoisted(_ words: [String]) -> [String] {
+        var rest = words[...]
         var common: [String] = []
         while let option = rest.first {
             if flags.contains(option) || valueOptions.contains(where: { option.hasPrefix($0 + "=") }) {
@@ -26,48 +39,43 @@ enum Arguments {
                 break
             }
         }
-        guard !common.isEmpty, let command = rest.first, names.contains(command) else { return arguments }
-        return prefix + [command] + common + rest.dropFirst()
+        guard !common.isEmpty, let command = rest.first, names.contains(command) else { return words }
+        return [command] + common + rest.dropFirst()
     }
 
-    /// `-v` alone asks for the version, as with docker.
-    static func withoutShortVersion(_ arguments: [String]) -> [String] {
-        arguments.drop { $0 == "gpu" }.elementsEqual(["-v"])
-            ? arguments.map { $0 == "-v" ? "--version" : $0 } : arguments
-    }
-
-    static func asksForVersion(_ arguments: [String]) -> Bool { arguments.contains("--version") }
+    var asksForVersion: Bool { words.contains("--version") }
 
     /// The command that the arguments name; nil if they name none.
-    static func command(in arguments: [String]) -> (any DocumentedCommand.Type)? {
-        guard let word = arguments.first(where: { $0 != "gpu" }), !word.hasPrefix("-") else { return nil }
-        let name = word == "help" ? arguments.drop { $0 != "help" }.dropFirst().first ?? "" : word
-        return Plimsoll.commands.first { $0.configuration.commandName == name }
+    var command: (any DocumentedCommand.Type)? {
+        guard let topic else { return nil }
+        return Plimsoll.commands.first { $0.configuration.commandName == topic }
     }
 
     /// Whether the arguments begin with `help`.
-    static func isHelpCommand(_ arguments: [String]) -> Bool { arguments.first { $0 != "gpu" } == "help" }
+    var isHelpCommand: Bool { words.first == "help" }
+
+    /// The first word, or the word after `help`; nil if it is an option.
+    private var topic: String? {
+        let word = isHelpCommand ? words.dropFirst().first : words.first
+        return word.flatMap { $0.hasPrefix("-") ? nil : $0 }
+    }
 
     /// A command that needs the GPU itself, or runs on this host, cannot read a recording.
-    static func refuseReplay(in arguments: [String], _ command: (any DocumentedCommand.Type)?) throws {
+    func refuseReplay() throws {
         let needsHost =
             [CheckCommand.self, AllocCommand.self, RunCommand.self, MeasureCommand.self] as [any ParsableCommand.Type]
         guard let command, needsHost.contains(where: { $0 == command }) else { return }
-        let words = arguments.drop { $0 == "gpu" }.dropFirst()
         // The words of `run`'s command are its own.
-        let own = words.prefix { $0 != "--" && (command != RunCommand.self || $0.hasPrefix("-")) }
+        let own = words.dropFirst().prefix { $0 != "--" && (command != RunCommand.self || $0.hasPrefix("-")) }
         guard own.contains(where: { $0 == "--replay" || $0.hasPrefix("--replay=") }) else { return }
         let name = command.configuration.commandName ?? ""
         throw Failure.usage("'\(name)' does not take --replay: it uses this host, not a recording")
     }
 
     /// ArgumentParser would call an unknown command an unexpected argument of the default command.
-    static func refuseUnknownCommand(in arguments: [String]) throws {
-        let words = Array(arguments.drop { $0 == "gpu" })
-        guard let first = words.first, !first.hasPrefix("-") else { return }
-        let topic = first == "help" ? words.dropFirst().first : first
-        guard let topic, !topic.hasPrefix("-"), !names.contains(topic) else { return }
-        throw Failure.usage(
-            "unknown command '\(topic)'\(didYouMean(topic, among: names)); commands: \(names.joined(separator: ", "))")
+    func refuseUnknownCommand() throws {
+        guard let topic, !Self.names.contains(topic) else { return }
+        let names = Self.names.joined(separator: ", ")
+        throw Failure.usage("unknown command '\(topic)'\(didYouMean(topic, among: Self.names)); commands: \(names)")
     }
 }

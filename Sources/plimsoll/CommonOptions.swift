@@ -120,16 +120,15 @@ enum HostSource {
     }
 
     func observe() -> Observation {
+        let observation: Observation
         switch self {
         case .host(let sampler):
             DebugLog.log("reading the host")
-            let observation = sampler.observe()
+            observation = sampler.observe()
             DebugLog.log("child processes: \(HelperProcess.runningPIDs.map { String($0) }.joined(separator: ", "))")
-            DebugLog.log(observation)
-            return observation
-        case .recording(let observation):
-            DebugLog.log(observation)
-            return observation
+        case .recording(let recorded): observation = recorded
         }
+        DebugLog.log(observation)
+        return observation
     }
 }

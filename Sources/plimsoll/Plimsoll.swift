@@ -68,12 +68,13 @@ enum Main {
     }
 
     static func run(_ root: (some ParsableCommand).Type, _ arguments: [String], program: String = "plimsoll") {
-        let arguments = PIDList.joined(Arguments.hoisted(Arguments.withoutShortVersion(arguments)))
-        let command = Arguments.command(in: arguments)
+        let words = Arguments(arguments)
+        let arguments = PIDList.joined(words.all)
+        let command = words.command
         do {
-            try Arguments.refuseUnknownCommand(in: arguments)
-            try Arguments.refuseReplay(in: arguments, command)
-            if Arguments.isHelpCommand(arguments) {
+            try words.refuseUnknownCommand()
+            try words.refuseReplay()
+            if words.isHelpCommand {
                 Output.write(HelpScreen(command, program: program).lines(on: Screen.page(colourless: true)))
                 Outcome.done.exit()
             }
@@ -94,7 +95,7 @@ enum Main {
             if code != 0 {
                 let problem = UsageMessage.problem(error, of: root, arguments)
                 Output.error(UsageMessage(program: program, command: command).text(problem))
-            } else if Arguments.asksForVersion(arguments) {
+            } else if words.asksForVersion {
                 Output.write(Plimsoll.version + "\n")
             } else if arguments.contains("--generate-completion-script")
                 || arguments.contains("--experimental-dump-help")

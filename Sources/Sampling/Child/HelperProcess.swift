@@ -97,10 +97,7 @@ package struct HelperProcess: Sendable {
     /// Kills every running child and waits for the ends: in a container whose first process reaps no children, they would
     /// stay as zombies. A child that sleeps in the kernel stays until the kernel returns.
     package static func endAll(within seconds: Double) {
-        let running = states.withLock { states in
-            states.compactMap { pid, state in if case .runs = state { pid } else { nil } }
-        }
-        let children = running.map { HelperProcess(ended: $0) }
+        let children = runningPIDs.map { HelperProcess(ended: $0) }
         for child in children { child.kill() }
         let deadline = monotonicSeconds() + seconds
         for child in children { _ = child.end(within: max(0, deadline - monotonicSeconds())) }

@@ -30,6 +30,15 @@ started=$(grep -rnE 'posix_spawn|\bfork\(\)|popen\(|system\(|Process\(\)' Source
 [ -z "$started" ] || fail "a source that starts a program:
 $started"
 
+# The C programs of `make bench` read the same header as the product, and nothing else builds them.
+clang=$(dirname "$(command -v "$1" || echo .)")/clang
+[ -x "$clang" ] || clang=clang
+if command -v "$clang" >/dev/null; then
+    for program in Benchmarks/*/main.c; do
+        "$clang" -std=gnu11 -fsyntax-only -Wall -Wextra -Werror -I Sources/CNVML/include "$program" || fail "$program does not build"
+    done
+fi
+
 # A program that people run takes no library from its own folder; the Makefile says why.
 searching=$(grep -nE '(SWIFT\)|"\$1"|swift) build ' Makefile .ci/run scripts/*.sh | grep -vE -- '--disable-local-rpath|\$\(LINK\)' || true)
 [ -z "$searching" ] || fail "a build with a RUNPATH:

@@ -28,7 +28,7 @@ trap 'cleanup; exit 143' TERM
 trap 'cleanup; exit 129' HUP
 trap 'cleanup; exit 141' PIPE
 
-# What a container needs of the driver: its libraries, and the way to its book.
+# What a container needs of the driver: its libraries and its socket.
 chmod 755 "$work"
 mkdir "$work/lib" "$work/socket"
 cp "$build/libSimulatedNVML.so" "$work/lib/libnvidia-ml.so.1"
@@ -42,7 +42,7 @@ until grep -q ready "$work/gpusimd.log"; do
     sleep 0.1
 done
 
-# An engine of this machine; Docker Desktop's runs in a virtual machine of its own, where our book is not.
+# An engine of this machine; Docker Desktop's runs in a virtual machine of its own, where gpusimd's socket is not.
 system=$(docker info --format '{{.OperatingSystem}}' 2>/dev/null || true)
 case "$system" in
     "") echo "No Docker engine answers here, so plain processes take the place of containers." ;;

@@ -116,27 +116,24 @@ works() {
     holds stats inside env XDG_DATA_DIRS=/usr/local/share:/usr/share fish -c 'complete -C "plimsoll st"'
 }
 
-# measures: with nothing but the driver, which is simulated: its libraries in the system's place, its book on a socket in here.
+# measures: with nothing but the driver, which is simulated: its libraries in the system's folder, its socket in here.
 measures() {
     libraries=$root/usr/lib/$(uname -m)-linux-gnu
     cp ".build/debug/libSimulatedNVML.so" "$libraries/libnvidia-ml.so.1"
     cp ".build/debug/libSimulatedCUDA.so" "$libraries/libcuda.so.1"
     mkdir -p "$root/run/gpusim"
-    .build/debug/gpusimd Simulator/hosts/h100-r580.json "$root/run/gpusim/socket" >/dev/null &
-    book=$!
-    # The simulated driver is loaded once its book listens.
-    tries=0
-    until [ -S "$root/run/gpusim/socket" ]; do
-        [ "$tries" -lt 100 ] || { kill "$book"; fail "gpusimd did not create its socket within 10 seconds"; }
-        tries=$((tries + 1))
+    .build/debug/gpusimd Simulator/hosts/h100-r580.json "$root/run/gpusim/socket" >"$work/gpusimd.log" 2>&1 &
+    daemon=$!
+    until grep -q ready "$work/gpusimd.log"; do
+        kill -0 "$daemon" 2>/dev/null || { cat "$work/gpusimd.log" >&2; fail "gpusimd did not start"; }
         sleep 0.1
     done
     code=0
     # No PID namespace: its /proc cannot be mounted in a chroot.
     inside plimsoll measure --output /tmp/measured.json --step context --step rounding --step ipc --step managed \
         --step nvidia-smi --step container >"$work/output" 2>&1 || code=$?
-    kill "$book"
-    wait "$book" 2>/dev/null || true
+    kill "$daemon"
+    wait "$daemon" 2>/dev/null || true
     rm -rf "$libraries/libnvidia-ml.so.1" "$libraries/libcuda.so.1" "$root/run/gpusim"
     [ "$code" -eq 0 ] && grep -q '^Steps: 4 agreed, 2 could not be tried$' "$work/output" &&
         grep -q '"complete": true' "$root/tmp/measured.json" || { cat "$work/output" >&2; fail "plimsoll measure: exit code $code"; }

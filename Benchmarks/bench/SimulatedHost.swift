@@ -2,7 +2,7 @@ import FoundationEssentials
 import Glibc
 import HostDescription
 
-/// A simulated driver: the daemon that keeps its book, and its libraries in a folder that containers can mount.
+/// A simulated driver: gpusimd, and its libraries in a folder that containers can mount.
 final class SimulatedHost {
     let libraries: String
     let sockets: String

@@ -29,7 +29,7 @@ enum DocsHost: String, CaseIterable, Sendable {
     var driver: String { self == .inContainerOldDriver ? "525.147.05" : "550.144.03" }
     var hasEngine: Bool { self != .inContainer && self != .inContainerOldDriver }
 
-    /// MiB of the first card that stand on the account of two processes. The simulator's book gives memory to one.
+    /// MiB of the first GPU that the driver lists for two processes. The simulator itself lists memory for one.
     var sharedMiB: Int { self == .sharedMemory ? 8192 : 0 }
 
     /// A container of Docker on cgroup v2, without a RAM limit, and its one process.

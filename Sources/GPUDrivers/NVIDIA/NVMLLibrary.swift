@@ -93,7 +93,8 @@ private struct Symbols {
     /// The versions of a list function that the library has, newest first, with their record lengths.
     ///
     /// The symbol without a suffix is the oldest ABI, with records of 16 bytes; _v2 has 24. _v3 has 24 too, except for drivers from
-    /// 535.43 to 535.86, which have 32 and are recognized by symbols that only they have (nvitop, issues 79 and 89).
+    /// 535.43 to 535.86, which have 32. They have one symbol that older drivers lack, and lack one that later drivers have (nvitop,
+    /// issues 79 and 89).
     func lists(_ symbol: String) -> [NVMLLibrary.List] {
         let wideRecords =
             dlsym(handle, "nvmlDeviceGetConfComputeMemSizeInfo") != nil

@@ -106,7 +106,7 @@ struct InContainerTests {
         #expect(check.code == 0)
         #expect(try check.document()["processesSeen"].string == seen)
         func measured() throws -> JSONDocument {
-            let script = "sleep 0.2; \(hold) --for 0.4 0:500MiB"
+            let script = "sleep 0.2; \(hold) --for 1.5 0:500MiB"
             let (_, report) = try host.report(["--interval", "20ms"], ["sh", "-c", script])
             return report["devices"][0]
         }
@@ -174,7 +174,7 @@ struct InContainerTests {
         "A command that forks and leaves a daemon behind: all of them count, and the container's exit code is the command's"
     )
     func forks() throws {
-        let script = "(setsid sh -c '(\(hold) --for 2 0:100MiB &)' &); \(hold) --children 2 --for 0.8 0:50MiB; exit 7"
+        let script = "(setsid sh -c '(\(hold) --for 4 0:100MiB &)' &); \(hold) --children 2 --for 3 0:50MiB; exit 7"
         let (result, report) = try ContainerHost().report(["--interval", "20ms"], ["sh", "-c", script])
         #expect(result.code == 7)
         #expect(report["scope"].string == "container")
@@ -205,11 +205,11 @@ struct InContainerTests {
     @Test("A command that runs out of memory, and one that a signal ends")
     func fails() throws {
         let host = try ContainerHost()
-        let (full, ofFull) = try host.report([], ["sh", "-c", "\(hold) --for 0.4 0:3GiB && \(hold) 0:40GiB"])
+        let (full, ofFull) = try host.report([], ["sh", "-c", "\(hold) --for 1.5 0:3GiB && \(hold) 0:40GiB"])
         #expect(full.code == 1)
         #expect(full.output.contains("CUDA error 2"))
         #expect(ofFull["devices"][0]["peakBytes"].integer == 3072 * mebibyte + context)
-        let (killed, ofKilled) = try host.report([], ["sh", "-c", "\(hold) --for 0.4 0:3GiB; kill -KILL $$"])
+        let (killed, ofKilled) = try host.report([], ["sh", "-c", "\(hold) --for 1.5 0:3GiB; kill -KILL $$"])
         #expect(killed.code == 137)
         #expect(ofKilled["signal"].integer == Int64(SIGKILL))
         #expect(ofKilled["devices"][0]["peakBytes"].integer == 3072 * mebibyte + context)

@@ -72,7 +72,7 @@ struct RunDockerTests {
 
     @Test("A container that ends at once is measured all the same, and its exit code is the command's")
     func short() throws {
-        let script = "/bin/gpusim-hold --for 0.3 0:200MiB; exit 3"
+        let script = "/bin/gpusim-hold --for 1.5 0:200MiB; exit 3"
         let (result, report) = try run(["run", "--rm"] + host.holding + [host.image, "/bin/sh", "-c", script])
         #expect(result.code == 3)
         #expect(report["devices"][0]["peakBytes"].integer == 200 * mebibyte + context)

@@ -105,14 +105,11 @@ struct AllocTests {
         process.standardOutput = Pipe()
         process.standardError = Pipe()
         try process.run()
-        let deadline = Date().addingTimeInterval(10)
-        while try host.freeBytes() != 2972 * mebibyte, Date() < deadline { usleep(50_000) }
-        #expect(try host.freeBytes() == 2972 * mebibyte)
+        #expect(try waitUntil { try host.freeBytes() == 2972 * mebibyte })
         kill(process.processIdentifier, signal)
         process.waitUntilExit()
         #expect(process.terminationStatus == (signal == SIGINT ? 130 : signal == SIGTERM ? 143 : SIGKILL))
-        while try host.freeBytes() != 4096 * mebibyte, Date() < deadline { usleep(50_000) }
-        #expect(try host.freeBytes() == 4096 * mebibyte)
+        #expect(try waitUntil { try host.freeBytes() == 4096 * mebibyte })
         #expect(try host.alloc("1MiB", "--hold", "0.1").code == 0)
     }
 
@@ -177,8 +174,7 @@ struct AllocTests {
         process.standardError = told
         process.standardOutput = Pipe()
         try process.run()
-        let deadline = Date().addingTimeInterval(10)
-        while try host.freeBytes() != 2972 * mebibyte, Date() < deadline { usleep(50_000) }
+        #expect(try waitUntil { try host.freeBytes() == 2972 * mebibyte })
         let children = try run(
             program: "/usr/bin/pgrep", ["-f", "-P", String(process.processIdentifier), "plimsoll-cuda"])
         kill(try #require(Int32(children.output.trimmingCharacters(in: .whitespacesAndNewlines))), SIGKILL)

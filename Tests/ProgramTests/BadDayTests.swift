@@ -124,7 +124,7 @@ struct DriverTroubleTests {
         #expect(result.code == 2)
         #expect(result.errors.contains("waiting for the driver"))
         #expect(result.errors.contains("did not answer within 2 s"))
-        #expect(result.seconds < 10)
+        #expect(result.seconds < 10 + busyMachine)
     }
 }
 
@@ -141,7 +141,7 @@ struct EngineTroubleTests {
         #expect(try result.document()["containers"][0]["known"].bool == false)
         #expect(try result.document()["sources"][2]["ok"].bool == false)
         #expect(result.errors.contains("no answer within 1 s"))
-        #expect(result.seconds < 10)
+        #expect(result.seconds < 10 + busyMachine)
     }
 
     @Test(

@@ -227,7 +227,7 @@ struct CheckTests {
         let result = try check(host, "--timeout", "1")
         #expect(result.code == 1)
         #expect(result.errors.contains("did not answer within 1 s"))
-        #expect(result.seconds < 4)
+        #expect(result.seconds < 4 + busyMachine)
     }
 
     @Test(
@@ -286,7 +286,7 @@ struct CheckTests {
         #expect(result.output.hasPrefix("No GPU can be used here.\n"))
         #expect(result.errors.contains("no program can use CUDA here: "), "\(result.errors)")
         #expect(result.errors.contains(why), "\(result.errors)")
-        #expect(result.seconds < 4)
+        #expect(result.seconds < 4 + busyMachine)
         let document = try check(host, "--timeout", "1", "--format", "json").document()
         #expect(document["usable"].bool == false)
         #expect(document["cudaDevices"].integer ?? 0 == 0)
@@ -301,7 +301,7 @@ struct CheckTests {
         #expect(result.code == 2)
         #expect(result.output.hasPrefix("Cannot say whether a GPU can be used here.\n"))
         #expect(result.errors.contains("CUDA did not initialize within 1 s (cuInit); to wait longer, use --timeout"))
-        #expect(result.seconds < 4)
+        #expect(result.seconds < 4 + busyMachine)
         let document = try check(host, "--timeout", "1", "--format", "json").document()
         #expect(document["usable"].isNull)
         #expect(document["cudaDevices"].isNull)

@@ -180,7 +180,7 @@ struct EngineNamingTests {
             let result = try run(Self.stats + ["--timeout", "20"], environment: host.running.environment)
             #expect(result.output == "trainer 2.93GiB\n")
             #expect(result.errors == "")
-            #expect(result.seconds < 10)
+            #expect(result.seconds < 10 + busyMachine)
         }
     }
 }

@@ -18,7 +18,7 @@ struct HangingOutputTests {
         #expect(result.code == 2)
         let reason = "it was not written within 0.5 s; a longer --timeout allows more"
         #expect(result.errors == "plimsoll: cannot write \(folder.path(name)): \(reason)\n")
-        #expect(0.5..<2 ~= result.seconds)
+        #expect(0.5..<(2 + busyMachine) ~= result.seconds)
     }
 
     @Test("So does --replay of such a file", arguments: Caller.possible, [HangingFile.Hang.reading, .everything])
@@ -30,7 +30,7 @@ struct HangingOutputTests {
         let result = try caller.run(Build.plimsoll, ["--replay", path, "--timeout", "0.5"])
         #expect(result.code == 2)
         #expect(result.errors == "plimsoll: \(path) did not bring a recording within 0.5 s\n")
-        #expect(0.5..<2 ~= result.seconds)
+        #expect(0.5..<(2 + busyMachine) ~= result.seconds)
     }
 
     @Test("run starts its command at once all the same, and says so at the end", arguments: Caller.possible)
@@ -44,11 +44,11 @@ struct HangingOutputTests {
             Build.plimsoll,
             ["run", "--quiet", "--timeout", "0.5", "--report", path, "--report", path, "--", "date", "+%s.%N"])
         let started = try #require(Double(result.output.trimmingCharacters(in: .newlines)))
-        #expect(started - began.timeIntervalSince1970 < 1)
+        #expect(started - began.timeIntervalSince1970 < 1 + busyMachine)
         #expect(result.code == 125)
         let line = "plimsoll: cannot write \(path): it was not written within 0.5 s; a longer --timeout allows more\n"
         #expect(result.errors == line + line)
-        #expect(result.seconds < 5)
+        #expect(result.seconds < 5 + busyMachine)
     }
 
     @Test("Ctrl-C ends the wait", arguments: [SIGINT, SIGTERM], Caller.possible)
@@ -66,7 +66,7 @@ struct HangingOutputTests {
         let sent = Date()
         kill(process.processIdentifier, signal)
         process.waitUntilExit()
-        #expect(-sent.timeIntervalSinceNow < 1)
+        #expect(-sent.timeIntervalSinceNow < 1 + busyMachine)
         #expect(process.terminationStatus == 128 + signal)
     }
 }
@@ -105,12 +105,10 @@ struct HangingOutputTests {
             kill(process.processIdentifier, SIGTERM)
             process.waitUntilExit()
             // The child may tidy up a moment after the end.
-            let end = Date().addingTimeInterval(2)
-            while try folder.names("own") != [], Date() < end { usleep(1000) }
+            let tidy = try waitUntil { try folder.names("own").allSatisfy { $0 == "x.json" } }
             if process.terminationStatus == 128 + SIGTERM {
                 caught += 1
-                let left = try folder.names("own").filter { $0 != "x.json" }
-                #expect(left == [])
+                #expect(tidy)
             }
             unlink(folder.path("own/x.json"))
         }

@@ -164,18 +164,10 @@ extension KernelTroubleTests {
         try process.runUnmasked()
         defer { process.terminate() }
         func told() throws -> String { try String(contentsOfFile: errors, encoding: .utf8) }
-        func wait(for condition: (String) -> Bool) throws -> Bool {
-            let end = Date().addingTimeInterval(20)
-            while Date() < end {
-                if condition(try told()) { return true }
-                usleep(20_000)
-            }
-            return false
-        }
-        #expect(try wait { $0.contains("GPU 0: the driver did not answer") })
+        #expect(try waitUntil { try told().contains("GPU 0: the driver did not answer") })
         // Its place on the bus is before the other's, so that it is GPU 0 now.
         try plug("card11", "0000:03:00.0")
-        #expect(try wait { $0.contains("GPU 1: the driver did not answer") })
+        #expect(try waitUntil { try told().contains("GPU 1: the driver did not answer") })
         let later = try #require(try told().components(separatedBy: "GPU 1: ").last)
         #expect(!later.contains("GPU 0:"))
     }

@@ -73,7 +73,8 @@ struct KernelTroubleTests {
         other.arguments = ["--reuid=65534", "--regid=65534", "--clear-groups", "sleep", "60"]
         try other.runUnmasked()
         defer { other.terminate() }
-        Thread.sleep(forTimeInterval: 0.3)
+        let name = "/proc/\(other.processIdentifier)/comm"
+        #expect(waitUntil { (try? String(contentsOfFile: name, encoding: .utf8)) == "sleep\n" })
         chmod(host.tree.scratch.url.path, 0o755)
         let result = try run(
             program: "/usr/bin/setpriv",
@@ -95,7 +96,7 @@ struct KernelTroubleTests {
         let hanging = try makeHang("sys/class/drm/card3/device/mem_info_vram_used", on: amd)
         defer { hanging.end() }
         let result = try amd.plimsoll("--timeout", "0.5", "--format", "json")
-        #expect(result.seconds < 3)
+        #expect(result.seconds < 3 + busyMachine)
         #expect(result.errors.contains("drm: GPU 2: the driver did not answer within 0.5 s"))
         #expect(result.code == 0)
         let devices = try result.document()["devices"].elements
@@ -113,7 +114,7 @@ struct KernelTroubleTests {
         let hanging = try makeHang("proc/5501/fdinfo/4", on: host)
         defer { hanging.end() }
         let result = try host.plimsoll("--timeout", "0.5", "--format", "json")
-        #expect(result.seconds < 3)
+        #expect(result.seconds < 3 + busyMachine)
         #expect(result.errors.contains("drm: open files of processes: the driver did not answer within 0.5 s"))
         let device = try result.document()["devices"][0]
         #expect(device["memory"]["usedBytes"].integer == 15_728_640_000)
@@ -151,25 +152,17 @@ struct KernelTroubleTests {
         process.standardError = FileHandle(forWritingAtPath: errors)
         try process.runUnmasked()
         defer { process.terminate() }
-        func wait(for condition: () throws -> Bool) rethrows -> Bool {
-            let end = Date().addingTimeInterval(20)
-            while Date() < end {
-                if try condition() { return true }
-                Thread.sleep(forTimeInterval: 0.05)
-            }
-            return false
-        }
         func lines() throws -> Int { try String(contentsOfFile: output, encoding: .utf8).split(separator: "\n").count }
-        #expect(try wait { try lines() > 2 })
+        #expect(try waitUntil { try lines() > 2 })
         let hanging = try makeHang(name, on: host)
         #expect(
-            try wait {
+            try waitUntil {
                 try String(contentsOfFile: errors, encoding: .utf8).contains("drm: GPU 0: the driver did not answer")
             })
         let before = try lines()
         hanging.end()
         // The child that sleeps there is left behind; a new one asks.
-        #expect(try wait { try lines() > before + 2 })
+        #expect(try waitUntil { try lines() > before + 2 })
         #expect(process.isRunning)
     }
 

@@ -23,7 +23,7 @@ struct ManyAndLongTests {
         for command in commands {
             for columns in ["80", ""] {
                 let result = try running.plimsoll(command, environment: ["COLUMNS": columns])
-                #expect(result.seconds < 3, "\(command) took \(result.seconds) s")
+                #expect(result.seconds < 3 + busyMachine, "\(command) took \(result.seconds) s")
                 #expect(result.output.utf8.count + result.errors.utf8.count < 32_768, "\(command)")
             }
         }
@@ -42,7 +42,7 @@ struct ManyAndLongTests {
         let running = try host.start()
         for columns in ["80", ""] {
             let result = try running.plimsoll("ps", "--command", environment: ["COLUMNS": columns])
-            #expect(result.seconds < 2)
+            #expect(result.seconds < 2 + busyMachine)
             #expect(result.output.utf8.count < 40_000)
         }
     }
@@ -62,7 +62,7 @@ struct ManyAndLongTests {
         for command in [["ledger"], ["--format", "json"], ["ps"], ["stats"], ["fit", "1TiB"]] {
             let result = try run(command + ["--replay", scratch.path("r.json")], environment: ["COLUMNS": "80"])
             #expect(result.code < 2)
-            #expect(result.seconds < 3, "\(command) took \(result.seconds) s")
+            #expect(result.seconds < 3 + busyMachine, "\(command) took \(result.seconds) s")
             #expect(result.output.utf8.count < 32_768)
         }
     }
@@ -77,14 +77,14 @@ struct ManyAndLongTests {
         // As many as fit into the two megabytes that Linux has for arguments.
         let few = try running.plimsoll(["whose"] + (1...100_000).map(String.init))
         #expect(few.code == 1)
-        #expect(few.seconds < 15, "a second in a release build, alone: \(few.seconds) s")
+        #expect(few.seconds < 15 + busyMachine, "a second in a release build, alone: \(few.seconds) s")
         #expect(few.output.contains("trainer"))
         #expect(few.errors.split(separator: "\n").count == 99_999)
         #expect(few.errors.hasPrefix("plimsoll: PID 1 not found on this host or in any of its containers\n"))
         let text = (4_000_000..<4_145_000).map { "Process \($0) has 1 GiB" }.joined(separator: "\n") + "\nPID 4242"
         let many = try run(["whose"], environment: running.environment, input: text)
         #expect(many.code == 1)
-        #expect(many.seconds < 15, "a second in a release build, alone: \(many.seconds) s")
+        #expect(many.seconds < 15 + busyMachine, "a second in a release build, alone: \(many.seconds) s")
         #expect(many.output.contains("trainer"))
         #expect(many.errors.split(separator: "\n").count == 145_000)
     }
@@ -115,9 +115,9 @@ struct ManyAndLongTests {
         let host = try HostTree()
         for uuid in ["GPU-1", "GPU-2"] { host.card("c", uuid: uuid, total: 24564, processes: []) }
         let running = try host.faults(["claims": count]).start()
-        let result = try running.plimsoll("--format", "json", "--timeout", "2")
+        let result = try running.plimsoll("--format", "json", "--timeout", "10")
         #expect(result.code == 0)
-        #expect(result.seconds < 4)
+        #expect(result.seconds < 10 + busyMachine)
         #expect(result.errors.contains("GPU 0: the driver lists \(count) processes; Plimsoll reads at most 16384"))
         let devices = try result.document()["devices"]
         #expect(devices[0]["ledger"]["goneBytes"].isNull)
@@ -133,7 +133,7 @@ struct ManyAndLongTests {
         for command in [["ledger"], ["ps"], ["--format", "json"], ["stats", "--no-stream", "-a"], ["whose", "5"]] {
             let result = try running.plimsoll(command)
             #expect(result.code == 0)
-            #expect(result.seconds < 6, "\(command) took \(result.seconds) s")
+            #expect(result.seconds < 6 + busyMachine, "\(command) took \(result.seconds) s")
         }
         #expect(try running.plimsoll("ps").output.split(separator: "\n").count > 16_000)
     }

@@ -76,13 +76,13 @@ struct OutputPipeTests {
         let result = try caller.capture(path, "--timeout", "0.5")
         #expect(result.code == 2)
         #expect(result.errors == reason)
-        #expect(0.5..<3 ~= result.seconds)
+        #expect(0.5..<(3 + busyMachine) ~= result.seconds)
         let words = ["run", "--quiet", "--timeout", "0.5", "--report", path, "--", "echo", "ran"]
         let command = try caller.run(Build.plimsoll, words)
         #expect(command.code == 125)
         #expect(command.output == "ran\n")
         #expect(command.errors == reason)
-        #expect(command.seconds < 5)
+        #expect(command.seconds < 5 + busyMachine)
     }
 
     @Test("So is one whose reader does not read on")
@@ -96,7 +96,7 @@ struct OutputPipeTests {
         let result = try Caller.user.capture(path, "--timeout", "0.5")
         #expect(result.code == 2)
         #expect(result.errors.contains("nobody reads from the pipe within 0.5 s"))
-        #expect(result.seconds < 3)
+        #expect(result.seconds < 3 + busyMachine)
     }
 
     @Test("Whoever opens the pipe in time gets all of it, and one end", arguments: Caller.possible)

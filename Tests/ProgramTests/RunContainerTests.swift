@@ -34,7 +34,7 @@ struct RunContainerTests {
     func untilItEnds(_ name: String) throws {
         let host = try host()
         let result = try watch(
-            host, name, meanwhile: "sleep 0.5; start 102; sleep 0.5; stop 102; sleep 0.2; stop 101; engine none")
+            host, name, meanwhile: "sleep 2; start 102; sleep 2; stop 102; sleep 1; stop 101; engine none")
         #expect(result.code == 0)
         #expect(result.output == "")
         #expect(result.errors.hasPrefix("plimsoll: GPU memory of container trainer, watched for "), "\(result.errors)")
@@ -55,7 +55,7 @@ struct RunContainerTests {
         let host = try host()
         try FileManager.default.removeItem(atPath: host.tree.scratch.path("engine"))
         try host.tree.scratch.write("[]", to: "engine")
-        let result = try watch(host, String(mine.prefix(12)), meanwhile: "sleep 0.6; stop 101")
+        let result = try watch(host, String(mine.prefix(12)), meanwhile: "sleep 2; stop 101")
         #expect(result.code == 0)
         #expect(result.errors.hasPrefix("plimsoll: GPU memory of container \(mine.prefix(12)), watched for "))
     }
@@ -132,7 +132,7 @@ struct RunContainerTests {
     @Test("--quiet tells nothing, and the report is written")
     func quiet() throws {
         let host = try host()
-        try host.write("meanwhile", "sleep 0.4; stop 101; engine none")
+        try host.write("meanwhile", "sleep 2; stop 101; engine none")
         let chart = host.tree.scratch.path("chart.svg")
         let words = (watch("trainer") + ["--quiet", "--report", chart]).joined(separator: " ")
         let result = try run(

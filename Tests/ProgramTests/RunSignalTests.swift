@@ -42,7 +42,7 @@ struct RunSignalTests {
     func terminal() throws {
         let host = try runHost()
         let terminal = try PseudoTerminal(columns: 60, rows: 20)
-        let script = "trap 'echo got' INT; tty; i=0; while [ $i -lt 15 ]; do sleep 0.1; i=$((i+1)); done; exit 5"
+        let script = "trap 'echo got' INT; tty; i=0; while [ $i -lt 30 ]; do sleep 0.1; i=$((i+1)); done; exit 5"
         let process = try host.start(["run", "--", "sh", "-c", script], terminal: terminal)
         var shown = terminal.reader.read { $0.contains("/dev/pts/") }
         terminal.type("\u{3}")
@@ -63,7 +63,7 @@ struct RunSignalTests {
         let process = try host.start(
             ["run", "--report", host.reportPath, "--", "sh", "-c", script], terminal: terminal)
         #expect(terminal?.reader.read { $0.contains("holding") }.contains("holding") == true)
-        usleep(300_000)
+        usleep(1_500_000)
         terminal = nil
         process.standardInput = nil
         process.waitUntilExit()
@@ -133,13 +133,16 @@ struct RunSignalTests {
     @Test("Orphans are taken leave of while the command runs, also where the driver's child has ended")
     func noZombies() throws {
         let host = try runHost()
-        let script = "for i in 1 2 3 4 5; do (sleep 0.1 &); done; sleep 1; ps -o stat= --ppid $PPID | grep -c Z"
+        let script = "for i in 1 2 3 4 5; do (sleep 0.1 &); done; sleep 3; ps -o stat= --ppid $PPID | grep -c Z"
         let process = try host.start([
             "run", "--quiet", "--interval", "60s", "--", "sh", "-c", script + " > \(host.reportPath)",
         ])
-        usleep(200_000)
         let pattern = ["-x", "-P", String(process.processIdentifier), "plimsoll-driver"]
-        let driver = try run(program: "/usr/bin/pgrep", pattern).output
+        var driver = ""
+        _ = try waitUntil {
+            driver = try run(program: "/usr/bin/pgrep", pattern).output
+            return !driver.isEmpty
+        }
         kill(try #require(Int32(driver.trimmingCharacters(in: .whitespacesAndNewlines))), SIGKILL)
         process.waitUntilExit()
         #expect(try String(contentsOfFile: host.reportPath, encoding: .utf8) == "0\n")

@@ -17,17 +17,17 @@ struct StreamTests {
         let result = try run(program: "/bin/sh", ["-c", script], environment: host.environment)
         #expect(result.output.split(separator: "\n").count == 2)
         #expect(result.errors == "")
-        #expect(result.seconds < 10)
+        #expect(result.seconds < 10 + busyMachine)
     }
 
     @Test("A stream that has nothing to say notices all the same that nobody listens")
     func closedPipeInSilence() throws {
         let host = try HostTree().card("c", uuid: "GPU-1", total: 100, processes: []).start()
-        let script = "timeout 10 \(Build.plimsoll) stats --format json | sleep 0.5; echo ${PIPESTATUS[0]}"
+        let script = "timeout 60 \(Build.plimsoll) stats --format json | sleep 0.5; echo ${PIPESTATUS[0]}"
         let result = try run(program: "/bin/bash", ["-c", script], environment: host.environment)
         #expect(result.output == "0\n")
         #expect(result.errors == "")
-        #expect(result.seconds < 8)
+        #expect(result.seconds < busyMachine)
     }
 
     @Test("A full disk behind standard output is told, with exit code 2")

@@ -17,6 +17,19 @@ package struct ProgramResult: Sendable {
     package var seconds: Double
 }
 
+/// Seconds that a busy machine may add to the time a program needs. What hangs in a test hangs for longer.
+package let busyMachine = 20.0
+
+/// Waits until a condition holds; false if it still does not after `seconds`.
+package func waitUntil(seconds: Double = busyMachine, _ condition: () throws -> Bool) rethrows -> Bool {
+    let end = Date().addingTimeInterval(seconds)
+    while Date() < end {
+        if try condition() { return true }
+        usleep(20_000)
+    }
+    return try condition()
+}
+
 /// Runs a program to its end, with nothing of this machine's own settings in its environment.
 @discardableResult
 package func run(

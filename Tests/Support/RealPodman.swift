@@ -192,10 +192,6 @@ package final class PodmanHost {
     }
 
     package func wait(_ what: String, until done: () throws -> Bool) throws {
-        for _ in 0..<100 {
-            if try done() { return }
-            usleep(100_000)
-        }
-        throw Unexpected("waited 10 s in vain: \(what)")
+        guard try waitUntil(seconds: 60, done) else { throw Unexpected("waited 60 s in vain: \(what)") }
     }
 }

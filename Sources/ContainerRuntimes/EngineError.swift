@@ -57,7 +57,7 @@ extension UnusableEngine: CustomStringConvertible {
     /// A warning on one line, whatever is in a URL, in a name or in a path.
     package var description: String {
         // A configuration that did not answer has named no engine.
-        let what = reason == .silent ? reason.words : "\(origin.words) is not used: \(reason.words)"
+        let what = reason == .silent ? reason.words : "\(origin.words) is ignored: \(reason.words)"
         return "\(what.capped(at: TextLimit.message)). The engines of this machine are asked instead.".cleaned
     }
 }
@@ -88,13 +88,13 @@ extension UnusableEngine.Reason {
         case .desktop(let name):
             "\(name) is an engine on another machine (Docker Desktop's virtual machine), and \(reads)"
         case .noUnixSocket(let url):
-            "\(url) is no unix socket. \(reads), and asks its engines at unix sockets only: name one as unix:///PATH"
+            "\(url) is not a unix socket. \(reads), so it needs a local engine: use unix:///PATH"
         case .noAddress(let text):
-            "'\(text)' is no address of an engine. \(reads), and asks its engines at unix sockets: name one as unix:///PATH"
+            "'\(text)' is not the address of an engine. \(reads), so it needs a local engine: use unix:///PATH"
         case .noContext(let name, let folder): "there is no Docker context '\(name)' in \(folder)"
         case .noEndpoint(let context, let file): "the Docker context '\(context)' has no engine in \(file)"
         case .unreadable(let why): why
-        case .silent: "Docker's configuration did not answer in time"
+        case .silent: "reading Docker's configuration timed out"
         }
     }
 }

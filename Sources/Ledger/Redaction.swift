@@ -140,7 +140,7 @@ private struct Redaction {
     }
 
     /// Replaces the message of an engine or a library, which can contain any name.
-    private static let leftOut = "its message is left out of this redacted recording"
+    private static let leftOut = "its message was removed by --redact"
 
     // MARK: Paths
 

@@ -65,12 +65,12 @@ package struct CandidateRows {
         }
         let holder =
             candidate.largest.map { largest in
-                let name: String =
-                    switch largest.holder {
-                    case .container(let container): container.nameOrID
-                    case .process(let process): process.name ?? "PID \(process.pid)"
-                    case .unattributed: Mark.unattributed.text
-                    }
+                let name: String
+                switch largest.holder {
+                case .container(let container): name = container.nameOrID
+                case .process(let process): name = process.name ?? "PID \(process.pid)"
+                case .unattributed: return "; \(size(largest.bytes)) are unattributed"
+                }
                 return "; the largest holder is \(name.cleaned) with \(size(largest.bytes))"
             } ?? ""
         return "\(gpu) has \(size(free)) free\(holder)"

@@ -96,15 +96,18 @@ package enum Mark: String, Sendable, CaseIterable {
         case .notApplicable: "--  not applicable: this container uses no GPU"
         case .atLeast: "+  at least this much: the driver does not report the rest"
         case .unverified:
-            "(unverified)  may be another container: nothing confirms that this is the container it claims to be"
+            "(unverified)  from the cgroup path only; no engine confirms that it is this container"
         case .unverifiedShort:
-            "(?)  may be another container: nothing confirms that this is the container it claims to be"
+            "(?)  from the cgroup path only; no engine confirms that it is this container"
         case .gone: "(gone)  the driver lists this process, but the process no longer exists"
-        case .hidden: "(hidden)  the driver lists this process, but it cannot be looked up from here"
-        case .mpsServer: "(MPS server)  runs other processes' CUDA work; their memory is listed under those processes"
-        case .instances: "(in its instances)  used by the instances of this GPU; each instance has its own ledger"
+        case .hidden:
+            "(hidden)  the driver lists this process, but it is not visible from here; run plimsoll on the host as root"
+        case .mpsServer: "(MPS server)  the server's own memory; the processes that use it are listed with theirs"
+        case .instances:
+            "(in its instances)  used inside the MIG instances of this GPU; see the ledger of each instance"
         case .unattributed: "(unattributed)  used memory that no listed process accounts for"
-        case .overlap: "(overlap or change)  processes share memory, or the used memory changed while it was read"
+        case .overlap:
+            "(overlap or change)  processes that share memory are each counted in full, or the used memory changed while it was read"
         case .contradictory:
             "(contradictory)  total minus free minus used; the driver's figures, below, contradict each other"
         case .reserved: "(reserved)  kept by the driver and the firmware for themselves"
@@ -113,7 +116,8 @@ package enum Mark: String, Sendable, CaseIterable {
             "(carve-out)  the part of the rows above that lies in memory the firmware reserved from host RAM"
         case .otherHostUse: "(other host use)  host RAM that is in use, but not by this GPU"
         case .lost: "(lost)  the driver does not answer for this GPU; what containers hold there is unknown"
-        case .ownContainer: "(this container)  the container that plimsoll runs in; no engine reports its name here"
+        case .ownContainer:
+            "(this container)  the container that plimsoll runs in; its name is unknown, because no engine answers here"
         }
     }
 

@@ -75,7 +75,7 @@ extension CheckReport {
         }
     }
 
-    private var driver: String { driverText(snapshot, view) ?? "none that answers" }
+    private var driver: String { driverText(snapshot, view) ?? "no driver answers" }
 
     private var chosen: String {
         guard !environment.variables.isEmpty else {
@@ -110,7 +110,7 @@ extension CheckReport {
             case .known(.unlimited): "no CPU limit"
             case .unknown: "CPU limit unknown"
             }
-        return "\(ram), \(cpus); neither limits GPU memory"
+        return "\(ram), \(cpus); these limits do not apply to GPU memory"
     }
 
     /// nil without a driver.

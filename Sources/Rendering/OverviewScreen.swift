@@ -45,7 +45,8 @@ package struct OverviewScreen {
         plain.colour = false
         return Table(
             [
-                .init("GPU", importance: 9), .init("LOAD", importance: 5), .init("USED / TOTAL", .right, importance: 8),
+                .init("GPU", importance: 9), .init("MEMORY", importance: 5),
+                .init("USED / TOTAL", .right, importance: 8),
                 .init("USED %", .right, importance: 4), .init("FREE", .right, importance: 7),
                 .init("UTIL", .right, importance: 3), .init("NAME", shortest: 8, importance: 1),
             ],

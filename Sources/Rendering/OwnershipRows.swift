@@ -69,7 +69,7 @@ package enum OwnershipRows {
                     + "its cgroup it is the host's"
             }
             return owner.unrecognizedCgroup.map {
-                "\(subject): its cgroup \($0.cleaned) is of no known kind; it may be a container's"
+                "\(subject): Plimsoll does not know its cgroup \($0.cleaned); it may be in a container although it is shown as (host)"
             }
         }
     }

@@ -44,8 +44,11 @@ extension RunReport {
         return remarks
     }
 
+    /// False if no GPU was read at all.
+    var isMeasured: Bool { !usage.devices.isEmpty }
+
     private var whyNothing: String? {
-        if usage.devices.isEmpty {
+        if !isMeasured {
             return "Not measured: "
                 + (trouble ?? (isCutShort ? "the driver did not answer" : "the driver reports no GPUs")) + "."
         }

@@ -81,9 +81,10 @@ package enum RecordingError: Error, CustomStringConvertible {
         case .noProcess(let path, let error):
             "cannot read \(path): the process that reads it could not be started: \(error)"
         case .childEnded(let path): "cannot read \(path): the process that reads it was killed"
-        case .notARecording(let path): "\(path) is no recording of `plimsoll capture`"
+        case .notARecording(let path): "\(path) is not a plimsoll recording; make one with `plimsoll capture`"
         case .otherVersion(let path, let version):
-            "\(path) is a recording of format \(version); this plimsoll reads format \(Recording.version)"
+            "\(path) is a recording of format \(version); this plimsoll reads format \(Recording.version): "
+                + (version > Recording.version ? "use a newer plimsoll" : "capture it again")
         case .damaged(let path): "\(path) is a recording that was cut short or changed: it cannot be read"
         case .tooManyDevices(let path, let count):
             "\(path) is a recording of \(count) devices, and no more than \(CountLimit.devices) are read"

@@ -40,7 +40,9 @@ struct AllocCommand: DocumentedCommand {
     @Flag(name: .customLong("max"), help: "Allocate the largest available block instead of SIZE.")
     var largest = false
 
-    @Option(help: ArgumentHelp("Number of blocks of that size.", valueName: "number"))
+    @Option(
+        help: ArgumentHelp("Number of blocks of that size (default: 1)", valueName: "number"),
+        transform: { try wholeNumber($0, in: 1...4096) })
     var count = 1
 
     @Option(
@@ -64,7 +66,6 @@ struct AllocCommand: DocumentedCommand {
     var cudaLibrary: String?
 
     func validate() throws {
-        guard (1...4096).contains(count) else { throw ValidationError("--count must be from 1 to 4096.") }
         // ArgumentParser takes a word that begins with a dash for an option, and drops it.
         if size == nil, let below = ProgramArguments.all.first(where: { $0.wholeMatch(of: /-[0-9].*/) != nil }) {
             throw ValidationError("'\(below)' is below 0; use an amount such as 8GiB, or a shape such as 1000x1000.")
@@ -187,7 +188,7 @@ struct AllocCommand: DocumentedCommand {
         let times = count > 1 ? "\(count) times " : ""
         if let tensor = TensorSize(size, dtype ?? .float32) {
             guard let bytes = tensor.bytes else { throw ValidationError("'\(size)' is more memory than any GPU has.") }
-            guard bytes > 0 else { throw ValidationError("'\(size)' has no elements.") }
+            guard bytes > 0 else { throw ValidationError("A dimension of '\(size)' is 0; use numbers above 0.") }
             return AllocationReport.Asked(
                 bytes: bytes, count: count, words: "\(times)a tensor of \(size) \(tensor.type.rawValue)")
         }

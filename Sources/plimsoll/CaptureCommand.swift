@@ -8,8 +8,8 @@ struct CaptureCommand: DocumentedCommand {
         abstract: "Record what plimsoll reads, for a bug report or --replay",
         discussion: """
             The recording contains the names of this host, its users, containers, images and processes, their cgroup paths \
-            and their memory. It contains no command lines, no environment variables, and only the two Compose labels. With \
-            --redact, placeholders such as name1 replace the names.
+            and their memory. It contains no command lines, no environment variables, and no labels except \
+            com.docker.compose.project and com.docker.compose.service. With --redact, placeholders such as name1 replace the names.
             """)
 
     static let help = CommandHelp(

@@ -32,7 +32,9 @@ struct CheckCommand: DocumentedCommand {
     @Option(help: ArgumentHelp("table or json.", valueName: "format"))
     var format = LedgerCommand.Format.table
 
-    @Option(help: ArgumentHelp("Minimum number of usable GPUs.", valueName: "count"))
+    @Option(
+        help: ArgumentHelp("Minimum number of usable GPUs (default: 1)", valueName: "count"),
+        transform: { try wholeNumber($0, in: 1...1024) })
     var require = 1
 
     @Option(
@@ -40,12 +42,6 @@ struct CheckCommand: DocumentedCommand {
             "Minimum total memory of each required GPU. To check free memory, use `plimsoll fit`.", valueName: "size"),
         transform: MemorySize.init)
     var requireMemory: MemorySize?
-
-    func validate() throws {
-        guard (1...1024).contains(require) else {
-            throw ValidationError("--require must be from 1 to 1024.")
-        }
-    }
 
     mutating func run() throws {
         let plan = try host.plan()

@@ -38,15 +38,16 @@ struct LedgerCommand: DocumentedCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Draw the load line, a mark in the bar, at this share of a GPU's memory. For an exit code, use --fail-above.",
-            valueName: "percent"))
+            "Draw the load line, a mark in the bar, at this share of a GPU's memory. For an exit code, use --fail-above (default: 90%)",
+            valueName: "percent"), transform: Share.init)
     var warn = Share(percent: 90)
 
     @Option(
-        help: ArgumentHelp("Exit with code 1 if more than this share of a GPU's memory is used.", valueName: "percent"))
+        help: ArgumentHelp("Exit with code 1 if more than this share of a GPU's memory is used.", valueName: "percent"),
+        transform: Share.init)
     var failAbove: Share?
 
-    enum Format: String, ExpressibleByArgument {
+    enum Format: String, ExpressibleByArgument, CaseIterable {
         case table, json
     }
 
@@ -113,7 +114,7 @@ struct LedgerCommand: DocumentedCommand {
 }
 
 /// A share of a device's memory, as "90%" or "90".
-struct Share: ExpressibleByArgument, CustomStringConvertible {
+struct Share: CustomStringConvertible {
     var percent: Double
 
     init(percent: Double) {
@@ -123,13 +124,14 @@ struct Share: ExpressibleByArgument, CustomStringConvertible {
     /// 0 to 1.
     var part: Double { percent / 100 }
 
-    init?(argument: String) {
+    /// - Throws: `ValidationError`, which names the range.
+    init(_ argument: String) throws {
         let digits = argument.hasSuffix("%") ? argument.dropLast() : argument[...]
-        guard let number = Double(digits), number > 0, number <= 100 else { return nil }
+        guard let number = Double(digits), number > 0, number <= 100 else {
+            throw ValidationError("Use a share above 0% and up to 100%, such as 90%.")
+        }
         percent = number
     }
 
     var description: String { percent.plain + "%" }
-
-    var defaultValueDescription: String { description }
 }

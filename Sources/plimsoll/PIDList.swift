@@ -1,12 +1,15 @@
 import ArgumentParser
 
 /// An argument of `whose`: a PID, or several with commas between them.
-struct PIDList: ExpressibleByArgument {
+struct PIDList {
     var pids: [UInt32]
 
-    init?(argument: String) {
+    /// - Throws: `ValidationError`, which says what a PID is.
+    init(_ argument: String) throws {
         let numbers = argument.split(separator: ",", omittingEmptySubsequences: false).map { UInt32($0) }
-        guard !numbers.contains(nil) else { return nil }
+        guard !numbers.contains(nil) else {
+            throw ValidationError("Use whole numbers up to \(UInt32.max), separated by blanks or commas.")
+        }
         pids = numbers.compactMap(\.self)
     }
 

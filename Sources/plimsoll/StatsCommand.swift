@@ -37,7 +37,9 @@ struct StatsCommand: DocumentedCommand {
     @Flag(name: .shortAndLong, help: "Also show running containers without GPU memory, and a total.")
     var all = false
 
-    @Option(help: ArgumentHelp("Show one row per device, or per container over all its GPUs.", valueName: "rows"))
+    @Option(
+        help: ArgumentHelp(
+            "device (one row per container and GPU) or container (one row over all its GPUs).", valueName: "row"))
     var by = Grouping.device
 
     enum Grouping: String, ExpressibleByArgument, CaseIterable {

@@ -2,6 +2,15 @@ import ArgumentParser
 import Ledger
 import Rendering
 
+/// The whole number that an argument means.
+/// - Throws: `ValidationError`, which names the range.
+func wholeNumber(_ argument: String, in range: ClosedRange<Int>) throws -> Int {
+    guard let number = Int(argument), range.contains(number) else {
+        throw ValidationError("Use a whole number from \(range.lowerBound) to \(range.upperBound).")
+    }
+    return number
+}
+
 /// The message for wrong usage: the problem, the usage line, and where help is.
 struct UsageMessage {
     /// How the program was called: `plimsoll`, or `docker gpu`.

@@ -27,7 +27,7 @@ struct WhoseCommand: DocumentedCommand {
 
     @OptionGroup(title: HelpScreen.commonTitle) var host: ReplayOptions
 
-    @Argument(help: "PIDs, separated by blanks or commas.")
+    @Argument(help: "PIDs, separated by blanks or commas.", transform: PIDList.init)
     var pid: [PIDList] = []
 
     @Option(help: ArgumentHelp(RowFormat.help, valueName: "format"))
@@ -128,7 +128,10 @@ struct WhoseCommand: DocumentedCommand {
             }
         }
         let found = pids(inMessage: String(decoding: text, as: UTF8.self))
-        guard !found.isEmpty else { throw Failure.usage("no PID found in standard input") }
+        guard !found.isEmpty else {
+            throw Failure.usage(
+                "no PID found in standard input; use text such as 'Process 4242', or give the PID as an argument")
+        }
         return found
     }
 }

@@ -35,7 +35,7 @@ struct ElsewhereTests {
     }
 
     private func expectWarning(_ result: ProgramResult, _ url: String) {
-        #expect(result.errors.contains("is not used: \(url) is an engine on another machine"))
+        #expect(result.errors.contains("is ignored: \(url) is an engine on another machine"))
         #expect(result.errors.contains("The engines of this machine are asked instead."))
     }
 

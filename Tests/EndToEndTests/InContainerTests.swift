@@ -90,7 +90,7 @@ struct InContainerTests {
         .enabled(if: RealCgroups.limitRAM, "the controllers of RAM and CPUs are not here"))
     func limits() throws {
         let result = try ContainerHost().run(gpus: "all", ["-m", "256m", "--cpus", "1.5"], [tool, "check"])
-        #expect(result.output.contains("RAM 256MiB, 1.5 CPUs; neither limits GPU memory"))
+        #expect(result.output.contains("RAM 256MiB, 1.5 CPUs; these limits do not apply to GPU memory"))
     }
 
     @Test(

@@ -30,10 +30,10 @@ struct CheckTests {
         #expect(result.code == 0)
         #expect(result.errors == "")
         for words in [
-            "One of 2 GPUs can be used here.", "NVIDIA A10", "GPU-1", "NVIDIA 550.144.03, CUDA 12.4 or older",
+            "One of 2 GPUs can be used here.", "NVIDIA A10", "GPU-1", "NVIDIA 550.144.03, supports CUDA up to 12.4",
             "NVIDIA_VISIBLE_DEVICES=all CUDA_VISIBLE_DEVICES=1",
             "\(host.driver.libraries)/libnvidia-ml.so.1, \(host.driver.libraries)/libcuda.so.1",
-            "neither limits GPU memory",
+            "these limits do not apply to GPU memory",
         ] { #expect(result.output.contains(words), "\(words)") }
     }
 
@@ -209,14 +209,14 @@ struct CheckTests {
         try host.scratch.write("250000 100000\n", to: "sys/fs/cgroup/a/b/cpu.max")
         let running = try host.start()
         let unified = try check(running)
-        #expect(unified.output.contains("RAM 8GiB, 2.5 CPUs; neither limits GPU memory"))
+        #expect(unified.output.contains("RAM 8GiB, 2.5 CPUs; these limits do not apply to GPU memory"))
         let document = try check(running, "--format", "json").document()
         #expect(document["ramLimitBytes"].integer == 8 << 30)
         try host.scratch.write("4:memory:/d/x\n3:cpu,cpuacct:/d/x\n", to: "proc/self/cgroup")
         try host.scratch.write("4294967296\n", to: "sys/fs/cgroup/memory/d/x/memory.limit_in_bytes")
         try host.scratch.write("-1\n", to: "sys/fs/cgroup/cpu/d/x/cpu.cfs_quota_us")
         try host.scratch.write("100000\n", to: "sys/fs/cgroup/cpu/d/x/cpu.cfs_period_us")
-        #expect(try check(running).output.contains("RAM 4GiB, no CPU limit; neither"))
+        #expect(try check(running).output.contains("RAM 4GiB, no CPU limit; these"))
     }
 
     @Test("A driver that hangs is left after the time it was given")

@@ -46,11 +46,11 @@ struct EngineNamingTests {
         (
             ["DOCKER_HOST": "ssh://me@gpu-box"], nil,
             [
-                "DOCKER_HOST is not used: ssh://me@gpu-box is an engine on another machine, and Plimsoll reads the GPUs of"
+                "DOCKER_HOST is ignored: ssh://me@gpu-box is an engine on another machine, and Plimsoll reads the GPUs of"
             ]
         ), (["DOCKER_HOST": "tcp://10.0.0.1:2375"], "lab", ["DOCKER_HOST", "tcp://10.0.0.1:2375"]),
-        (["DOCKER_HOST": "tcp://127.0.0.1:2375"], nil, ["DOCKER_HOST", "is no unix socket"]),
-        (["DOCKER_HOST": "rubbish"], nil, ["DOCKER_HOST", "'rubbish' is no address of an engine"]),
+        (["DOCKER_HOST": "tcp://127.0.0.1:2375"], nil, ["DOCKER_HOST", "is not a unix socket"]),
+        (["DOCKER_HOST": "rubbish"], nil, ["DOCKER_HOST", "'rubbish' is not the address of an engine"]),
         (["DOCKER_CONTEXT": "lab"], nil, ["DOCKER_CONTEXT 'lab'", "ssh://lab"]),
         (["DOCKER_CONTEXT": "gone"], nil, ["DOCKER_CONTEXT 'gone'", "there is no Docker context 'gone' in"]),
         ([:], "lab", ["the current Docker context 'lab' of", "config.json", "ssh://lab"]),
@@ -117,7 +117,7 @@ struct EngineNamingTests {
             #expect(result.code == 0, "\(options): \(result.errors)")
             #expect(result.output == "trainer 2.93GiB\n", "\(options)")
             let isEnvironments = options.isEmpty || options[0] == "--config"
-            #expect(result.errors.contains("DOCKER_HOST is not used: ssh://env") == isEnvironments, "\(options)")
+            #expect(result.errors.contains("DOCKER_HOST is ignored: ssh://env") == isEnvironments, "\(options)")
         }
     }
 

@@ -135,7 +135,7 @@ extension KernelTroubleTests {
         }
         let result = try expectInTime(environment, ["ledger"], "the configuration hangs")
         #expect(result.output.contains("AMD Radeon RX 7900"))
-        #expect(result.errors.contains("Docker's configuration did not answer in time"))
+        #expect(result.errors.contains("reading Docker's configuration timed out"))
     }
 
     @Test(
@@ -224,7 +224,8 @@ extension KernelTroubleTests {
         }.sorted()
     }
 
-    /// A machine that other tests keep busy only makes it slower: the fastest of three counts.
+    /// A machine that other tests keep busy only makes it slower: the fastest of three counts, and if that is too slow, the
+    /// second beside the deadline becomes ten times what the program needs for a recording at that moment (idle: 0.1 s).
     @discardableResult
     private func expectInTime(
         _ environment: [String: String], _ command: [String], _ what: String, within seconds: Double = deadline + 1
@@ -232,7 +233,11 @@ extension KernelTroubleTests {
         let environment = environment.merging(["PLIMSOLL_TIMEOUT": String(deadline)]) { $1 }
         var result = try run(command, environment: environment)
         for _ in 0..<2 where result.seconds >= seconds { result = try run(command, environment: environment) }
-        #expect(result.seconds < seconds, "\(what)")
+        if result.seconds >= seconds {
+            let sample = Build.package.appending(path: "samples/workstation.json").path
+            let busy = try run(["--replay", sample]).seconds
+            #expect(result.seconds < seconds + max(0, 10 * busy - 1), "\(what); a recording took \(busy) s")
+        }
         #expect([0, 1, 2].contains(result.code), "\(what): \(result.code) \(result.errors)")
         return result
     }

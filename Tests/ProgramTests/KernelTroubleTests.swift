@@ -253,7 +253,7 @@ struct KernelPlaceTests {
         try host.tree.scratch.write("amdgpu 0\n", to: "dev/dri/renderD129")
         let both = try host.plimsoll(["check"], environment: libraries)
         #expect(both.output.hasPrefix("2 GPUs can be used here.\n"))
-        #expect(both.output.contains("NVIDIA 570.133.07, CUDA 12.4 or older; amdgpu"))
+        #expect(both.output.contains("NVIDIA 570.133.07, supports CUDA up to 12.4; amdgpu"))
         let hidden = try host.plimsoll(["check"], environment: libraries.merging(["CUDA_VISIBLE_DEVICES": ""]) { $1 })
         #expect(hidden.output.hasPrefix("One of 2 GPUs can be used here.\n"))
         #expect(hidden.code == 0)

@@ -29,7 +29,10 @@ struct PlaceTests {
         #expect(processes.map { $0["unrecognizedCgroup"].string } == [scope, nil])
         let told = try running.plimsoll("whose", "4242", "1212")
         #expect(told.code == 0)
-        #expect(told.errors.contains("PID 4242: its cgroup \(scope) is of no known kind; it may be a container's\n"))
+        #expect(
+            told.errors.contains(
+                "PID 4242: Plimsoll does not know its cgroup \(scope); it may be in a container although it is shown as (host)\n"
+            ))
         #expect(!told.errors.contains("1212"))
         let row = try running.plimsoll("whose", "4242", "--format", "json").document()
         #expect(row["UnrecognizedCgroup"].string == scope)

@@ -40,7 +40,7 @@ struct RunClientTests {
     @Test("A container that lives between two answers of the engine is told by its id")
     func shortLived() throws {
         let host = try RunClientHost([101: RunClientHost.docker(mine)])
-        try host.write("docker", "start 101; sleep 1.5; stop 101")
+        try host.write("docker", "start 101; sleep 0.3; stop 101")
         let (result, report) = try host.run("docker run alpine")
         #expect(report["devices"][0]["peakBytes"].integer == 100 * mebibyte)
         #expect(report["container"]["id"].string == mine)
@@ -174,7 +174,7 @@ struct RunClientTests {
     @Test("An engine that hangs delays neither the command nor its end, nor the readings")
     func hangingEngine() throws {
         let host = try RunClientHost([101: RunClientHost.docker(mine)], engine: .hangs)
-        try host.write("docker", "date +%s.%N > began; start 101; sleep 2")
+        try host.write("docker", "date +%s.%N > began; start 101; sleep 1")
         let began = Date().timeIntervalSince1970
         let (result, report) = try host.run("docker run alpine")
         let text = try String(contentsOfFile: host.tree.scratch.path("began"), encoding: .utf8)

@@ -46,9 +46,10 @@ struct UsageTests {
     }
 
     @Test(
-        "A file that is no recording is told as what it is",
+        "A file that is not a recording is told as what it is",
         arguments: [
-            ("", "is no recording"), ("{}", "is no recording"), ("[1]", "is no recording"),
+            ("", "is not a plimsoll recording"), ("{}", "is not a plimsoll recording"),
+            ("[1]", "is not a plimsoll recording"),
             (#"{"plimsollRecording": 99}"#, "format 99"), (#"{"plimsollRecording": 1, "program": "x"}"#, "cut short"),
         ])
     func recordings(_ content: String, _ expected: String) throws {

@@ -140,7 +140,7 @@ struct JSONTests {
             Mark.legend(for: [.unverified, .unverifiedShort], on: Page())
                 == [
                     "",
-                    "(unverified), (?)  may be another container: nothing confirms that this is the container it claims to be",
+                    "(unverified), (?)  from the cgroup path only; no engine confirms that it is this container",
                 ])
     }
 
@@ -151,7 +151,7 @@ struct JSONTests {
         #expect(table.linesWithLegend(on: Page()).last == "--  unknown")
         #expect(
             table.linesWithLegend(on: Page(width: 12)) == [
-                "NAME", "a-long-name", "", "columns left", "  out to fit", "  this page:", "  GPU MEM",
+                "NAME", "a-long-name", "", "columns not", "  shown", "  (page too", "  narrow):", "  GPU MEM",
             ])
     }
 }

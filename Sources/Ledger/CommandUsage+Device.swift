@@ -15,9 +15,9 @@ extension CommandUsage {
         /// unknown.
         package internal(set) var heldBefore: Bytes?
         /// Why the processes' memory is unknown here; nil if it is known.
-        package var unseen: Unseen? { lasting ?? (held.readings == 0 ? passing : nil) }
-        private var lasting: Unseen?
-        private var passing: Unseen?
+        package var whyUnmeasured: WhyUnmeasured? { lasting ?? (held.readings == 0 ? passing : nil) }
+        private var lasting: WhyUnmeasured?
+        private var passing: WhyUnmeasured?
 
         /// PIDs of other processes that were seen on the device.
         private var strangers: Set<UInt32> = []
@@ -40,8 +40,8 @@ extension CommandUsage {
             total = total ?? device.memory.total
         }
 
-        mutating func note(_ unseen: Unseen?) {
-            if unseen == .foreignNumbersOnce { passing = unseen } else { lasting = unseen ?? lasting }
+        mutating func note(_ whyUnmeasured: WhyUnmeasured?) {
+            if whyUnmeasured == .foreignPIDOnce { passing = whyUnmeasured } else { lasting = whyUnmeasured ?? lasting }
         }
 
         /// A container's memory can be known although a command's own processes are not.
@@ -87,7 +87,7 @@ extension CommandUsage.OnDevice {
 
     /// By processes if they are visible, else by the device's used memory; nil if neither was read.
     package var measure: Measure? {
-        if unseen == nil, held.readings > 0 || !accounted.isEmpty { return .process }
+        if whyUnmeasured == nil, held.readings > 0 || !accounted.isEmpty { return .process }
         return change.readings > 0 ? .device : nil
     }
 

@@ -151,13 +151,14 @@ package struct CommandUsage: Sendable {
             let isListed = reported.device.ledger.containers != nil
             if !isListed { isWhole = false }
             meet(reported)
-            let unseen = unseen(reported, observation)
-            devices[deviceIndex].note(unseen)
-            if unseen == .foreignNumbersOnce { isWhole = false }
+            let whyUnmeasured = whyUnmeasured(reported, observation)
+            devices[deviceIndex].note(whyUnmeasured)
+            if whyUnmeasured == .foreignPIDOnce { isWhole = false }
             if reported.own.contains(where: { $0.bytes != nil && !$0.complete }) { isWhole = false }
             let isDecided = !reported.others.contains { members.undecided.contains($0.pid) }
             if !isDecided { isWhole = false }
-            devices[deviceIndex].held.add(isListed && isDecided && unseen == nil ? reported.own.bytes : nil, at: time)
+            devices[deviceIndex].held.add(
+                isListed && isDecided && whyUnmeasured == nil ? reported.own.bytes : nil, at: time)
             devices[deviceIndex].change.add(devices[deviceIndex].difference(reported.device.memory.used), at: time)
         }
         // A device of which nothing was heard does not keep what it had.
@@ -171,7 +172,7 @@ package struct CommandUsage: Sendable {
     /// What the target's processes hold together at this reading, which was counted; nil if that is not known.
     func targetBytes(_ snapshot: Snapshot) -> Bytes? {
         guard !snapshot.devices.isEmpty, snapshot.devices.allSatisfy({ $0.ledger.containers != nil }),
-            devices.allSatisfy({ $0.unseen == nil })
+            devices.allSatisfy({ $0.whyUnmeasured == nil })
         else { return nil }
         return snapshot.processes.filter { targeted[$0.pid] != nil }.bytes
     }
@@ -182,10 +183,10 @@ package struct CommandUsage: Sendable {
     }
 
     /// Why the processes' memory on a device is unknown, now and in later readings.
-    private func unseen(_ reported: DeviceReading, _ observation: Observation) -> Unseen? {
+    private func whyUnmeasured(_ reported: DeviceReading, _ observation: Observation) -> WhyUnmeasured? {
         if target == nil, !observation.view.procIsOwn { return .foreignProc }
         if reported.device.processesSeen == .none {
-            return observation.view.meansOurProcesses(reported.device.vendor) ? .foreignNumbersOnce : .foreignNumbers
+            return observation.view.meansOurProcesses(reported.device.vendor) ? .foreignPIDOnce : .foreignPIDs
         }
         if let target, !target.isSeen(on: reported.device, from: observation.view) { return .othersHidden }
         if reported.own.contains(where: { $0.bytes == nil }) { return .notReported }
@@ -193,13 +194,13 @@ package struct CommandUsage: Sendable {
     }
 
     /// Why the memory of processes on a device is unknown.
-    package enum Unseen: Sendable, Equatable {
+    package enum WhyUnmeasured: Sendable, Equatable {
         /// The /proc that is read is another PID namespace's.
         case foreignProc
         /// The driver's process numbers are those of another PID namespace.
-        case foreignNumbers
+        case foreignPIDs
         /// A listed PID does not exist here: it is of another namespace, or of a process that ended during the reading.
-        case foreignNumbersOnce
+        case foreignPIDOnce
         /// The driver does not report what a process holds.
         case notReported
         /// From here only our own processes can be seen, and what counts is another container's.
@@ -249,7 +250,7 @@ package struct CommandUsage: Sendable {
                 continue
             }
             // Without a common PID namespace, the PIDs are those of other processes.
-            guard devices[deviceIndex].unseen == nil else { continue }
+            guard devices[deviceIndex].whyUnmeasured == nil else { continue }
             // Both times are from the same clock; allow a second, in case the clock was set. If a PID has several
             // accounts, the last one counts.
             let recent = (device.accounts ?? []).filter { $0.startTime / 1000 + 1000 >= UInt64(max(0, began)) }

@@ -44,12 +44,12 @@ package struct AllocationReport {
     package var context: Step?
     package var data: Step?
 
-    package init(_ room: PlacementCandidate, _ snapshot: Snapshot, asked: Asked) {
+    package init(_ candidate: PlacementCandidate, _ snapshot: Snapshot, asked: Asked) {
         self.asked = asked
-        device = snapshot.devices[room.device]
-        memoryOwner = snapshot.devices[room.memoryOwner]
-        before = Step(used: memoryOwner.memory.used, free: room.free)
-        risk = AllocationRisk(room, snapshot)
+        device = snapshot.devices[candidate.device]
+        memoryOwner = snapshot.devices[candidate.memoryOwner]
+        before = Step(used: memoryOwner.memory.used, free: candidate.free)
+        risk = AllocationRisk(candidate, snapshot)
     }
 
     package var uuid: String { device.uuid ?? device.index }

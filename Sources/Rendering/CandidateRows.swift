@@ -77,7 +77,7 @@ package struct CandidateRows {
     }
 }
 
-extension FitVerdict.NoRoom {
+extension FitVerdict.WhyNoFit {
     /// Why an amount does not fit, as lines that follow "does not fit:"; a sentence if there is no such device.
     package func text(in snapshot: Snapshot) -> String {
         switch self {
@@ -116,7 +116,7 @@ extension FitVerdict {
     }
 }
 
-extension Snapshot.Hopeless {
+extension Snapshot.WhyNotWait {
     package func text(of amount: String, in snapshot: Snapshot) -> String {
         switch self {
         case .noSuchDevice(let wanted): CandidateRows.nowhere(wanted, in: snapshot)

@@ -2,12 +2,12 @@ import Ledger
 
 extension RunReport {
     /// What still runs after the report, and how to watch it; nil if nothing is known to run.
-    var goesOn: String? {
+    var stillRunsRemark: String? {
         if case .container(let id, let name, true) = subject {
             let held = usage.remaining.map { "; it holds \(size($0.bytes))" } ?? ""
             return "Container \(name ?? shortID(id)) still runs\(held)."
         }
-        return client?.goesOn
+        return client?.stillRunsRemark
     }
 }
 
@@ -27,8 +27,8 @@ extension ClientFinding {
     /// For the JSON; nil if all that is known counts.
     var whyNotWhole: String? { isWhole ? nil : sentences.first }
 
-    var goesOn: String? {
-        guard outcome == .counted, let part = parts.first, part.goesOn else { return nil }
+    var stillRunsRemark: String? {
+        guard outcome == .counted, let part = parts.first, part.stillRuns else { return nil }
         let held = part.held.map { $0 > 0 ? "holds \(size($0))" : "holds no GPU memory now" }
         let amount = held.map { " and \($0)" } ?? ""
         switch client.action {
@@ -104,13 +104,13 @@ extension ClientFinding {
     private var list: String {
         let shown = parts.map { part in
             let most = part.peak.map { $0 > 0 ? "held at most \(size($0))" : "held none" } ?? "held an unknown amount"
-            return "\(name(part)) (\(most)\(part.goesOn ? ", still runs" : ""))"
+            return "\(name(part)) (\(most)\(part.stillRuns ? ", still runs" : ""))"
         }
         return (shown + (leftOut > 0 ? ["\(leftOut) more"] : [])).joined(separator: ", ")
     }
 
     private var example: String {
-        let running = parts.first(where: \.goesOn) ?? parts.first
+        let running = parts.first(where: \.stillRuns) ?? parts.first
         return running.map(watch) ?? "plimsoll run --container NAME"
     }
 

@@ -60,7 +60,7 @@ extension RunReport {
     private func json(_ part: ClientFinding.Part) -> JSON {
         .object([
             ("id", .string(part.id)), ("name", .string(part.name)), ("counted", .bool(client?.outcome == .counted)),
-            ("peakBytes", .integer(part.peak)), ("running", .bool(part.goesOn)), ("bytes", .integer(part.held)),
+            ("peakBytes", .integer(part.peak)), ("running", .bool(part.stillRuns)), ("bytes", .integer(part.held)),
         ])
     }
 
@@ -68,7 +68,7 @@ extension RunReport {
         .object([
             ("index", .string(device.index)), ("uuid", .string(device.uuid)), ("name", .string(device.name)),
             ("totalBytes", .integer(device.total)), ("measuredBy", .string(device.measure?.rawValue)),
-            ("unavailable", .string(device.unseen?.text)), ("peakBytes", .integer(device.peak)),
+            ("unavailable", .string(device.whyUnmeasured?.text)), ("peakBytes", .integer(device.peak)),
             ("peakSource", .string(device.peakSource?.rawValue)),
             ("peakSeconds", device.peakAt.map { .number(rounded($0)) } ?? .null),
             ("sampledPeakBytes", .integer(device.series.peak?.bytes)), ("meanBytes", .integer(device.series.mean)),

@@ -26,13 +26,13 @@ extension RunReport {
         for device in devices where device.measure == .device {
             remarks.append(
                 "device: the change of GPU \(device.label)'s used memory since before the command, by any process, "
-                    + "because \(device.unseen?.text ?? "its processes could not be read").")
+                    + "because \(device.whyUnmeasured?.text ?? "its processes could not be read").")
         }
         for device in devices where device.measure == nil {
-            remarks.append("GPU \(device.label): \(device.unseen?.text ?? unknown).")
+            remarks.append("GPU \(device.label): \(device.whyUnmeasured?.text ?? unknown).")
         }
-        if let goesOn {
-            remarks.append(goesOn)
+        if let stillRunsRemark {
+            remarks.append(stillRunsRemark)
         } else if let remaining = usage.remaining {
             remarks.append(stillRuns(remaining))
         }
@@ -52,7 +52,7 @@ extension RunReport {
             return "Not measured: "
                 + (trouble ?? (isCutShort ? "the driver did not answer" : "the driver reports no GPUs")) + "."
         }
-        if usage.devices.allSatisfy({ $0.measure == nil && $0.unseen == nil }) {
+        if usage.devices.allSatisfy({ $0.measure == nil && $0.whyUnmeasured == nil }) {
             return "The command ended before the first reading."
         }
         // A container that is not counted may have held memory.
@@ -101,11 +101,11 @@ extension RunReport {
     }
 }
 
-extension CommandUsage.Unseen {
+extension CommandUsage.WhyUnmeasured {
     var text: String {
         switch self {
         case .foreignProc: "/proc is that of another PID namespace"
-        case .foreignNumbers, .foreignNumbersOnce: "the driver's PIDs mean nothing here"
+        case .foreignPIDs, .foreignPIDOnce: "the driver's PIDs mean nothing here"
         case .othersHidden: "processes of other containers are not visible from here"
         case .notReported: "the driver does not report a process's memory"
         }

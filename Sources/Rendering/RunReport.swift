@@ -8,8 +8,8 @@ package struct RunReport {
         case command(program: String, exitCode: Int32, signal: Int32?)
         /// A watched container.
         ///
-        /// - Parameter goesOn: whether the container still runs after the watch.
-        case container(id: String, name: String?, goesOn: Bool)
+        /// - Parameter stillRuns: whether the container still runs after the watch.
+        case container(id: String, name: String?, stillRuns: Bool)
     }
 
     let subject: Subject
@@ -43,7 +43,7 @@ package struct RunReport {
             switch device.measure {
             case .process: device.processCount > 0
             case .device: true
-            case nil: device.unseen != nil
+            case nil: device.whyUnmeasured != nil
             }
         }
     }

@@ -36,7 +36,8 @@ extension RunCommand {
         guard let findings = watch.end(within: min(2, plan.deviceTimeout + 0.5)) else { Outcome.ownFailure.exit() }
         let container = findings.container
         let report = RunReport(
-            .container(id: container.id, name: container.name, goesOn: code != 0), usage: container.usage, client: nil,
+            .container(id: container.id, name: container.name, stillRuns: code != 0), usage: container.usage,
+            client: nil,
             began: findings.began, interval: interval.seconds, isContainer: false, isCutShort: findings.isCutShort)
         finish(report, files, within: plan.deviceTimeout, code: code)
     }

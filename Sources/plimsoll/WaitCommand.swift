@@ -56,7 +56,7 @@ struct WaitCommand: DocumentedCommand {
                 Output.troubles(of: snapshot)
                 snapshot.outcome.exit()
             }
-            if isFirst, let why = snapshot.hopelessness(placement.size.bytes, on: placement.device) {
+            if isFirst, let why = snapshot.whyNotWait(for: placement.size.bytes, on: placement.device) {
                 throw Failure(outcome: .no, message: why.text(of: placement.size.description, in: snapshot))
             }
             isFirst = false

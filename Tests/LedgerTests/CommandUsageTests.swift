@@ -177,11 +177,11 @@ struct CommandUsageTests {
         let device = usage(of: [observation([(20, 5, nil)], used: 800)]).devices[0]
         #expect(device.measure == .device)
         #expect(device.peak == 300, "500 were used before")
-        #expect(device.unseen == .notReported)
+        #expect(device.whyUnmeasured == .notReported)
     }
 
     @Test("Where PIDs are another namespace's, a number that is ours by chance is not taken for ours")
-    func foreignNumbers() {
+    func foreignPIDs() {
         let view = ProcessView(inInitialNamespace: false, nvidiaDriver: "525.60.13")
         let device = usage(of: [observation([(20, 5, 4000)], used: 900, view: view)]).devices[0]
         #expect(device.measure == .device)

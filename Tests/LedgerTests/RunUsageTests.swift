@@ -120,8 +120,8 @@ struct RunUsageTests {
         #expect(result.finding?.outcome == .ambiguous)
         #expect(
             result.finding?.parts == [
-                .init(id: first, name: "a", peak: 100, goesOn: true, held: 100),
-                .init(id: second, name: "b", peak: 70, goesOn: true, held: 70),
+                .init(id: first, name: "a", peak: 100, stillRuns: true, held: 100),
+                .init(id: second, name: "b", peak: 70, stillRuns: true, held: 70),
             ])
         #expect(result.usage.devices[0].peak == 0)
         #expect(result.finding?.isWhole == false)
@@ -239,7 +239,7 @@ struct RunUsageTests {
         let reading = observation([Listed(50, 100, in: docker(first))], engine: engine([(first, "a")]))
         let result = result("docker run -d alpine", readings: [observation([], engine: [])], last: reading)
         #expect(result.finding?.outcome == .counted)
-        #expect(result.finding?.parts == [.init(id: first, name: "a", peak: 100, goesOn: true, held: 100)])
+        #expect(result.finding?.parts == [.init(id: first, name: "a", peak: 100, stillRuns: true, held: 100)])
     }
 
     @Test("docker compose: the new containers of one project together, and others do not compete")
@@ -295,7 +295,7 @@ struct RunUsageTests {
         reading.view = ProcessView(inInitialNamespace: false, nvidiaDriver: "550.1.1")
         let result = result("docker run alpine", readings: [reading])
         #expect(result.finding?.outcome == .counted)
-        #expect(result.usage.devices[0].unseen == .othersHidden)
+        #expect(result.usage.devices[0].whyUnmeasured == .othersHidden)
         #expect(result.usage.devices[0].measure != .process)
     }
 

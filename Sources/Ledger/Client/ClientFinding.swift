@@ -31,15 +31,15 @@ package struct ClientFinding: Sendable, Equatable {
         /// The most that it held on all devices together; nil if unknown.
         package var peak: Bytes?
         /// Whether it still runs after the command's end.
-        package var goesOn = false
+        package var stillRuns = false
         /// What it holds then; nil if unknown.
         package var held: Bytes?
 
-        package init(id: String, name: String? = nil, peak: Bytes? = nil, goesOn: Bool = false, held: Bytes? = nil) {
+        package init(id: String, name: String? = nil, peak: Bytes? = nil, stillRuns: Bool = false, held: Bytes? = nil) {
             self.id = id
             self.name = name
             self.peak = peak
-            self.goesOn = goesOn
+            self.stillRuns = stillRuns
             self.held = held
         }
     }

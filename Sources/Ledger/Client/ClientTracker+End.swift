@@ -22,7 +22,7 @@ extension ClientTracker {
                 $0.holder != .gone && candidates[index].usage.targeted[$0.pid] != nil
             }
             let isListed = listed.map { !$0.isDisjoint(with: candidates[index].containers.keys) } ?? false
-            candidates[index].goesOn = isListed || living ?? false
+            candidates[index].stillRuns = isListed || living ?? false
             candidates[index].held = held
             if let held { candidates[index].peak = max(candidates[index].peak ?? 0, held) }
         }

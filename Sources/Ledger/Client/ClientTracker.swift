@@ -37,7 +37,7 @@ struct ClientTracker: Sendable {
         /// The number of engine answers that left it out while it held memory.
         var missed = 0
         var peak: Bytes?
-        var goesOn = false
+        var stillRuns = false
         var held: Bytes?
 
         /// It may be what an engine started for the command.
@@ -50,7 +50,7 @@ struct ClientTracker: Sendable {
             let names = containers.values.compactMap(\.self).sorted()
             return ClientFinding.Part(
                 id: containers.count == 1 ? containers.keys.first! : key,
-                name: names.isEmpty ? nil : names.joined(separator: ", "), peak: peak, goesOn: goesOn, held: held)
+                name: names.isEmpty ? nil : names.joined(separator: ", "), peak: peak, stillRuns: stillRuns, held: held)
         }
     }
 

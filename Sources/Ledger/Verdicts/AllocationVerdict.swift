@@ -11,10 +11,10 @@ package struct AllocationRisk: Sendable {
     private let total: Bytes?
     private let othersHold: Bool
 
-    package init(_ room: PlacementCandidate, _ snapshot: Snapshot) {
-        let memoryOwner = snapshot.devices[room.memoryOwner]
+    package init(_ candidate: PlacementCandidate, _ snapshot: Snapshot) {
+        let memoryOwner = snapshot.devices[candidate.memoryOwner]
         total = memoryOwner.memory.total
-        let isListed = snapshot.processes.contains { [room.device, room.memoryOwner].contains($0.device) }
+        let isListed = snapshot.processes.contains { [candidate.device, candidate.memoryOwner].contains($0.device) }
         // If a driver does not list other processes, used memory that belongs to no visible process may be theirs. The
         // driver's own allocations are below this amount; an older driver also counts reserved memory as used, which is
         // more.

@@ -67,9 +67,9 @@ package struct Usability: Sendable {
     ///   - bytes: the total memory that each of these must have; nil for any.
     package func verdict(requiring required: Int, of bytes: Bytes?) -> CheckVerdict {
         if let why = whyNoManagement { return .unknown(why) }
-        let enough = visible.filter { room in
+        let enough = visible.filter { candidate in
             guard let bytes else { return true }
-            return snapshot.devices[room.memoryOwner].memory.total.map { $0 >= bytes } ?? false
+            return snapshot.devices[candidate.memoryOwner].memory.total.map { $0 >= bytes } ?? false
         }
         if !visible.isEmpty, enough.count >= required { return .usable }
         if case .cudaFails(.noAnswer(let seconds)) = whyNoCUDA { return .unknown(.cudaSilent(seconds: seconds)) }
@@ -80,12 +80,12 @@ package struct Usability: Sendable {
 
     /// The devices that a program can be put on: NVIDIA's that answer, and others whose device file can be opened.
     package var usable: [PlacementCandidate] {
-        snapshot.candidates(on: nil).filter { room in
-            let device = snapshot.devices[room.device]
+        snapshot.candidates(on: nil).filter { candidate in
+            let device = snapshot.devices[candidate.device]
             if device.driver != nil {
                 return device.renderMinors.contains { environment.renderNodes[$0]?.value != nil }
             }
-            return snapshot.devices[room.memoryOwner].memory.total != nil
+            return snapshot.devices[candidate.memoryOwner].memory.total != nil
         }
     }
 
@@ -95,7 +95,7 @@ package struct Usability: Sendable {
         return usable.filter { cuda.contains($0) || !isNVIDIAs($0) }
     }
 
-    private func isNVIDIAs(_ room: PlacementCandidate) -> Bool { snapshot.devices[room.device].driver == nil }
+    private func isNVIDIAs(_ candidate: PlacementCandidate) -> Bool { snapshot.devices[candidate.device].driver == nil }
 
     private var hasUsableNVIDIA: Bool { usable.contains(where: isNVIDIAs) }
 
@@ -112,9 +112,10 @@ package struct Usability: Sendable {
         guard let chosen = variable("CUDA_VISIBLE_DEVICES") else { return shownByCount(usable) }
         var visible: [PlacementCandidate] = []
         for word in chosen.split(separator: ",", omittingEmptySubsequences: false) {
-            guard let room = room(named: word.filter { $0 != " " }, usable), !visible.contains(room) else { break }
-            visible.append(room)
-            if snapshot.devices[room.device].parent != nil { break }
+            guard let candidate = candidate(named: word.filter { $0 != " " }, usable), !visible.contains(candidate)
+            else { break }
+            visible.append(candidate)
+            if snapshot.devices[candidate.device].parent != nil { break }
         }
         return visible
     }
@@ -129,10 +130,11 @@ package struct Usability: Sendable {
         return Array(usable.prefix(count))
     }
 
-    private func room(named name: String, _ usable: [PlacementCandidate]) -> PlacementCandidate? {
+    private func candidate(named name: String, _ usable: [PlacementCandidate]) -> PlacementCandidate? {
         guard let number = Int(name) else {
-            return usable.first { room in
-                name.count > 4 && snapshot.devices[room.device].uuid?.lowercased().hasPrefix(name.lowercased()) == true
+            return usable.first { candidate in
+                name.count > 4
+                    && snapshot.devices[candidate.device].uuid?.lowercased().hasPrefix(name.lowercased()) == true
             }
         }
         let gpus = snapshot.devices.indices.filter {
@@ -140,9 +142,9 @@ package struct Usability: Sendable {
         }
         guard gpus.indices.contains(number) else { return nil }
         let gpu = gpus[number]
-        return usable.first { room in
-            room.device == gpu
-                || (snapshot.devices[room.device].parent).map { $0 == snapshot.devices[gpu].uuid } == true
+        return usable.first { candidate in
+            candidate.device == gpu
+                || (snapshot.devices[candidate.device].parent).map { $0 == snapshot.devices[gpu].uuid } == true
         }
     }
 
@@ -197,7 +199,7 @@ package struct Usability: Sendable {
         guard hasUsableNVIDIA else { return nil }
         if let reason = library("libcuda")?.file.reason { return .noCUDA(reason, lacking: lacking("compute")) }
         if let whyNotShown { return whyNotShown }
-        if let files = environment.deviceNodes, !files.contains(where: RuntimeEnvironment.isNVIDIAsFile) {
+        if let files = environment.deviceNodes, !files.contains(where: RuntimeEnvironment.isNVIDIADeviceFile) {
             return .noNVIDIAFile(inContainer: environment.kind == .container)
         }
         switch environment.cuda {
@@ -216,7 +218,7 @@ package struct Usability: Sendable {
 
 extension RuntimeEnvironment {
     /// The device file of a GPU that NVIDIA's driver serves: `/dev/nvidia0`; `/dev/dxg` on WSL2; on Jetson the files of nvgpu.
-    static func isNVIDIAsFile(_ path: String) -> Bool {
+    static func isNVIDIADeviceFile(_ path: String) -> Bool {
         let name = path.utf8.split(separator: UInt8(ascii: "/")).last.map { Substring($0) } ?? ""
         if ["dxg", "nvgpu", "nvhost-gpu", "nvhost-ctrl-gpu"].contains(name) { return true }
         let number = name.utf8.dropFirst("nvidia".utf8.count)

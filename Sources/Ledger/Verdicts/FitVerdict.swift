@@ -1,16 +1,16 @@
 /// Whether an amount of memory is free on a device.
 package enum FitVerdict: Sendable, Equatable {
-    /// The roomiest first.
+    /// The one with the most free memory first.
     case fits([PlacementCandidate])
-    case doesNotFit(NoRoom)
-    case unknown(NoRoom)
+    case doesNotFit(WhyNoFit)
+    case unknown(WhyNoFit)
 
-    package enum NoRoom: Sendable, Equatable {
+    package enum WhyNoFit: Sendable, Equatable {
         /// There is no device at all; nil if the driver says nothing else.
         case noDevice(Reason?)
         /// None of that index or UUID, or, without one, none that a program can be put on.
         case noSuchDevice(String?)
-        /// What is free on each, the roomiest first.
+        /// What is free on each, the one with the most free memory first.
         case free([PlacementCandidate])
     }
 }
@@ -19,31 +19,31 @@ extension Snapshot {
     /// - Parameter wanted: an index, or the beginning of a UUID; nil for every device.
     package func fit(_ bytes: Bytes, on wanted: String?) -> FitVerdict {
         guard !devices.isEmpty else { return .unknown(.noDevice(driverError)) }
-        let rooms = candidates(on: wanted)
-        if rooms.isEmpty { return .doesNotFit(.noSuchDevice(wanted)) }
-        let roomiest = rooms.sorted { $0.precedes($1) }
-        let fitting = roomiest.filter { ($0.free ?? 0) >= bytes }
+        let candidates = candidates(on: wanted)
+        if candidates.isEmpty { return .doesNotFit(.noSuchDevice(wanted)) }
+        let ordered = candidates.sorted { $0.precedes($1) }
+        let fitting = ordered.filter { ($0.free ?? 0) >= bytes }
         if !fitting.isEmpty { return .fits(fitting) }
-        return rooms.contains { $0.free == nil } ? .unknown(.free(roomiest)) : .doesNotFit(.free(roomiest))
+        return candidates.contains { $0.free == nil } ? .unknown(.free(ordered)) : .doesNotFit(.free(ordered))
     }
 
     /// Why waiting for this amount is of no use.
-    package enum Hopeless: Sendable, Equatable {
+    package enum WhyNotWait: Sendable, Equatable {
         case noSuchDevice(String?)
         /// The largest of the devices has less memory in total.
         case tooLarge(largest: Bytes, devices: Int)
     }
 
     /// nil if waiting may help.
-    package func hopelessness(_ bytes: Bytes, on wanted: String?) -> Hopeless? {
-        let rooms = candidates(on: wanted)
+    package func whyNotWait(for bytes: Bytes, on wanted: String?) -> WhyNotWait? {
+        let candidates = candidates(on: wanted)
         // Instances come and go.
         if devices.isEmpty || devices.contains(where: \.isPartitioned) { return nil }
-        if rooms.isEmpty { return .noSuchDevice(wanted) }
-        let memories = rooms.map { devices[$0.memoryOwner].memory }
+        if candidates.isEmpty { return .noSuchDevice(wanted) }
+        let memories = candidates.map { devices[$0.memoryOwner].memory }
         let totals = memories.compactMap { $0.contradiction == nil ? $0.total : nil }
-        guard totals.count == rooms.count, let most = totals.max(), most < bytes else { return nil }
-        return .tooLarge(largest: most, devices: rooms.count)
+        guard totals.count == candidates.count, let most = totals.max(), most < bytes else { return nil }
+        return .tooLarge(largest: most, devices: candidates.count)
     }
 
     /// Whether more than a share of a device's memory is in use.

@@ -77,14 +77,14 @@ struct ManyAndLongTests {
         // As many as fit into the two megabytes that Linux has for arguments.
         let few = try running.plimsoll(["whose"] + (1...100_000).map(String.init))
         #expect(few.code == 1)
-        #expect(few.seconds < 15 + busyMachine, "a second in a release build, alone: \(few.seconds) s")
+        #expect(few.seconds < 60 + busyMachine, "a second in a release build, alone: \(few.seconds) s")
         #expect(few.output.contains("trainer"))
         #expect(few.errors.split(separator: "\n").count == 99_999)
         #expect(few.errors.hasPrefix("plimsoll: PID 1 not found on this host or in any of its containers\n"))
         let text = (4_000_000..<4_145_000).map { "Process \($0) has 1 GiB" }.joined(separator: "\n") + "\nPID 4242"
         let many = try run(["whose"], environment: running.environment, input: text)
         #expect(many.code == 1)
-        #expect(many.seconds < 15 + busyMachine, "a second in a release build, alone: \(many.seconds) s")
+        #expect(many.seconds < 60 + busyMachine, "a second in a release build, alone: \(many.seconds) s")
         #expect(many.output.contains("trainer"))
         #expect(many.errors.split(separator: "\n").count == 145_000)
     }

@@ -1,9 +1,7 @@
-import Dispatch
 import Glibc
 import HostFS
 import Ledger
 import Sampling
-import Synchronization
 
 /// Samples the GPU memory of a container on its own thread, until the container ends or a signal comes.
 package final class ContainerWatch: Sendable {
@@ -59,11 +57,9 @@ package final class ContainerWatch: Sendable {
         var isReported = false
     }
 
-    private let state = Mutex(State())
+    private let state = SharedValue(State())
     private let name: String
     private let interval: Double
-    private let stop = DispatchSemaphore(value: 0)
-    private let isFinished = DispatchSemaphore(value: 0)
 
     /// Starts the sampling thread. Call `prepare` first: threads inherit the signal mask.
     ///
@@ -83,7 +79,6 @@ package final class ContainerWatch: Sendable {
             watch(sampler, plan: plan, makeEngines: engines)
             sampler.finish()
             state.withLock { $0.isOver = true }
-            isFinished.signal()
             Self.wake()
         }
         if code != 0 { throw .notWatched(noThread(code)) }
@@ -143,8 +138,7 @@ package final class ContainerWatch: Sendable {
     /// - Returns: nil if there was no container.
     package func end(within seconds: Double) -> Findings? {
         state.withLock { $0.ended = $0.ended ?? monotonicSeconds() }
-        stop.signal()
-        let isComplete = isFinished.wait(timeout: .now() + seconds) == .success
+        let isComplete = state.wait(until: monotonicSeconds() + seconds) { $0.isOver }
         return state.withLock { state in
             guard var container = state.container else { return nil }
             if !isComplete { container.end(nil, at: (state.ended ?? state.began) - state.began, began: state.time) }
@@ -195,7 +189,7 @@ package final class ContainerWatch: Sendable {
             watched = WatchedContainer(container)
             watched?.begin(first)
         }
-        state.withLock { [watched] state in
+        state.withLock { state in
             state.start = start
             state.container = watched
             state.began = monotonicSeconds()
@@ -208,7 +202,7 @@ package final class ContainerWatch: Sendable {
     /// Reads at the interval until the container has ended, or `end` is called.
     private func sample(_ sampler: Sampler, engines: inout EngineWatch, _ container: WatchedContainer) {
         var container = container
-        let began = state.withLock(\.began)
+        let began = state.withLock { $0.began }
         var next = began
         while true {
             var observation = sampler.observe()
@@ -219,7 +213,7 @@ package final class ContainerWatch: Sendable {
             let isOver = container.add(observation, at: now - began, isFresh: isNew && engines.isWhole) { pids in
                 ObservedProcess.starts(of: sampler.processes(pids))
             }
-            let isStopped = state.withLock { [container] state in
+            let isStopped = state.withLock { state in
                 // The reading can be from after the end of the watch.
                 if state.ended != nil { return true }
                 if isOver { state.ended = now } else { state.container = container }
@@ -227,7 +221,7 @@ package final class ContainerWatch: Sendable {
             }
             if isStopped { return }
             next = max(next + interval, now)
-            if stop.wait(timeout: .now() + max(0, next - now)) == .success { return }
+            if state.wait(until: next, for: { $0.ended != nil }) { return }
         }
     }
 }

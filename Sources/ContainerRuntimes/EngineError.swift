@@ -22,7 +22,7 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
 
     private var sentence: String {
         switch self {
-        case .noSocket(let path): "no container engine at \(path), so its containers have no names here: no such socket"
+        case .noSocket(let path): "no container engine at \(path) (no such socket): container names are unknown"
         case .notRunning(let path): "no container engine answers at \(path): is it running?"
         case .forbidden(let path, let group?):
             """
@@ -36,7 +36,7 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
         case .notUnderstood(let path, let why): "\(path) answered what no container engine would: \(why)"
         case .unusable(let engine): engine.reason.words + engine.reason.advice
         case .none(let lookedFor):
-            "no container engine answered, so containers have no names here; looked for \(lookedFor.joined(separator: ", "))"
+            "no container engine answered: container names are unknown; looked for \(lookedFor.joined(separator: ", "))"
         }
     }
 

@@ -9,6 +9,8 @@ package struct Ownership: Sendable {
     package var hostPID: UInt32?
     /// Its PID in the innermost namespace that it is in, if that is not the initial one.
     package var insidePID: UInt32?
+    /// Whether the process is in the initial PID namespace, so that it has no PID inside a container.
+    package var isInHostPIDNamespace: Bool { hostPID != nil && process?.namespacePIDs.count == 1 }
     /// As `GPUProcess` has them.
     package var unrecognizedCgroup: String?
     package var namespaceContainer: String?

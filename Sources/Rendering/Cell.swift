@@ -23,6 +23,8 @@ package struct Cell: Sendable, Equatable, ExpressibleByStringInterpolation {
     package static let unknown = Cell(Rendering.unknown, [.unknown])
     /// Of a device's columns in the row of a container that uses no GPU.
     static let notApplicable = Cell(Rendering.unknown, [.notApplicable])
+    /// Of the PID inside a container, in the row of a process in the host's PID namespace.
+    static let noInsidePID = Cell(Rendering.unknown, [.noInsidePID])
 
     /// An amount of memory. An incomplete sum gets a `+`.
     static func size(_ bytes: Bytes?, complete: Bool = true) -> Cell {
@@ -61,13 +63,14 @@ package struct Cell: Sendable, Equatable, ExpressibleByStringInterpolation {
 
 /// A word or sign that a legend explains below the table in which it occurs, in this order.
 package enum Mark: String, Sendable, CaseIterable {
-    case unknown, notApplicable, atLeast, unverified, unverifiedShort, gone, hidden, mpsServer, instances, unattributed
+    case unknown, notApplicable, noInsidePID, atLeast, unverified, unverifiedShort, gone, hidden, mpsServer, instances,
+        unattributed
     case overlap, contradictory, reserved, freeOrUnreported, carveout, otherHostUse, lost, ownContainer
 
     /// The mark as a table shows it.
     var text: String {
         switch self {
-        case .unknown, .notApplicable: Rendering.unknown
+        case .unknown, .notApplicable, .noInsidePID: Rendering.unknown
         case .atLeast: "+"
         case .unverified: "(unverified)"
         case .unverifiedShort: "(?)"
@@ -94,6 +97,7 @@ package enum Mark: String, Sendable, CaseIterable {
         switch self {
         case .unknown: "--  unknown"
         case .notApplicable: "--  not applicable: this container uses no GPU"
+        case .noInsidePID: "--  not applicable: this process is in the PID namespace of the host"
         case .atLeast: "+  at least this much: the driver does not report the rest"
         case .unverified:
             "(unverified)  from the cgroup path only; no engine confirms that it is this container"
@@ -121,8 +125,14 @@ package enum Mark: String, Sendable, CaseIterable {
         }
     }
 
-    /// `--` in a table that has both kinds.
-    private static let unknownOrNotApplicable = "unknown; in the row of a container that uses no GPU: not applicable"
+    /// The meaning of `--` in a table where it also means "not applicable".
+    private var meaningBesideUnknown: String? {
+        switch self {
+        case .notApplicable: "unknown; in the row of a container that uses no GPU: not applicable"
+        case .noInsidePID: "unknown; PID INSIDE of a process in the PID namespace of the host: not applicable"
+        default: nil
+        }
+    }
 
     /// The lines below a table, after an empty line; none if there is nothing to explain.
     package static func legend(for marks: Set<Mark>, on page: Page) -> [String] {
@@ -130,12 +140,13 @@ package enum Mark: String, Sendable, CaseIterable {
         // Both forms of a mark are explained together.
         let hasBoth = marks.isSuperset(of: [.unverified, .unverifiedShort])
         if hasBoth { marks.remove(.unverifiedShort) }
-        let isEither = marks.isSuperset(of: [.unknown, .notApplicable])
-        if isEither { marks.remove(.notApplicable) }
+        // No table has both kinds of "not applicable".
+        let inapplicable = marks.contains(.unknown) ? marks.first { $0.meaningBesideUnknown != nil } : nil
+        if let inapplicable { marks.remove(inapplicable) }
         let lines = allCases.filter(marks.contains).map { mark in
             (
                 hasBoth && mark == .unverified ? "\(mark.text), \(Mark.unverifiedShort.text)" : mark.text,
-                isEither && mark == .unknown ? unknownOrNotApplicable : mark.meaning
+                mark == .unknown ? inapplicable?.meaningBesideUnknown ?? mark.meaning : mark.meaning
             )
         }
         return lines.isEmpty ? [] : [""] + lines.flatMap { explained($0, as: $1, on: page) }

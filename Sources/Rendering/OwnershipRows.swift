@@ -30,7 +30,7 @@ package enum OwnershipRows {
                 Cell($0.owner.hostPID.map { String($0) })
             },
             .init("InsidePID", "PID INSIDE", column: TableColumn(.right, importance: 2)) {
-                Cell($0.owner.insidePID.map { String($0) })
+                $0.owner.isInHostPIDNamespace ? .noInsidePID : Cell($0.owner.insidePID.map { String($0) })
             },
             .init("User", "USER") { Cell($0.owner.process?.user) },
             .init("GPU", "GPU", column: TableColumn(importance: 4)) {

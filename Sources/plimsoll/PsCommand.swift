@@ -7,7 +7,7 @@ struct PsCommand: DocumentedCommand {
         commandName: "ps",
         abstract: "List processes that hold GPU memory, with their containers",
         discussion: """
-            Types are C (compute), G (graphics) and M (MPS client).
+            Types are C (compute), G (graphics) and M (MPS client); C+G is both.
 
             Fields for --format: \(RowKind.ps.fieldList); with --command also .Command.
             """)
@@ -46,6 +46,7 @@ struct PsCommand: DocumentedCommand {
     var filter: [String] = []
 
     mutating func run() throws {
+        if quiet, format != "table" { throw Failure.usage("--quiet prints only PIDs: remove it or --format") }
         let format = try RowFormat(format, for: command ? .psWithCommands : .ps)
         let filter = try RowFilter.parsed(filter, keys: [.id, .name, .image, .runtime, .gpu, .user])
         let source = try host.makeSource()
@@ -79,7 +80,10 @@ struct PsCommand: DocumentedCommand {
 
     /// Command lines by PID; empty for a recording, which holds none.
     private func commandLines(_ source: HostSource, _ observation: Observation) -> [UInt32: String] {
-        guard case .host(let sampler) = source else { return [:] }
+        guard case .host(let sampler) = source else {
+            Output.error("recordings hold no command lines: they are unknown here")
+            return [:]
+        }
         return sampler.commandLines(of: observation.processes)
     }
 }

@@ -60,6 +60,7 @@ struct CommandLineTests {
             (["stat"], "unknown command 'stat' (did you mean 'stats'?)"),
             (["help", "nosuch"], "unknown command 'nosuch'; commands: ledger, stats"),
             (["stats", "--interval", "1ms"], "--interval must be from 100ms to 1d; 0.001s was given"),
+            (["ps", "-q", "--format", "json"], "--quiet prints only PIDs: remove it or --format"),
             (["ps", "--format", "{{.Contaner}}"], "unknown field .Contaner (did you mean 'Container'?); fields: .PID"),
             (["ps", "--format", "{{.Command}}"], "to print command lines, add --command"),
             (

@@ -109,6 +109,9 @@ struct UsageTests {
     func nothingPrivate() throws {
         let text = try String(contentsOfFile: workstation, encoding: .utf8)
         for word in ["basicauth", "cmdline", "environ", "secret"] { #expect(!text.contains(word)) }
+        let asked = try run(["--replay", workstation, "ps", "--command"])
+        #expect(asked.code == 0)
+        #expect(asked.errors == "plimsoll: recordings hold no command lines: they are unknown here\n")
     }
 
     @Test("Command lines are shown only where they are asked for")

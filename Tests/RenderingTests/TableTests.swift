@@ -144,6 +144,17 @@ struct JSONTests {
                 ])
     }
 
+    @Test(
+        "Where -- has two meanings, one line explains both",
+        arguments: [
+            (Mark.notApplicable, "--  unknown; in the row of a container that uses no GPU: not applicable"),
+            (Mark.noInsidePID, "--  unknown; PID INSIDE of a process in the PID namespace of the host: not applicable"),
+        ])
+    func twoMeanings(_ mark: Mark, _ line: String) {
+        #expect(Mark.legend(for: [.unknown, mark], on: Page()) == ["", line])
+        #expect(Mark.legend(for: [mark], on: Page()).last?.hasPrefix("--  not applicable: this ") == true)
+    }
+
     @Test("A mark in a column that a narrow page leaves out has no line below the table")
     func leftOutMark() {
         let table = Table(

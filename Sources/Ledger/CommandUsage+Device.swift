@@ -24,7 +24,7 @@ extension CommandUsage {
         /// What the driver's own accounts say: the largest amount of each process, by PID.
         private var accounted: [UInt32: Bytes] = [:]
         /// The same of processes that came and went between readings: they may be the command's.
-        private var unmet: [UInt32: Bytes] = [:]
+        private var unsampled: [UInt32: Bytes] = [:]
         private let usedBefore: Bytes?
 
         init(_ device: Device, usedBefore: Bytes?) {
@@ -66,7 +66,7 @@ extension CommandUsage {
                 if known.contains(account.pid) {
                     accounted[account.pid] = bytes
                 } else if !strangers.contains(account.pid) {
-                    unmet[account.pid] = bytes
+                    unsampled[account.pid] = bytes
                 }
             }
         }
@@ -107,17 +107,17 @@ extension CommandUsage.OnDevice {
     package var peakSource: PeakSource? {
         guard measure != nil else { return nil }
         guard isAccounted else { return .sampled }
-        return accounted.count == 1 && unmet.isEmpty ? .accounting : .accountingAtMost
+        return accounted.count == 1 && unsampled.isEmpty ? .accounting : .accountingAtMost
     }
 
     package var peak: Bytes? {
-        isAccounted ? Bytes.sum(accounted.values).adding(Bytes.sum(unmet.values)) : series.peak?.bytes
+        isAccounted ? Bytes.sum(accounted.values).adding(Bytes.sum(unsampled.values)) : series.peak?.bytes
     }
 
     /// The number of processes that a reading saw, or that the driver has an account of.
     package var processCount: Int { Set(processes.map(\.pid)).union(accounted.keys).count }
 
     /// Whose accounts the driver has, which no reading met, and which may be the command's.
-    package var unmetProcesses: Int { unmet.count }
-    package var unmetBytes: Bytes { Bytes.sum(unmet.values) }
+    package var unsampledProcesses: Int { unsampled.count }
+    package var unsampledBytes: Bytes { Bytes.sum(unsampled.values) }
 }

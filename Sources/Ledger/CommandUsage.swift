@@ -17,7 +17,7 @@ package struct CommandUsage: Sendable {
     /// What still runs of it now that it has ended.
     package private(set) var remaining: Remaining?
     /// Why some reading failed, the last one.
-    package private(set) var trouble: Reason?
+    package private(set) var lastError: Reason?
     package private(set) var failedReadings = 0
 
     /// Whose memory is the command's.
@@ -82,7 +82,7 @@ package struct CommandUsage: Sendable {
     }
 
     private mutating func note(_ snapshot: Snapshot, isBefore: Bool = false) {
-        trouble = snapshot.sources.first { !$0.isEngine && !$0.ok }?.error ?? trouble
+        lastError = snapshot.sources.first { !$0.isEngine && !$0.ok }?.error ?? lastError
         for device in snapshot.devices where device.memory.sharedWith == nil {
             if let deviceIndex = index(of: device) {
                 devices[deviceIndex].fill(from: device)

@@ -44,7 +44,7 @@ package struct CheckReport {
         return "; NVIDIA_DRIVER_CAPABILITIES is '\(lacking.value)', but '\(lacking.needed)' is needed"
     }
 
-    private func text(_ why: CheckVerdict.NoGPU) -> String {
+    private func text(_ why: CheckVerdict.WhyUnusable) -> String {
         switch why {
         case .tooFew(let required, let found):
             let wanted = required == 1 ? "a GPU" : "\(required) GPUs"
@@ -62,9 +62,9 @@ package struct CheckReport {
             return inContainer
                 ? "this container was given no GPU; start it with --gpus all, or with --device nvidia.com/gpu=all (CDI)"
                 : "no NVIDIA driver found"
-        case .refused(let reason):
+        case .deviceFileRefused(let reason):
             return "\(reason.text); add the user to the group of that file, often render (docker run --group-add)"
-        case .notGiven(let reason, let compute, let inContainer):
+        case .noDeviceFile(let reason, let compute, let inContainer):
             let hip = compute.map { "; for HIP: \($0.text)" } ?? ""
             return inContainer
                 ? "this host has a GPU, but this container was not given it: \(reason.text)\(hip); use docker run --device"
@@ -78,7 +78,7 @@ package struct CheckReport {
             return ("no program can use CUDA here: \(reason.text)" + text(lacking)).cleaned
         case .cudaFails(let reason): return "no program can use CUDA here: \(reason.text)".cleaned
         case .cudaHasNone: return "no program can use CUDA here: CUDA initializes, but has no device"
-        case .notShown(let chosen):
+        case .hiddenByVariable(let chosen):
             return
                 "CUDA_VISIBLE_DEVICES is '\(chosen.cleaned)', which names none of the GPUs here; programs see no GPU"
         }

@@ -1,6 +1,6 @@
 import Ledger
 
-extension Seen.Name {
+extension MeasuredValue.Name {
     /// As the report names it.
     var text: String {
         switch self {

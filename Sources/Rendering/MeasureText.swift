@@ -73,7 +73,7 @@ extension MeasuredResult {
     }
 
     fileprivate var json: JSON {
-        var seen: [Seen] = []
+        var seen: [MeasuredValue] = []
         var why: String?
         switch outcome {
         case .tried(let finding): seen = finding.seen
@@ -87,7 +87,7 @@ extension MeasuredResult {
     }
 }
 
-extension Seen {
+extension MeasuredValue {
     fileprivate var text: String {
         switch value {
         case .bytes(let bytes): "\(name.text) \(size(bytes))"

@@ -91,16 +91,16 @@ extension NotTried {
         case .ended(let signal?): "the process that used the GPU was ended by signal \(signal)"
         case .ended(nil): "the process that used the GPU ended"
         case .notStarted(let code): "a process could not be started: \(String(cString: strerror(code)))"
-        case .noRoom(let needed, let free):
+        case .notEnoughMemory(let needed, let free):
             "needs \(size(needed)) and leaves 5% of the GPU to others; \(size(free)) is free"
-        case .notQuiet: "other processes changed the GPU's memory meanwhile; repeat with --step on a quiet GPU"
+        case .memoryChanged: "other processes changed the GPU's memory meanwhile; repeat with --step on a quiet GPU"
         case .toolSilent(let name, let seconds): "\(name) gave no answer within \(seconds.plain) s"
         case .outOfTime: "the total time limit was reached; repeat with --step"
         }
     }
 }
 
-extension NotTried.Missing {
+extension NotTried.Prerequisite {
     fileprivate var text: String {
         switch self {
         case .nvidiaDriver: "no NVIDIA GPU with a working driver"

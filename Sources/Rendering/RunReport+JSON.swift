@@ -9,7 +9,7 @@ extension RunReport {
             ("scope", .string(scope)),
             ("container", container), ("containers", .array(client?.parts.map(json) ?? [])),
             ("complete", .bool(!isCutShort && usage.isComplete && client?.isWhole ?? true)),
-            ("unavailable", .string(usage.trouble?.text ?? client?.whyNotWhole)),
+            ("unavailable", .string(usage.lastError?.text ?? client?.whyNotWhole)),
             (
                 "remaining",
                 usage.remaining.map {
@@ -72,7 +72,8 @@ extension RunReport {
             ("peakSource", .string(device.peakSource?.rawValue)),
             ("peakSeconds", device.peakAt.map { .number(rounded($0)) } ?? .null),
             ("sampledPeakBytes", .integer(device.series.peak?.bytes)), ("meanBytes", .integer(device.series.mean)),
-            ("beforeBytes", .integer(device.heldBefore)), ("unmetProcesses", .integer(Int64(device.unmetProcesses))),
+            ("beforeBytes", .integer(device.heldBefore)),
+            ("unmetProcesses", .integer(Int64(device.unsampledProcesses))),
             ("processes", device.measure == .process ? .integer(Int64(device.processCount)) : .null),
             ("readings", .integer(Int64(device.series.readings))),
             (

@@ -20,8 +20,8 @@ extension RunReport {
                     + "peaked at different times. The largest reading of all together on GPU \(device.label) was "
                     + "\(size(device.series.peak?.bytes)).")
         }
-        for device in usage.devices where device.measure == .process && device.unmetProcesses > 0 {
-            remarks.append(unmet(device))
+        for device in usage.devices where device.measure == .process && device.unsampledProcesses > 0 {
+            remarks.append(unsampled(device))
         }
         for device in devices where device.measure == .device {
             remarks.append(
@@ -73,13 +73,13 @@ extension RunReport {
         return "Counted: every process of this container\(held)."
     }
 
-    private func unmet(_ device: CommandUsage.OnDevice) -> String {
-        let count = device.unmetProcesses
+    private func unsampled(_ device: CommandUsage.OnDevice) -> String {
+        let count = device.unsampledProcesses
         let some = count == 1 ? "a process" : "\(count) processes"
         let isAdded = device.peakSource == .accountingAtMost
         return
             "On GPU \(device.label), the driver has records of \(some) that ran only between readings and used at most "
-            + "\(size(device.unmetBytes)). They may belong to other programs and are \(isAdded ? "in the sum" : "not counted")."
+            + "\(size(device.unsampledBytes)). They may belong to other programs and are \(isAdded ? "in the sum" : "not counted")."
     }
 
     private func stillRuns(_ remaining: CommandUsage.Remaining) -> String {
@@ -89,7 +89,7 @@ extension RunReport {
             : "\(remaining.processes) of \(whose) still run and hold \(size(remaining.bytes))."
     }
 
-    private var trouble: String? { usage.trouble?.brief }
+    private var trouble: String? { usage.lastError?.brief }
 
     private var readings: String {
         let shown = devices.isEmpty ? usage.devices : devices

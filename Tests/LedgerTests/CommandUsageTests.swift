@@ -99,11 +99,11 @@ struct CommandUsageTests {
         let device = usage(of: [reading], ending: observation([], accounts: accounts)).devices[0]
         #expect(device.peakSource == .accountingAtMost)
         #expect(device.peak == 6400, "that of 90 is somebody else's")
-        #expect(device.unmetProcesses == 1)
+        #expect(device.unsampledProcesses == 1)
         let alone = usage(of: [observation([])], ending: observation([], accounts: accounts)).devices[0]
         #expect(alone.peak == 0)
         #expect(alone.peakSource == .sampled)
-        #expect(alone.unmetProcesses == 2, "20 and 77")
+        #expect(alone.unsampledProcesses == 2, "20 and 77")
     }
 
     @Test("The command's own account counts, whether a reading met it or not")

@@ -33,13 +33,15 @@ struct FindingTests {
 
     @Test("Records are as long as is assumed; without a record nothing is told")
     func records() {
-        func list(_ count: Int, _ touched: Int) -> ListRecords {
-            ListRecords(function: "f", count: count, touched: touched, assumed: 24)
+        func list(_ count: Int, _ written: Int) -> ListRecords {
+            ListRecords(function: "f", count: count, bytesWritten: written, assumed: 24)
         }
         #expect(Finding.recordSize([list(3, 72), list(0, 0)])?.agrees == true)
         #expect(Finding.recordSize([list(3, 96)])?.agrees == false)
         #expect(
-            Finding.recordSize([list(3, 96)])?.seen == [Seen(.recordSizes, .records([.init(function: "f", bytes: 32)]))]
+            Finding.recordSize([list(3, 96)])?.seen == [
+                MeasuredValue(.recordSizes, .records([.init(function: "f", bytes: 32)]))
+            ]
         )
         #expect(Finding.recordSize([list(0, 0)]) == nil)
     }

@@ -81,9 +81,10 @@ struct UnixHTTP {
         var record = group()
         var result: UnsafeMutablePointer<group>?
         var buffer = [CChar](repeating: 0, count: 1 << 16)
-        return buffer.withUnsafeMutableBufferPointer { room in
+        return buffer.withUnsafeMutableBufferPointer { buffer in
             // The name lies in the buffer, with the names of all members.
-            guard getgrgid_r(status.st_gid, &record, room.baseAddress!, room.count, &result) == 0, result != nil else {
+            guard getgrgid_r(status.st_gid, &record, buffer.baseAddress!, buffer.count, &result) == 0, result != nil
+            else {
                 return String(status.st_gid)
             }
             return String(cString: record.gr_name)

@@ -24,11 +24,11 @@ extension NVMLDriver {
     /// the count alone would write to invalid memory (NVIDIA's own mock driver did). If there are more, the list is read
     /// again.
     private func list(of device: cnvml_device, _ function: NVMLLibrary.List) -> (NVMLCode, ListAnswer) {
-        var room = ListReading.capacity + 10
+        var capacity = ListReading.capacity + 10
         var code = NVMLCode.success
         for _ in 0..<8 {
-            var records = [UInt8](repeating: ProcessRecords.untouched, count: room * ProcessRecords.longest)
-            var count = UInt32(room)
+            var records = [UInt8](repeating: ProcessRecords.fillByte, count: capacity * ProcessRecords.longest)
+            var count = UInt32(capacity)
             code = NVMLCode(value: records.withUnsafeMutableBytes { function.call(device, &count, $0.baseAddress) })
             guard code == .success || code == .insufficientSize else { break }
             guard count <= CountLimit.listedProcesses else {
@@ -37,11 +37,11 @@ extension NVMLDriver {
             if code == .success {
                 // The library reports more records than it had space for: the rest is not ours to read, and the list is
                 // incomplete.
-                guard count <= room else { return (code, ListAnswer(reading: .failed(.fact(.listLongerThanSaid)))) }
+                guard count <= capacity else { return (code, ListAnswer(reading: .failed(.fact(.listLongerThanSaid)))) }
                 return (code, ProcessRecords(bytes: records, count: Int(count)).list(expecting: function.stride))
             }
             // It can grow again before the next call.
-            room = max(room, Int(count)) * 2
+            capacity = max(capacity, Int(count)) * 2
         }
         switch code {
         case .notSupported, .functionNotFound: return (code, ListAnswer(reading: .absent))
@@ -55,7 +55,7 @@ extension NVMLDriver {
 /// whose third version has 16 (issue 226). So the buffer is filled with a pattern before the call, and the changed bytes
 /// decide.
 struct ProcessRecords {
-    static let untouched: UInt8 = 0xA5
+    static let fillByte: UInt8 = 0xA5
     static let longest = 32
 
     let bytes: [UInt8]
@@ -65,10 +65,11 @@ struct ProcessRecords {
     func list(expecting stride: Int) -> ListAnswer {
         guard count > 0 else { return ListAnswer(reading: .read([])) }
         // The last field of each layout is written whole, and none of its values ends in the pattern.
-        let touched = (bytes.lastIndex { $0 != Self.untouched } ?? -1) + 1
-        let fitting = [16, 24, 32].first { $0 * count == touched }
+        let bytesWritten = (bytes.lastIndex { $0 != Self.fillByte } ?? -1) + 1
+        let fitting = [16, 24, 32].first { $0 * count == bytesWritten }
         // Ignore a driver that clears the whole buffer, or that begins a record after the last one and drops it.
-        let isLoose = touched > count * Self.longest || (count * stride..<(count + 1) * stride).contains(touched)
+        let isLoose =
+            bytesWritten > count * Self.longest || (count * stride..<(count + 1) * stride).contains(bytesWritten)
         guard let stride = fitting ?? (isLoose ? stride : nil) else {
             return ListAnswer(reading: .failed(.fact(.unknownRecordLength)))
         }

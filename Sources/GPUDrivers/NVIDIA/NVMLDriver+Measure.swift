@@ -32,7 +32,7 @@ extension NVMLDriver {
         package var code: Int32
         package var count: Int
         /// Bytes up to the last one that is not of the pattern.
-        package var touched: Int
+        package var bytesWritten: Int
         /// Bytes of a record, as this program assumes.
         package var assumed: Int
     }
@@ -41,13 +41,13 @@ extension NVMLDriver {
     package func listFacts(gpu: Int) throws(NVMLError) -> [ListFact] {
         let device = try handle(gpu)
         return (library.compute + library.graphics + library.mps).map { list in
-            let room = ListReading.capacity + 10
-            var records = [UInt8](repeating: ProcessRecords.untouched, count: room * ProcessRecords.longest)
-            var count = UInt32(room)
+            let capacity = ListReading.capacity + 10
+            var records = [UInt8](repeating: ProcessRecords.fillByte, count: capacity * ProcessRecords.longest)
+            var count = UInt32(capacity)
             let code = records.withUnsafeMutableBytes { list.call(device, &count, $0.baseAddress) }
-            let touched = (records.lastIndex { $0 != ProcessRecords.untouched } ?? -1) + 1
+            let bytesWritten = (records.lastIndex { $0 != ProcessRecords.fillByte } ?? -1) + 1
             return ListFact(
-                function: list.name, code: code, count: Int(count), touched: touched, assumed: list.stride)
+                function: list.name, code: code, count: Int(count), bytesWritten: bytesWritten, assumed: list.stride)
         }
     }
 

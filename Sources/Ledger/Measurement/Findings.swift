@@ -22,13 +22,13 @@ package struct MemoryCall: Sendable, Equatable {
 package struct ListRecords: Sendable, Equatable {
     package var function: String
     package var count: Int
-    package var touched: Int
+    package var bytesWritten: Int
     package var assumed: Int
 
-    package init(function: String, count: Int, touched: Int, assumed: Int) {
+    package init(function: String, count: Int, bytesWritten: Int, assumed: Int) {
         self.function = function
         self.count = count
-        self.touched = touched
+        self.bytesWritten = bytesWritten
         self.assumed = assumed
     }
 }
@@ -51,17 +51,18 @@ extension Finding {
     package static func recordSize(_ lists: [ListRecords]) -> Finding? {
         let reported = lists.filter { $0.count > 0 }
         if reported.isEmpty { return nil }
-        let agrees = reported.allSatisfy { $0.touched == $0.count * $0.assumed }
+        let agrees = reported.allSatisfy { $0.bytesWritten == $0.count * $0.assumed }
         return Finding(
             agrees: agrees,
             [
-                Seen(
+                MeasuredValue(
                     .recordSizes,
                     .records(
                         reported.map { list in
                             // What does not fit any length is shown as it is.
-                            let length = list.touched % list.count == 0 ? list.touched / list.count : list.touched
-                            return Seen.Record(function: list.function, bytes: length)
+                            let length =
+                                list.bytesWritten % list.count == 0 ? list.bytesWritten / list.count : list.bytesWritten
+                            return MeasuredValue.Record(function: list.function, bytes: length)
                         }))
             ])
     }
@@ -77,7 +78,7 @@ extension Finding {
                 && first.used == second.used.adding(reserved)
         }
         let seen = readings.last.map { first, second in
-            [Seen.bytes(.total, first.total), .bytes(.usedFirstCall, first.used)]
+            [MeasuredValue.bytes(.total, first.total), .bytes(.usedFirstCall, first.used)]
                 + (second.map { [.bytes(.usedSecondCall, $0.used), .bytes(.reserved, $0.reserved ?? 0)] } ?? [])
         }
         return Finding(agrees: agrees, (seen ?? []) + [.count(.readings, readings.count)])
@@ -104,7 +105,7 @@ extension Finding {
         ]
         let sum = terms.contains { $0 == nil } ? nil : Bytes.sum(terms.compactMap { $0 })
         let isDriver = memory.used == driver.used && memory.free == driver.free && memory.total == driver.total
-        var seen = [Seen.bytes(.usedDriver, driver.used)]
+        var seen = [MeasuredValue.bytes(.usedDriver, driver.used)]
         if let used = memory.used { seen.append(.bytes(.usedPlimsoll, used)) }
         if let sum { seen.append(.bytes(.sumOfTheLedger, sum)) }
         if let listed { seen.append(.bytes(.processDriver, listed)) }
@@ -137,16 +138,16 @@ extension Finding {
     /// The range of published figures: 93 MiB (K80) to 555 MiB (RTX PRO 6000): ollama37, issue 73; llama.cpp, pull
     /// request 23604.
     package static func context(_ process: Bytes, rise: Bytes?) -> Finding {
-        var seen = [Seen.bytes(.process, process)]
+        var seen = [MeasuredValue.bytes(.process, process)]
         if let rise { seen.append(.bytes(.usedMemoryOfTheGPURoseBy, rise)) }
         return Finding(agrees: (93 * mebibyte...555 * mebibyte).contains(process), seen)
     }
 
     /// An allocation takes a whole number of pieces of 2 MiB.
-    package static func rounding(_ charges: [Seen.Charge]) -> Finding {
+    package static func rounding(_ charges: [MeasuredValue.Charge]) -> Finding {
         let piece = 2 * mebibyte
         let agrees = charges.allSatisfy { $0.charged == ($0.asked + piece - 1) / piece * piece }
-        return Finding(agrees: agrees, [Seen(.charged, .charges(charges))])
+        return Finding(agrees: agrees, [MeasuredValue(.charged, .charges(charges))])
     }
 
     /// It is quick, is no holder, and takes a few MiB at most (3.25 on an H100 with driver 580.159.04).
@@ -161,7 +162,7 @@ extension Finding {
 
     /// The memory of a process that was killed is free, and the process off the list, within a second.
     package static func killedHolder(unlisted: Double?, free: Double?, held: Bytes) -> Finding {
-        var seen = [Seen.bytes(.held, held)]
+        var seen = [MeasuredValue.bytes(.held, held)]
         if let unlisted { seen.append(.seconds(.notListedAfter, unlisted)) }
         if let free { seen.append(.seconds(.freeAfter, free)) }
         return Finding(agrees: [unlisted, free].allSatisfy { $0.map { $0 <= 1 } ?? false }, seen)
@@ -207,7 +208,7 @@ extension Finding {
 
     /// The account has what the list has, the context included, and stays after the process has ended.
     package static func accounting(listed: Bytes, running: Bytes?, ended: Bytes?) -> Finding {
-        var seen = [Seen.bytes(.listed, listed)]
+        var seen = [MeasuredValue.bytes(.listed, listed)]
         if let running { seen.append(.bytes(.peakWhileItRan, running)) }
         if let ended { seen.append(.bytes(.peakAfterItsEnd, ended)) }
         return Finding(agrees: running == listed && ended == listed, seen)
@@ -281,7 +282,7 @@ extension Finding {
             agrees: ratio < 1.1 || median(watched) <= slowest,
             [
                 .seconds(.anAllocationAlone, median(alone)), .seconds(.inTheSlowestLoopAlone, slowest),
-                .seconds(.underRun, median(watched)), Seen(.ratio, .ratio(ratio)),
+                .seconds(.underRun, median(watched)), MeasuredValue(.ratio, .ratio(ratio)),
             ])
     }
 
@@ -295,7 +296,7 @@ extension Finding {
     /// - Parameters: an nvmlReturn_t of each; the limit if there is one.
     package static func limits(leaf: (code: Int, hard: Bytes?), parent: (code: Int, hard: Bytes?)?) -> Finding {
         let codes = [leaf.code] + (parent.map { [$0.code] } ?? [])
-        func limit(_ name: Seen.Name, _ answer: (code: Int, hard: Bytes?)?) -> [Seen] {
+        func limit(_ name: MeasuredValue.Name, _ answer: (code: Int, hard: Bytes?)?) -> [MeasuredValue] {
             guard let answer, answer.code == 0, let hard = answer.hard else { return [] }
             return [.bytes(name, hard)]
         }
@@ -314,7 +315,7 @@ extension Finding {
 }
 
 extension ListedPIDs {
-    fileprivate var seen: [Seen] {
+    fileprivate var seen: [MeasuredValue] {
         [.flag(.listsTheProcessInsideByItsPIDThere, listsOwn), .flag(.listsAProcessOutside, listsOutside)]
     }
 }

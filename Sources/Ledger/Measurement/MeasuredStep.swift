@@ -37,7 +37,7 @@ package enum MeasuredSetting: String, CaseIterable, Sendable {
 }
 
 /// What a step found: an amount, a time, or a word of ours. No text of the machine's own, so that a report is safe to send.
-package struct Seen: Sendable, Equatable {
+package struct MeasuredValue: Sendable, Equatable {
     package enum Value: Sendable, Equatable {
         case bytes(Bytes)
         case seconds(Double)
@@ -99,18 +99,18 @@ package struct Seen: Sendable, Equatable {
         self.value = value
     }
 
-    package static func bytes(_ name: Name, _ value: Bytes) -> Seen { Seen(name, .bytes(value)) }
-    package static func seconds(_ name: Name, _ value: Double) -> Seen { Seen(name, .seconds(value)) }
-    package static func count(_ name: Name, _ value: Int) -> Seen { Seen(name, .count(value)) }
-    package static func flag(_ name: Name, _ value: Bool) -> Seen { Seen(name, .flag(value)) }
+    package static func bytes(_ name: Name, _ value: Bytes) -> MeasuredValue { MeasuredValue(name, .bytes(value)) }
+    package static func seconds(_ name: Name, _ value: Double) -> MeasuredValue { MeasuredValue(name, .seconds(value)) }
+    package static func count(_ name: Name, _ value: Int) -> MeasuredValue { MeasuredValue(name, .count(value)) }
+    package static func flag(_ name: Name, _ value: Bool) -> MeasuredValue { MeasuredValue(name, .flag(value)) }
 }
 
 /// What a step saw, and whether it is what the documentation and the code assume.
 package struct Finding: Sendable, Equatable {
     package var agrees: Bool
-    package var seen: [Seen]
+    package var seen: [MeasuredValue]
 
-    package init(agrees: Bool, _ seen: [Seen]) {
+    package init(agrees: Bool, _ seen: [MeasuredValue]) {
         self.agrees = agrees
         self.seen = seen
     }
@@ -118,7 +118,7 @@ package struct Finding: Sendable, Equatable {
 
 /// Why a step could not be tried.
 package enum NotTried: Error, Sendable, Equatable {
-    package enum Missing: String, Sendable, CaseIterable {
+    package enum Prerequisite: String, Sendable, CaseIterable {
         case nvidiaDriver, chosenGPU, sharedGPU, othersMPS, cuda, cudaDevice, suspendedGPU, listedProcess, migGPU,
             mpsServer, amdGPU, intelGPU
         case partition, listedByTool, dmem, ownCharge, cgroup2, torch, secondGPU, hang, memoryTotals, perProcessMemory
@@ -128,7 +128,7 @@ package enum NotTried: Error, Sendable, Equatable {
         case root, namespaces, engine
     }
 
-    case missing(Missing)
+    case missing(Prerequisite)
     /// A function of the driver's library that this driver lacks.
     case noFunction(String)
     /// An nvmlReturn_t.
@@ -145,11 +145,11 @@ package enum NotTried: Error, Sendable, Equatable {
     /// The process that uses the GPU ended; by this signal if one is known.
     case ended(signal: Int32?)
     case notStarted(errno: Int32)
-    case noRoom(needed: Bytes, free: Bytes)
+    case notEnoughMemory(needed: Bytes, free: Bytes)
     /// A tool that took longer.
     case toolSilent(String, seconds: Double)
     /// Other processes changed the GPU's memory during the step.
-    case notQuiet
+    case memoryChanged
     case outOfTime
 }
 

@@ -1,7 +1,7 @@
 /// Whether a program can use a GPU in this environment.
 package enum CheckVerdict: Sendable, Equatable {
     case usable
-    case unusable(NoGPU)
+    case unusable(WhyUnusable)
     case unknown(Unknown)
 
     package enum Unknown: Sendable, Equatable {
@@ -13,33 +13,33 @@ package enum CheckVerdict: Sendable, Equatable {
         case cudaSilent(seconds: Double)
     }
 
-    /// Why none can be used, or not enough.
-    package enum NoGPU: Sendable, Equatable {
-        /// Fewer than are required.
+    /// Why no GPU can be used, or too few.
+    package enum WhyUnusable: Sendable, Equatable {
+        /// Fewer GPUs than `--require` asks for.
         case tooFew(required: Int, found: Int)
         /// The driver reported no GPU, or failed; nil if it says nothing else.
         case noDevice(Reason?, hasDeviceFile: Bool)
         /// Every GPU is partitioned (MIG) and has no instance.
         case onlyPartitioned
-        /// A device file is here, and the driver's library is not.
+        /// A device file exists, but the library of the driver does not.
         case fileWithoutDriver(file: String, library: String)
         /// Neither driver nor device file; `inContainer`: the container was given none.
         case noDriver(inContainer: Bool)
         /// A GPU of the kernel's drivers has a device file that cannot be opened.
-        case refused(Reason)
-        /// Its device file is not here; for AMD, why the compute driver's file cannot be opened either.
-        case notGiven(Reason, compute: Reason?, inContainer: Bool)
+        case deviceFileRefused(Reason)
+        /// Its device file is missing. `compute` is why the file of the compute driver of AMD (/dev/kfd) cannot be opened.
+        case noDeviceFile(Reason, compute: Reason?, inContainer: Bool)
         case noFileOpensIt
-        /// NVIDIA's driver answers, and none of its device files is here.
+        /// The NVIDIA driver answers, but none of its device files exists here.
         case noNVIDIAFile(inContainer: Bool)
         /// CUDA's library cannot be loaded.
         case noCUDA(Reason, lacking: LackingCapability?)
         /// CUDA's library cannot be initialized.
         case cudaFails(Reason)
-        /// CUDA initializes and has no device.
+        /// CUDA initializes but reports no device.
         case cudaHasNone
-        /// CUDA_VISIBLE_DEVICES has this value, and names none of the GPUs here.
-        case notShown(String)
+        /// CUDA_VISIBLE_DEVICES has this value, which names none of the GPUs here.
+        case hiddenByVariable(String)
     }
 
     /// NVIDIA_DRIVER_CAPABILITIES has this value, and lacks a word that is needed.
@@ -168,24 +168,24 @@ package struct Usability: Sendable {
     }
 
     /// Why no program can use one.
-    private var whyNone: CheckVerdict.NoGPU? {
+    private var whyNone: CheckVerdict.WhyUnusable? {
         guard visible.isEmpty else { return nil }
         return usable.isEmpty ? whyNotOpened ?? whyNoDevice : whyNoCUDA ?? whyNotShown
     }
 
     /// In a container /sys shows the GPUs of the whole machine, and /dev those that it was given.
-    private var whyNotOpened: CheckVerdict.NoGPU? {
+    private var whyNotOpened: CheckVerdict.WhyUnusable? {
         let others = snapshot.candidates(on: nil).map { snapshot.devices[$0.device] }.filter { $0.driver != nil }
         guard let first = others.first else { return nil }
         let refusals = others.flatMap(\.renderMinors).compactMap { environment.renderNodes[$0]?.reason }
-        if let refusal = refusals.first(where: { !$0.isAbsence }) { return .refused(refusal) }
+        if let refusal = refusals.first(where: { !$0.isAbsence }) { return .deviceFileRefused(refusal) }
         guard let missing = refusals.first else { return .noFileOpensIt }
-        return .notGiven(
+        return .noDeviceFile(
             missing, compute: first.vendor == .amd ? environment.computeNode.reason : nil,
             inContainer: environment.kind == .container)
     }
 
-    private var whyNoDevice: CheckVerdict.NoGPU {
+    private var whyNoDevice: CheckVerdict.WhyUnusable {
         if !snapshot.devices.isEmpty, snapshot.devices.allSatisfy(\.isPartitioned) { return .onlyPartitioned }
         let file = environment.deviceNodes?.first
         guard let library = environment.libraries.first, library.file.value == nil else {
@@ -195,7 +195,7 @@ package struct Usability: Sendable {
         return .noDriver(inContainer: environment.kind == .container)
     }
 
-    private var whyNoCUDA: CheckVerdict.NoGPU? {
+    private var whyNoCUDA: CheckVerdict.WhyUnusable? {
         guard hasUsableNVIDIA else { return nil }
         if let reason = library("libcuda")?.file.reason { return .noCUDA(reason, lacking: lacking("compute")) }
         if let whyNotShown { return whyNotShown }
@@ -210,9 +210,9 @@ package struct Usability: Sendable {
         }
     }
 
-    private var whyNotShown: CheckVerdict.NoGPU? {
+    private var whyNotShown: CheckVerdict.WhyUnusable? {
         guard visibleToCUDA.isEmpty, let chosen = variable("CUDA_VISIBLE_DEVICES") else { return nil }
-        return .notShown(chosen)
+        return .hiddenByVariable(chosen)
     }
 }
 

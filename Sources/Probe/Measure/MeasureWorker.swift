@@ -56,14 +56,14 @@ enum WorkerError: Error {
     /// The parent reads it in `WorkerProcess.failure`.
     var line: String {
         switch self {
-        case .nvml(.notFound): "missing \(NotTried.Missing.nvidiaDriver.rawValue)"
+        case .nvml(.notFound): "missing \(NotTried.Prerequisite.nvidiaDriver.rawValue)"
         case .nvml(.symbolMissing(_, let symbol)): "function \(symbol)"
         case .nvml(.failed(let call, let code)): "nvml \(code.value) \(call)"
         case .nvml(.versionMismatch): "nvml 18 nvmlInit_v2"
-        case .cuda(let error) where error.code == CUDAError.noLibrary: "missing \(NotTried.Missing.cuda.rawValue)"
+        case .cuda(let error) where error.code == CUDAError.noLibrary: "missing \(NotTried.Prerequisite.cuda.rawValue)"
         case .cuda(let error) where error.code == CUDAError.noFunction: "function \(error.call)"
         case .cuda(let error) where error.code == CUDAError.noDevice:
-            "missing \(NotTried.Missing.cudaDevice.rawValue)"
+            "missing \(NotTried.Prerequisite.cudaDevice.rawValue)"
         case .cuda(let error): "cuda \(error.code) \(error.call)"
         case .unknownRequest: "question"
         }

@@ -98,7 +98,7 @@ extension Measurement {
             let numbers = word.value.split(separator: ":").compactMap { Int($0) }
             guard numbers.count == 4, numbers[0] == 0 else { return nil }
             return ListRecords(
-                function: String(word.name), count: numbers[1], touched: numbers[2], assumed: numbers[3])
+                function: String(word.name), count: numbers[1], bytesWritten: numbers[2], assumed: numbers[3])
         }
         guard let finding = Finding.recordSize(lists) else { throw .missing(.listedProcess) }
         return finding
@@ -132,7 +132,7 @@ extension Measurement {
             if let previous, previous == calls { return calls }
             previous = calls
         }
-        throw .notQuiet
+        throw .memoryChanged
     }
 
     func memoryCalls() throws(NotTried) -> Finding {
@@ -187,7 +187,7 @@ extension Measurement {
                 snapshot.devices[deviceIndex], driver: before.second ?? before.first, process: process,
                 listed: listed ?? nil)
         }
-        throw .notQuiet
+        throw .memoryChanged
     }
 
     /// Compares nvidia-smi with the driver's answers, for allocations of several sizes. A comparison counts only if the
@@ -227,7 +227,7 @@ extension Measurement {
                 if let bytes, let shown = Self.mebibytes(row[2]) { differences.append(shown - bytes) }
             }
         }
-        guard !differences.isEmpty else { throw .notQuiet }
+        guard !differences.isEmpty else { throw .memoryChanged }
         return .tool(differences, alone: listedByToolAlone.count, withHolder: holder != nil)
     }
 

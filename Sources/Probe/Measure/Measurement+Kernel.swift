@@ -26,7 +26,7 @@ extension Measurement {
     ///   - missing: the reason if there is no GPU with such a driver.
     ///   - tool: runs the tool.
     private func compareWithTool(
-        drivers: Set<String>, missing: NotTried.Missing, tool: () throws(NotTried) -> VendorList
+        drivers: Set<String>, missing: NotTried.Prerequisite, tool: () throws(NotTried) -> VendorList
     ) throws(NotTried) -> Finding {
         guard let before = bytesByPID(drivers) else { throw .missing(missing) }
         let list = try tool()

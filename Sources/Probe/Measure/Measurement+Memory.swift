@@ -7,7 +7,7 @@ import Sampling
 extension Measurement {
     /// How much used memory rose. No step frees memory in between, so a fall is due to other processes.
     private func rise(from before: Bytes, to after: Bytes) throws(NotTried) -> Bytes {
-        guard after >= before else { throw .notQuiet }
+        guard after >= before else { throw .memoryChanged }
         return after - before
     }
 
@@ -50,11 +50,11 @@ extension Measurement {
             1, mebibyte, 2 * mebibyte, 2 * mebibyte + 1, 3 * mebibyte, 20 * mebibyte, 64 * mebibyte + 1,
             256 * mebibyte, 512 * mebibyte, 1 << 30,
         ]
-        var charges: [Seen.Charge] = []
+        var charges: [MeasuredValue.Charge] = []
         for asked in sizes {
             try holder.ask("allocate \(asked)")
             charges.append(
-                Seen.Charge(asked: asked, charged: try targetMemory(watcher).bytes(of: holder.pid) - context))
+                MeasuredValue.Charge(asked: asked, charged: try targetMemory(watcher).bytes(of: holder.pid) - context))
             try holder.ask("free")
         }
         return .rounding(charges)

@@ -227,7 +227,7 @@ package final class Measurement {
     /// apart.
     ///
     /// - Parameter own: our own processes.
-    /// - Throws: `notQuiet` if it changes in each of five readings.
+    /// - Throws: `memoryChanged` if it changes in each of five readings.
     func quietMemory(
         _ watcher: WorkerProcess, own: Set<UInt32> = []
     ) throws(NotTried) -> (memory: TargetMemory, netUsed: Bytes) {
@@ -240,13 +240,13 @@ package final class Measurement {
                 previous = now
             }
         }
-        throw .notQuiet
+        throw .memoryChanged
     }
 
     /// Ends our workers, and waits up to 2 s until the net used memory is what it was before them. Otherwise a process
     /// that the driver does not list has allocated or freed memory meanwhile, and the step's comparison is worthless.
     ///
-    /// - Throws: `notQuiet` in that case.
+    /// - Throws: `memoryChanged` in that case.
     func expectNetUsed(
         _ before: Bytes, afterEnding holders: [WorkerProcess], _ watcher: WorkerProcess
     ) throws(NotTried) {
@@ -256,7 +256,7 @@ package final class Measurement {
             if try targetMemory(watcher).netUsed(own: own) == before { return }
             usleep(20_000)
         }
-        throw .notQuiet
+        throw .memoryChanged
     }
 
     // MARK: Workers that hold memory
@@ -288,7 +288,7 @@ package final class Measurement {
     func holderIfPossible(toAllocate bytes: Bytes = 0) throws(NotTried) -> WorkerProcess? {
         do throws(NotTried) {
             return try holder(toAllocate: bytes)
-        } catch .noRoom {
+        } catch .notEnoughMemory {
             return nil
         } catch .missing(.cuda) {
             return nil
@@ -299,14 +299,14 @@ package final class Measurement {
 
     /// Checks that workers can hold this much: within `MeasurePlan.memoryLimit`, and so that 5% of the GPU stays free.
     ///
-    /// - Throws: `noRoom` if they cannot.
+    /// - Throws: `notEnoughMemory` if they cannot.
     func checkFree(_ needed: Bytes, on other: Target? = nil) throws(NotTried) {
         let target = try targetOrDefault(other)
         guard let free = try targetMemory(try watcher(), on: target).free ?? target.free else {
             throw .missing(.memoryTotals)
         }
         guard needed + leftovers.held <= MeasurePlan.memoryLimit, free - needed >= (target.total ?? 0) / 20 else {
-            throw .noRoom(needed: needed, free: free)
+            throw .notEnoughMemory(needed: needed, free: free)
         }
     }
 }

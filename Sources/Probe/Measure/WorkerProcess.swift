@@ -132,7 +132,7 @@ final class WorkerProcess {
         let code = words.count > 2 ? Int32(words[2]) : nil
         func name(_ index: Int) -> String { words.indices.contains(index) ? String(words[index]) : "" }
         switch words.count > 1 ? words[1] : "" {
-        case "missing": return NotTried.Missing(rawValue: name(2)).map { .missing($0) } ?? .ended(signal: nil)
+        case "missing": return NotTried.Prerequisite(rawValue: name(2)).map { .missing($0) } ?? .ended(signal: nil)
         case "function": return .noFunction(name(2))
         case "nvml": return .nvml(call: name(3), code: code ?? -1)
         case "cuda": return .cuda(call: name(3), code: code ?? -1)

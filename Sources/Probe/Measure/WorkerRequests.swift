@@ -111,7 +111,7 @@ final class WorkerRequests: @unchecked Sendable {
                 + "reserved2=\(second.reserved) free2=\(second.free) used2=\(second.used)"
         case "lists":
             return try driver.listFacts(gpu: gpu).map {
-                "\($0.function)=\($0.code):\($0.count):\($0.touched):\($0.assumed)"
+                "\($0.function)=\($0.code):\($0.count):\($0.bytesWritten):\($0.assumed)"
             }.joined(separator: " ")
         case "observe":
             let devices = driver.observe(gpu: gpu, withAccounts: false, clock: { nil }).devices

@@ -54,7 +54,7 @@ struct ChurnTests {
 
 /// `plimsoll stats` into a pipe that is read.
 private final class RunningStream {
-    private let process = Process()
+    private let process: Process
     private let seen = Seen()
 
     private final class Seen: Sendable {
@@ -63,11 +63,9 @@ private final class RunningStream {
     }
 
     init(_ environment: [String: String]) throws {
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["stats", "--interval", "0.25", "--no-trunc", "--format", "{{.ID}}"]
-        process.environment = environment
-        process.standardOutput = seen.output
-        try process.run()
+        process = try launch(
+            ["stats", "--interval", "0.25", "--no-trunc", "--format", "{{.ID}}"], environment: environment,
+            output: seen.output)
         Thread.detachNewThread { [seen] in
             var rest = ""
             while case let data = seen.output.fileHandleForReading.availableData, !data.isEmpty {

@@ -68,16 +68,11 @@ struct MeasureContainerTests {
     func interrupted() throws {
         let host = try ContainerHost()
         let before = try host.images()
-        let process = Process()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = [
-            "measure", "--output", host.scratch.path("measured.json"), "--step", "container", "--step",
-            "hanging-driver",
-        ]
-        process.environment = try host.measuring()
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.runUnmasked()
+        let process = try launch(
+            [
+                "measure", "--output", host.scratch.path("measured.json"), "--step", "container", "--step",
+                "hanging-driver",
+            ], environment: try host.measuring(), output: FileHandle.nullDevice, errors: FileHandle.nullDevice)
         try host.wait("the container runs") { try host.containers() != "" }
         kill(process.processIdentifier, SIGINT)
         process.waitUntilExit()

@@ -98,13 +98,8 @@ struct AllocTests {
         arguments: [SIGINT, SIGTERM, SIGKILL])
     func hold(_ signal: Int32) throws {
         let host = try card()
-        let process = Process()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["alloc", "1GiB", "--hold", "60s"]
-        process.environment = host.cuda
-        process.standardOutput = Pipe()
-        process.standardError = Pipe()
-        try process.run()
+        let process = try launch(
+            ["alloc", "1GiB", "--hold", "60s"], environment: host.cuda, output: Pipe(), errors: Pipe())
         #expect(try waitUntil { try host.freeBytes() == 2972 * mebibyte })
         kill(process.processIdentifier, signal)
         process.waitUntilExit()
@@ -166,14 +161,9 @@ struct AllocTests {
     @Test("Where the process that holds is killed, that is told at once: nothing is held any more")
     func holderKilled() throws {
         let host = try card()
-        let process = Process()
         let told = Pipe()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["alloc", "1GiB", "--hold", "60s"]
-        process.environment = host.cuda
-        process.standardError = told
-        process.standardOutput = Pipe()
-        try process.run()
+        let process = try launch(
+            ["alloc", "1GiB", "--hold", "60s"], environment: host.cuda, output: Pipe(), errors: told)
         #expect(try waitUntil { try host.freeBytes() == 2972 * mebibyte })
         let children = try run(
             program: "/usr/bin/pgrep", ["-f", "-P", String(process.processIdentifier), "plimsoll-cuda"])

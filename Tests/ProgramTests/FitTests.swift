@@ -96,14 +96,10 @@ struct FitTests {
     func untilEnd() throws {
         let host = try host()
         let holding = try Holding(["0:3GiB"], driver: host.driver)
-        let process = Process()
         let (output, errors) = (Pipe(), Pipe())
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["wait", "2GiB", "--format", "{{.GPU}}", "--procfs", "/proc"]
-        process.environment = host.environment
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
+        let process = try launch(
+            ["wait", "2GiB", "--format", "{{.GPU}}", "--procfs", "/proc"], environment: host.environment,
+            output: output, errors: errors)
         let told = Reader(errors.fileHandleForReading.fileDescriptor).read { $0.contains("\n") }
         #expect(
             told.contains(
@@ -164,14 +160,9 @@ struct FitTests {
         let holding = try Holding(["0:3GiB"], driver: host.driver)
         defer { holding.end() }
         let terminal = try PseudoTerminal(columns: 60, rows: 10)
-        let process = Process()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["wait", "2GiB"]
-        process.environment = host.environment.merging(["LANG": "C.UTF-8", "TERM": "xterm"]) { $1 }
-        process.standardInput = terminal.slave
-        process.standardError = terminal.slave
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
+        let process = try launch(
+            ["wait", "2GiB"], environment: host.environment.merging(["LANG": "C.UTF-8", "TERM": "xterm"]) { $1 },
+            input: terminal.slave, output: FileHandle.nullDevice, errors: terminal.slave)
         let shown = terminal.reader.read { $0.components(separatedBy: "\r\u{1B}[K").count > 2 }
         process.interrupt()
         process.waitUntilExit()

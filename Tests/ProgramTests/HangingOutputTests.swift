@@ -57,10 +57,7 @@ struct HangingOutputTests {
         let hanging = try HangingFile(over: folder.path("own"), .everything)
         defer { hanging.end() }
         let words = caller.captureWords(folder.path("own/x.json"))
-        let process = Process()
-        process.executableURL = URL(filePath: words[0])
-        process.arguments = Array(words.dropFirst())
-        try process.runUnmasked()
+        let process = try launch(program: words[0], Array(words.dropFirst()))
         usleep(500_000)
         #expect(process.isRunning)
         let sent = Date()
@@ -97,10 +94,7 @@ struct HangingOutputTests {
         var caught = 0
         for _ in 0..<20 where caught < 3 {
             let words = caller.words(Build.plimsoll, ["capture", folder.path("own/x.json"), "--replay", recording])
-            let process = Process()
-            process.executableURL = URL(filePath: words[0])
-            process.arguments = Array(words.dropFirst())
-            try process.runUnmasked()
+            let process = try launch(program: words[0], Array(words.dropFirst()))
             while process.isRunning, try folder.names("own").isEmpty {}
             kill(process.processIdentifier, SIGTERM)
             process.waitUntilExit()

@@ -146,20 +146,15 @@ private func sleepsUninterruptibly(_ pid: pid_t) -> Bool {
 
 /// A program that goes on, and what it says meanwhile.
 private final class Stream {
-    let process = Process()
+    let process: Process
     let output: Reader
     let errors: Reader
     private let pipes = (Pipe(), Pipe())
 
     init(_ arguments: [String], _ host: RunningHost) throws {
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = arguments
-        process.environment = host.environment
-        process.standardOutput = pipes.0
-        process.standardError = pipes.1
+        process = try launch(arguments, environment: host.environment, output: pipes.0, errors: pipes.1)
         output = Reader(pipes.0.fileHandleForReading.fileDescriptor)
         errors = Reader(pipes.1.fileHandleForReading.fileDescriptor)
-        try process.run()
     }
 
     func end() {

@@ -155,13 +155,9 @@ extension KernelTroubleTests {
         defer { hanging.end() }
         let errors = scratch.path("errors")
         _ = FileManager.default.createFile(atPath: errors, contents: nil)
-        let process = Process()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["stats", "-a", "--interval", "0.1", "--timeout", "0.3"]
-        process.environment = host.environment
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle(forWritingAtPath: errors)
-        try process.runUnmasked()
+        let process = try launch(
+            ["stats", "-a", "--interval", "0.1", "--timeout", "0.3"], environment: host.environment,
+            output: FileHandle.nullDevice, errors: FileHandle(forWritingAtPath: errors))
         defer { process.terminate() }
         func told() throws -> String { try String(contentsOfFile: errors, encoding: .utf8) }
         #expect(try waitUntil { try told().contains("GPU 0: the driver did not answer") })

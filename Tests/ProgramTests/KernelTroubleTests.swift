@@ -68,10 +68,8 @@ struct KernelTroubleTests {
         .enabled(if: getuid() == 0, "only root can give the right up"))
     func rootWithoutRights() throws {
         let host = try HostTree(file: "card10").startWithoutNVIDIA()
-        let other = Process()
-        other.executableURL = URL(filePath: "/usr/bin/setpriv")
-        other.arguments = ["--reuid=65534", "--regid=65534", "--clear-groups", "sleep", "60"]
-        try other.runUnmasked()
+        let other = try launch(
+            program: "/usr/bin/setpriv", ["--reuid=65534", "--regid=65534", "--clear-groups", "sleep", "60"])
         defer { other.terminate() }
         let name = "/proc/\(other.processIdentifier)/comm"
         #expect(waitUntil { (try? String(contentsOfFile: name, encoding: .utf8)) == "sleep\n" })
@@ -144,13 +142,10 @@ struct KernelTroubleTests {
         let name = "sys/class/drm/card10/device/mem_info_vram_used"
         let (output, errors) = (host.tree.scratch.path("out"), host.tree.scratch.path("err"))
         for path in [output, errors] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
-        let process = Process()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["stats", "--interval", "0.1", "--timeout", "0.3", "--format", "{{.Name}} {{.GPUMem}}"]
-        process.environment = host.environment.merging(["LANG": "C.UTF-8"]) { $1 }
-        process.standardOutput = FileHandle(forWritingAtPath: output)
-        process.standardError = FileHandle(forWritingAtPath: errors)
-        try process.runUnmasked()
+        let process = try launch(
+            ["stats", "--interval", "0.1", "--timeout", "0.3", "--format", "{{.Name}} {{.GPUMem}}"],
+            environment: host.environment.merging(["LANG": "C.UTF-8"]) { $1 },
+            output: FileHandle(forWritingAtPath: output), errors: FileHandle(forWritingAtPath: errors))
         defer { process.terminate() }
         func lines() throws -> Int { try String(contentsOfFile: output, encoding: .utf8).split(separator: "\n").count }
         #expect(try waitUntil { try lines() > 2 })

@@ -94,14 +94,10 @@ final class MeasureHost {
     }
 
     func start(_ arguments: [String]) throws -> (process: Process, output: Pipe) {
-        let process = Process()
         let output = Pipe()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["measure", "--output", reportPath] + arguments
-        process.environment = environment.merging(["LANG": "C.UTF-8"]) { $1 }
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.runUnmasked()
+        let process = try launch(
+            ["measure", "--output", reportPath] + arguments,
+            environment: environment.merging(["LANG": "C.UTF-8"]) { $1 }, output: output, errors: FileHandle.nullDevice)
         return (process, output)
     }
 

@@ -119,11 +119,9 @@ struct OutputPipeTests {
     @Test("Ctrl-C ends the wait for a reader", arguments: [SIGINT, SIGTERM])
     func interrupted(_ signal: Int32) throws {
         let folder = try OutputFolder(.user)
-        let process = Process()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = Array(
-            Caller.user.captureWords(folder.pipe("own/pipe.json")).drop { $0 != Build.plimsoll }.dropFirst())
-        try process.runUnmasked()
+        let process = try launch(
+            Array(
+                Caller.user.captureWords(folder.pipe("own/pipe.json")).drop { $0 != Build.plimsoll }.dropFirst()))
         usleep(500_000)
         #expect(process.isRunning)
         kill(process.processIdentifier, signal)

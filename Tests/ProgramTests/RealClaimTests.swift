@@ -27,12 +27,7 @@ struct RealClaimTests {
         let top = "\(try #require(Self.hierarchy))/\(host.scratch.url.lastPathComponent)"
         let delegated = "\(top)/\(unit)"
         let claim = "\(delegated)/docker-\(id).scope"
-        let attacker = Process()
-        defer {
-            if attacker.isRunning { attacker.terminate() }
-            attacker.waitUntilExit()
-            for folder in [claim, delegated, top] { rmdir(folder) }
-        }
+        defer { for folder in [claim, delegated, top] { rmdir(folder) } }
         try host.scratch.write(
             """
             set -eu
@@ -42,15 +37,17 @@ struct RealClaimTests {
             exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -euc \\
                 'mkdir "$CLAIM"; echo $$ >"$CLAIM/cgroup.procs"; exec "$HOLD" 0:500MiB'
             """, to: "attack.sh")
-        attacker.executableURL = URL(filePath: "/bin/sh")
-        attacker.arguments = [host.scratch.path("attack.sh")]
-        attacker.environment = [
-            "PATH": "/usr/bin:/bin", "DELEGATED": delegated, "CLAIM": claim, "HOLD": hold,
-            "LD_LIBRARY_PATH": running.driver.libraries, "GPUSIM_SOCKET": running.driver.socket,
-        ]
         let told = Pipe()
-        attacker.standardOutput = told
-        try attacker.runUnmasked()
+        let attacker = try launch(
+            program: "/bin/sh", [host.scratch.path("attack.sh")],
+            environment: [
+                "PATH": "/usr/bin:/bin", "DELEGATED": delegated, "CLAIM": claim, "HOLD": hold,
+                "LD_LIBRARY_PATH": running.driver.libraries, "GPUSIM_SOCKET": running.driver.socket,
+            ], output: told)
+        defer {
+            if attacker.isRunning { attacker.terminate() }
+            attacker.waitUntilExit()
+        }
         try #require(told.fileHandleForReading.availableData.starts(with: "holding".utf8))
 
         let pid = attacker.processIdentifier

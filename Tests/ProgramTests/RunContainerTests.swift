@@ -66,12 +66,9 @@ struct RunContainerTests {
     func interrupted(_ signal: Int32) throws {
         let host = try host()
         let terminal = try PseudoTerminal(columns: 100, rows: 20)
-        let process = Process()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = watch("trainer") + ["--report", host.running.reportPath]
-        process.environment = host.environment.merging(["LANG": "C.UTF-8"]) { $1 }
-        process.standardError = terminal.slave
-        try process.runUnmasked()
+        let process = try launch(
+            watch("trainer") + ["--report", host.running.reportPath],
+            environment: host.environment.merging(["LANG": "C.UTF-8"]) { $1 }, errors: terminal.slave)
         _ = terminal.reader.read { $0.contains("press Ctrl-C") }
         kill(process.processIdentifier, signal)
         process.waitUntilExit()
@@ -89,14 +86,10 @@ struct RunContainerTests {
     func terminal() throws {
         let host = try host()
         let terminal = try PseudoTerminal(columns: 100, rows: 20)
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/setsid")
-        process.arguments = ["--ctty", "--wait", Build.plimsoll] + watch("trainer")
-        process.environment = host.environment.merging(["LANG": "C.UTF-8"]) { $1 }
-        process.standardInput = terminal.slave
-        process.standardOutput = terminal.slave
-        process.standardError = terminal.slave
-        try process.runUnmasked()
+        let process = try launch(
+            program: "/usr/bin/setsid", ["--ctty", "--wait", Build.plimsoll] + watch("trainer"),
+            environment: host.environment.merging(["LANG": "C.UTF-8"]) { $1 }, input: terminal.slave,
+            output: terminal.slave, errors: terminal.slave)
         var shown = terminal.reader.read { $0.contains("press Ctrl-C") }
         #expect(shown.contains("plimsoll: watching container trainer until it ends; to stop, press Ctrl-C"))
         terminal.type("\u{3}")

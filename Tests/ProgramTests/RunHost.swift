@@ -35,16 +35,10 @@ extension RunningHost {
     }
 
     func start(_ arguments: [String], terminal: PseudoTerminal? = nil) throws -> Process {
-        let process = Process()
-        process.executableURL = URL(filePath: terminal == nil ? Build.plimsoll : "/usr/bin/setsid")
-        process.arguments = (terminal == nil ? [] : ["--ctty", "--wait", Build.plimsoll]) + arguments
-        process.environment = real.merging(["LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"]) { $1 }
-        if let terminal {
-            process.standardInput = terminal.slave
-            process.standardOutput = terminal.slave
-            process.standardError = terminal.slave
-        }
-        try process.runUnmasked()
-        return process
+        try launch(
+            program: terminal == nil ? Build.plimsoll : "/usr/bin/setsid",
+            (terminal == nil ? [] : ["--ctty", "--wait", Build.plimsoll]) + arguments,
+            environment: real.merging(["LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"]) { $1 }, input: terminal?.slave,
+            output: terminal?.slave, errors: terminal?.slave)
     }
 }

@@ -90,15 +90,11 @@ private func oneCard() throws -> RunningHost {
         .enabled(if: isRoot, "the limit is another user's, who has no processes yet"))
     func terminates() throws {
         let host = try oneCard()
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/setpriv")
-        process.arguments = [
-            "--reuid=54010", "--regid=65534", "--clear-groups", "prlimit", "--nproc=1", Build.plimsoll, "stats",
-        ]
-        process.environment = host.environment
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.runUnmasked()
+        let process = try launch(
+            program: "/usr/bin/setpriv",
+            [
+                "--reuid=54010", "--regid=65534", "--clear-groups", "prlimit", "--nproc=1", Build.plimsoll, "stats",
+            ], environment: host.environment, output: FileHandle.nullDevice, errors: FileHandle.nullDevice)
         kill(process.processIdentifier, SIGTERM)
         process.waitUntilExit()
         let code = process.terminationStatus + (process.terminationReason == .uncaughtSignal ? 128 : 0)
@@ -126,13 +122,9 @@ private func oneCard() throws -> RunningHost {
     func earlySignal(_ signal: Int32) throws {
         let host = try oneCard()
         for step in 0..<40 {
-            let process = Process()
-            process.executableURL = URL(filePath: Build.plimsoll)
-            process.arguments = ["stats", "--interval", "60"]
-            process.environment = host.environment
-            process.standardOutput = FileHandle.nullDevice
-            process.standardError = FileHandle.nullDevice
-            try process.runUnmasked()
+            let process = try launch(
+                ["stats", "--interval", "60"], environment: host.environment, output: FileHandle.nullDevice,
+                errors: FileHandle.nullDevice)
             usleep(UInt32(step) * 1000)
             kill(process.processIdentifier, signal)
             #expect(waitUntil { !process.isRunning }, "after \(step) ms")

@@ -44,14 +44,10 @@ struct StreamTests {
         let host = try host()
         let terminal = try PseudoTerminal(columns: 80, rows: 10)
         let before = terminal.settings
-        let process = Process()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["stats", "--interval", "0.2"]
-        process.environment = host.environment.merging(["LANG": "C.UTF-8", "TERM": "xterm"]) { $1 }
-        process.standardOutput = terminal.slave
-        process.standardError = terminal.slave
-        process.standardInput = terminal.slave
-        try process.run()
+        let process = try launch(
+            ["stats", "--interval", "0.2"],
+            environment: host.environment.merging(["LANG": "C.UTF-8", "TERM": "xterm"]) { $1 }, input: terminal.slave,
+            output: terminal.slave, errors: terminal.slave)
         let shown = terminal.reader.read(until: { $0.components(separatedBy: "trainer").count > 3 })
         process.interrupt()
         process.waitUntilExit()
@@ -68,14 +64,10 @@ struct StreamTests {
     func shrinkingTerminal() throws {
         let host = try host()
         let terminal = try PseudoTerminal(columns: 100, rows: 24)
-        let process = Process()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["stats", "--interval", "0.1"]
-        process.environment = host.environment.merging(["LANG": "C.UTF-8", "TERM": "xterm"]) { $1 }
-        process.standardOutput = terminal.slave
-        process.standardError = terminal.slave
-        process.standardInput = terminal.slave
-        try process.run()
+        let process = try launch(
+            ["stats", "--interval", "0.1"],
+            environment: host.environment.merging(["LANG": "C.UTF-8", "TERM": "xterm"]) { $1 }, input: terminal.slave,
+            output: terminal.slave, errors: terminal.slave)
         defer { process.terminate() }
         #expect(terminal.reader.read { $0.contains("10MiB / 100MiB") }.contains("CONTAINER ID"))
         for (columns, rows) in [(40, 10), (20, 3), (1, 1), (80, 24)] as [(UInt16, UInt16)] {
@@ -132,11 +124,7 @@ struct StreamTests {
         let host = try host()
         host.driver.sleep()
         defer { host.driver.wake() }
-        let process = Process()
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.environment = host.environment
-        process.standardError = Pipe()
-        try process.run()
+        let process = try launch([], environment: host.environment, errors: Pipe())
         usleep(700_000)
         process.interrupt()
         process.waitUntilExit()
@@ -196,16 +184,12 @@ final class PseudoTerminal {
 
 /// `plimsoll stats`, a reading each tenth of a second, for as long as this object lives.
 final class RunningStream {
-    private let process = Process()
+    private let process: Process
     private let (output, errors) = (Pipe(), Pipe())
 
     init(_ arguments: [String] = [], environment: [String: String]) throws {
-        process.executableURL = URL(filePath: Build.plimsoll)
-        process.arguments = ["stats", "--interval", "0.1"] + arguments
-        process.environment = environment
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
+        process = try launch(
+            ["stats", "--interval", "0.1"] + arguments, environment: environment, output: output, errors: errors)
     }
 
     deinit { process.terminate() }

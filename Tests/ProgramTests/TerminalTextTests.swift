@@ -38,15 +38,10 @@ struct TerminalTextTests {
         let words =
             (user.map { ["/usr/bin/setpriv", "--reuid=\($0)", "--regid=\($0)", "--clear-groups"] } ?? [])
             + ["/bin/sh", "-c", script]
-        let process = Process()
-        process.executableURL = URL(filePath: words[0])
-        process.arguments = Array(words.dropFirst())
-        process.environment = host.environment.merging(["LANG": "C.UTF-8", "TERM": "xterm"]) { $1 }
-            .merging(more) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = terminal.slave
-        process.standardError = terminal.slave
-        try process.runUnmasked()
+        let process = try launch(
+            program: words[0], Array(words.dropFirst()),
+            environment: host.environment.merging(["LANG": "C.UTF-8", "TERM": "xterm"]) { $1 }
+                .merging(more) { $1 }, input: FileHandle.nullDevice, output: terminal.slave, errors: terminal.slave)
         let text = terminal.reader.read { _ in !process.isRunning } + terminal.reader.rest()
         let plain = text.replacing(/\u{1B}\[[0-9]*[A-Za-z]/, with: "\n")
         return plain.unicodeScalars.split { ["\r", "\n"].contains($0) }.map { String($0) }

@@ -35,30 +35,47 @@ package func waitUntil(seconds: Double = busyMachine, _ condition: () throws -> 
 package func run(
     program: String = Build.plimsoll, _ arguments: [String], environment: [String: String] = [:], input: String = ""
 ) throws -> ProgramResult {
-    let process = Process()
-    process.executableURL = URL(filePath: program)
-    process.arguments = arguments
-    process.environment = ["PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"].merging(environment) { $1 }
     let files = try Scratch()
     defer { files.remove() }
     let (outPath, errPath, inPath) = (files.path("out"), files.path("err"), files.path("in"))
     for path in [outPath, errPath] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
     try input.write(toFile: inPath, atomically: false, encoding: .utf8)
-    process.standardOutput = FileHandle(forWritingAtPath: outPath)
-    process.standardError = FileHandle(forWritingAtPath: errPath)
-    process.standardInput = FileHandle(forReadingAtPath: inPath)
-    let start = Date()
-    try process.runUnmasked()
+    let began = Date()
+    let process = try launch(
+        program: program, arguments,
+        environment: ["PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"].merging(environment) { $1 },
+        input: FileHandle(forReadingAtPath: inPath), output: FileHandle(forWritingAtPath: outPath),
+        errors: FileHandle(forWritingAtPath: errPath))
     process.waitUntilExit()
     let code = process.terminationStatus + (process.terminationReason == .uncaughtSignal ? 128 : 0)
     return ProgramResult(
         output: try String(contentsOfFile: outPath, encoding: .utf8),
-        errors: try String(contentsOfFile: errPath, encoding: .utf8), code: code, seconds: -start.timeIntervalSinceNow)
+        errors: try String(contentsOfFile: errPath, encoding: .utf8), code: code, seconds: -began.timeIntervalSinceNow)
+}
+
+/// Starts a program, and does not wait for its end.
+///
+/// - Parameters:
+///   - environment: nil for that of the tests.
+///   - input: a `FileHandle` or `Pipe`, as `output` and `errors`; nil for that of the tests.
+package func launch(
+    program: String = Build.plimsoll, _ arguments: [String], environment: [String: String]? = nil, input: Any? = nil,
+    output: Any? = nil, errors: Any? = nil
+) throws -> Process {
+    let process = Process()
+    process.executableURL = URL(filePath: program)
+    process.arguments = arguments
+    if let environment { process.environment = environment }
+    if let input { process.standardInput = input }
+    if let output { process.standardOutput = output }
+    if let errors { process.standardError = errors }
+    try process.runUnmasked()
+    return process
 }
 
 extension Process {
     /// Tests run on threads of Dispatch, which hold every signal back, and a program inherits that.
-    package func runUnmasked() throws {
+    fileprivate func runUnmasked() throws {
         var none = sigset_t()
         var before = sigset_t()
         sigemptyset(&none)

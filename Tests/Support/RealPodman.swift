@@ -8,7 +8,7 @@ package final class PodmanHost {
     package let driver: SimulatedDriver
     /// As Podman itself calls an image of this machine.
     package let image: String
-    private let service = Process()
+    private var service: Process?
 
     /// Why there is no Podman to test with; nil where it runs a container.
     package static let absence: String? = {
@@ -65,9 +65,11 @@ package final class PodmanHost {
         _ = try? podman("pod", "rm", "--all", "--force", "--time", "0")
         _ = try? podman("rm", "--all", "--force", "--time", "0")
         // Foundation would wait for whatever still has the service's descriptors, a container's monitor among them.
-        kill(service.processIdentifier, SIGKILL)
-        var end = siginfo_t()
-        waitid(P_PID, id_t(service.processIdentifier), &end, Int32(WEXITED | WNOWAIT))
+        if let service {
+            kill(service.processIdentifier, SIGKILL)
+            var end = siginfo_t()
+            waitid(P_PID, id_t(service.processIdentifier), &end, Int32(WEXITED | WNOWAIT))
+        }
         // What a container that could not be removed has mounted stands in the folder's way.
         let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
         for mount in mounts.split(separator: "\n").compactMap({ $0.split(separator: " ").dropFirst().first })
@@ -104,13 +106,10 @@ package final class PodmanHost {
 
     /// Starts the client with what takes its time.
     package func begin(_ arguments: String...) throws -> Process {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["podman", "--remote", "--url", endpoint] + arguments
-        process.environment = ["PATH": "/usr/local/bin:/usr/bin:/bin"].merging(settings) { $1 }
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        return process
+        try launch(
+            program: "/usr/bin/env", ["podman", "--remote", "--url", endpoint] + arguments,
+            environment: ["PATH": "/usr/local/bin:/usr/bin:/bin"].merging(settings) { $1 },
+            output: FileHandle.nullDevice)
     }
 
     /// The same image as Docker's, by a `docker` that is Podman, as Debian's package podman-docker has it.
@@ -133,13 +132,12 @@ package final class PodmanHost {
     }
 
     private func startService() throws {
-        service.executableURL = URL(filePath: "/usr/bin/env")
         // Tests that are killed leave it to end by itself.
-        service.arguments = ["podman"] + options + ["system", "service", "--time=120", endpoint]
-        service.environment = ["PATH": "/usr/local/bin:/usr/bin:/bin"].merging(settings) { $1 }
-        service.standardOutput = FileHandle.nullDevice
-        service.standardError = FileHandle.nullDevice
-        try service.run()
+        let service = try launch(
+            program: "/usr/bin/env", ["podman"] + options + ["system", "service", "--time=120", endpoint],
+            environment: ["PATH": "/usr/local/bin:/usr/bin:/bin"].merging(settings) { $1 },
+            output: FileHandle.nullDevice, errors: FileHandle.nullDevice)
+        self.service = service
         try wait("podman's service listens") {
             guard service.isRunning else { throw Unexpected("podman's service ended at once") }
             return FileManager.default.fileExists(atPath: scratch.path("podman.sock"))

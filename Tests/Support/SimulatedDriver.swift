@@ -5,7 +5,7 @@ import HostDescription
 package final class SimulatedDriver {
     package let libraries: String
     package let socketFolder: String
-    private let daemon = Process()
+    private let daemon: Process
 
     /// - Parameter host: path of a host description.
     package init(host: String, in scratch: Scratch) throws {
@@ -21,11 +21,9 @@ package final class SimulatedDriver {
         }
         try Self.uuids(forHost: host).map { $0 + "\n" }.joined().write(
             toFile: scratch.path("gpus"), atomically: true, encoding: .utf8)
-        daemon.executableURL = Build.folder.appending(path: "gpusimd")
-        daemon.arguments = [host, socket]
         let told = Pipe()
-        daemon.standardOutput = told
-        try daemon.run()
+        daemon = try launch(
+            program: Build.folder.appending(path: "gpusimd").path, [host, "\(socketFolder)/socket"], output: told)
         let word = told.fileHandleForReading.availableData
         guard word.starts(with: "ready".utf8) else {
             throw Unexpected("gpusimd says: \(String(decoding: word, as: UTF8.self))")
@@ -73,15 +71,13 @@ package final class SimulatedDriver {
 
 /// A program that holds simulated memory until it is let go.
 package final class Holding {
-    package let process = Process()
+    package let process: Process
     private let output = Pipe()
 
     package init(_ arguments: [String], driver: SimulatedDriver) throws {
-        process.executableURL = Build.folder.appending(path: "gpusim-hold")
-        process.arguments = arguments
-        process.environment = ["LD_LIBRARY_PATH": driver.libraries, "GPUSIM_SOCKET": driver.socket]
-        process.standardOutput = output
-        try process.run()
+        process = try launch(
+            program: Build.folder.appending(path: "gpusim-hold").path, arguments,
+            environment: ["LD_LIBRARY_PATH": driver.libraries, "GPUSIM_SOCKET": driver.socket], output: output)
         let word = output.fileHandleForReading.availableData
         guard word.starts(with: "holding".utf8) else {
             throw Unexpected("gpusim-hold says: \(String(decoding: word, as: UTF8.self))")

@@ -88,9 +88,9 @@ extension UnusableEngine.Reason {
         case .desktop(let name):
             "\(name) is an engine on another machine (Docker Desktop's virtual machine), and \(reads)"
         case .noUnixSocket(let url):
-            "\(url) is not a unix socket. \(reads), so it needs a local engine: use unix:///PATH"
+            "\(url) is not a unix socket. Plimsoll asks engines only at unix sockets: use unix:///PATH"
         case .noAddress(let text):
-            "'\(text)' is not the address of an engine. \(reads), so it needs a local engine: use unix:///PATH"
+            "'\(text)' is not the address of an engine. Plimsoll asks engines only at unix sockets: use unix:///PATH"
         case .noContext(let name, let folder): "there is no Docker context '\(name)' in \(folder)"
         case .noEndpoint(let context, let file): "the Docker context '\(context)' has no engine in \(file)"
         case .unreadable(let why): why

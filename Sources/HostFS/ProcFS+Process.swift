@@ -167,9 +167,9 @@ package enum UserNames {
         var record = passwd()
         var result: UnsafeMutablePointer<passwd>?
         var buffer = [CChar](repeating: 0, count: 16384)
-        return buffer.withUnsafeMutableBufferPointer { buffer in
+        return buffer.withUnsafeMutableBufferPointer { bytes in
             // The name lies in the buffer.
-            guard getpwuid_r(user, &record, buffer.baseAddress!, buffer.count, &result) == 0, result != nil,
+            guard getpwuid_r(user, &record, bytes.baseAddress!, bytes.count, &result) == 0, result != nil,
                 let name = record.pw_name
             else { return String(user) }
             return String(cString: name).capped(at: TextLimit.userName)

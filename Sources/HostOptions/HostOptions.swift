@@ -23,7 +23,7 @@ package struct HostOptions: ParsableArguments {
         help: ArgumentHelp(
             """
             Socket of a container engine, for container names, as unix:///PATH; can be repeated (DOCKER_HOST; default: \
-            the current Docker context, or all local engines if there is none)
+            the current Docker context, or all local engines if no context is set)
             """, valueName: "url"))
     package var dockerHost: [String] = []
 

@@ -19,7 +19,9 @@ package struct MemorySize: CustomStringConvertible, Sendable {
     package init(_ text: String) throws {
         let digits = text.prefix { "0123456789.".contains($0) }
         let unit = text.dropFirst(digits.count).drop { $0 == " " }.lowercased()
-        guard let amount = Double(digits) else { throw Self.refusal("it does not begin with a number") }
+        guard let amount = Double(digits) else {
+            throw Self.refusal(digits.isEmpty ? "it does not begin with a number" : "'\(digits)' is not a number")
+        }
         guard let factor = Self.units[unit] else { throw Self.refusal("'\(unit)' is not a unit of memory") }
         let exact = amount * factor
         guard exact <= Double(Bytes.plausible) else { throw Self.refusal("no GPU has that much memory") }

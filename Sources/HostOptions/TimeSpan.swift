@@ -4,9 +4,12 @@ import Ledger
 /// A duration as a user types it: 100ms, 60s, 5m, 1h, 2d, or a number of seconds.
 package struct TimeSpan: Sendable {
     package let seconds: Double
+    /// As it was typed.
+    private let text: String
 
     package init(seconds: Double) {
         self.seconds = seconds
+        text = "\(seconds.plain)s"
     }
 
     private static let units: [(suffix: String, seconds: Double)] = [
@@ -22,12 +25,13 @@ package struct TimeSpan: Sendable {
             return nil
         }
         seconds = number * factor
+        self.text = text
     }
 
     /// - Throws: `ValidationError` if the text is not a duration.
     package init(_ text: String) throws {
         guard let span = TimeSpan(text: text) else {
-            throw ValidationError("Use a number with a unit, such as 500ms, 10s, 5m or 1h, up to 366d.")
+            throw ValidationError("Use a number above 0 with a unit, such as 500ms, 10s, 5m or 1h; at most 366d.")
         }
         self = span
     }
@@ -35,7 +39,7 @@ package struct TimeSpan: Sendable {
     /// - Throws: `ValidationError` with the range, if the duration is outside.
     package func check(_ option: String, from least: Double, to most: Double, _ range: String) throws {
         guard least...most ~= seconds else {
-            throw ValidationError("\(option) must be \(range); \(seconds.plain)s was given.")
+            throw ValidationError("\(option) must be \(range); \(text) was given.")
         }
     }
 }

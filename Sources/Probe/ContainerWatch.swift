@@ -51,6 +51,8 @@ package final class ContainerWatch: Sendable {
         var time: Int64 = 0
         /// The end of the watch, in seconds of the monotonic clock; nil while the container is sampled.
         var ended: Double?
+        /// Whether the last reading is in `container`.
+        var hasLast = false
         /// Whether the sampling thread is done.
         var isOver = false
         /// Whether the findings were returned. Readings that come later do not count.
@@ -138,12 +140,12 @@ package final class ContainerWatch: Sendable {
     /// - Returns: nil if there was no container.
     package func end(within seconds: Double) -> Findings? {
         state.withLock { $0.ended = $0.ended ?? monotonicSeconds() }
-        let isComplete = state.wait(until: monotonicSeconds() + seconds) { $0.isOver }
+        state.wait(until: monotonicSeconds() + seconds) { $0.isOver }
         return state.withLock { state in
             guard var container = state.container else { return nil }
-            if !isComplete { container.end(nil, at: (state.ended ?? state.began) - state.began, began: state.time) }
+            if !state.hasLast { container.end(nil, at: (state.ended ?? state.began) - state.began, began: state.time) }
             state.isReported = true
-            return Findings(container: container, began: state.time, isCutShort: !isComplete)
+            return Findings(container: container, began: state.time, isCutShort: !state.hasLast)
         }
     }
 
@@ -168,6 +170,7 @@ package final class ContainerWatch: Sendable {
         state.withLock { state in
             guard !state.isReported else { return }
             state.container?.end(last, at: (state.ended ?? state.began) - state.began, began: state.time)
+            state.hasLast = true
         }
     }
 

@@ -100,18 +100,18 @@ package enum Mark: String, Sendable, CaseIterable {
         case .noInsidePID: "--  not applicable: this process is in the PID namespace of the host"
         case .atLeast: "+  at least this much: the driver does not report the rest"
         case .unverified:
-            "(unverified)  from the cgroup path only; no engine confirms that it is this container"
+            "(unverified)  may be another container: no engine confirms it"
         case .unverifiedShort:
-            "(?)  from the cgroup path only; no engine confirms that it is this container"
+            "(?)  may be another container: no engine confirms it"
         case .gone: "(gone)  the driver lists this process, but the process no longer exists"
         case .hidden:
             "(hidden)  the driver lists this process, but it is not visible from here; run plimsoll on the host as root"
-        case .mpsServer: "(MPS server)  the server's own memory; the processes that use it are listed with theirs"
+        case .mpsServer: "(MPS server)  memory of the MPS server itself; its clients have rows of their own"
         case .instances:
             "(in its instances)  used inside the MIG instances of this GPU; see the ledger of each instance"
         case .unattributed: "(unattributed)  used memory that no listed process accounts for"
         case .overlap:
-            "(overlap or change)  processes that share memory are each counted in full, or the used memory changed while it was read"
+            "(overlap or change)  the rows above differ from the used memory: shared memory is counted more than once, or the use changed during the reading"
         case .contradictory:
             "(contradictory)  total minus free minus used; the driver's figures, below, contradict each other"
         case .reserved: "(reserved)  kept by the driver and the firmware for themselves"
@@ -128,8 +128,8 @@ package enum Mark: String, Sendable, CaseIterable {
     /// The meaning of `--` in a table where it also means "not applicable".
     private var meaningBesideUnknown: String? {
         switch self {
-        case .notApplicable: "unknown; in the row of a container that uses no GPU: not applicable"
-        case .noInsidePID: "unknown; PID INSIDE of a process in the PID namespace of the host: not applicable"
+        case .notApplicable: "unknown, or not applicable: a container that uses no GPU"
+        case .noInsidePID: "unknown, or not applicable: PID INSIDE of a process in the PID namespace of the host"
         default: nil
         }
     }
@@ -141,7 +141,8 @@ package enum Mark: String, Sendable, CaseIterable {
         let hasBoth = marks.isSuperset(of: [.unverified, .unverifiedShort])
         if hasBoth { marks.remove(.unverifiedShort) }
         // No table has both kinds of "not applicable".
-        let inapplicable = marks.contains(.unknown) ? marks.first { $0.meaningBesideUnknown != nil } : nil
+        let inapplicable =
+            marks.contains(.unknown) ? allCases.first { marks.contains($0) && $0.meaningBesideUnknown != nil } : nil
         if let inapplicable { marks.remove(inapplicable) }
         let lines = allCases.filter(marks.contains).map { mark in
             (

@@ -53,7 +53,7 @@ extension CheckReport {
             environment.deviceNodes.map { $0.isEmpty ? "no GPU device file" : $0.joined(separator: ", ") }
             ?? "unknown"
         return facts + [
-            ("selected by", chosen), ("files", nodes), ("libraries", libraries), ("limits", limits),
+            ("selection", chosen), ("files", nodes), ("libraries", libraries), ("limits", limits),
             ("processes", processes),
         ]
     }
@@ -79,7 +79,7 @@ extension CheckReport {
 
     private var chosen: String {
         guard !environment.variables.isEmpty else {
-            return "nothing: NVIDIA_VISIBLE_DEVICES and CUDA_VISIBLE_DEVICES are not set"
+            return "none: NVIDIA_VISIBLE_DEVICES and CUDA_VISIBLE_DEVICES are not set"
         }
         return environment.variables.map { "\($0.name)=\($0.value.isEmpty ? "''" : $0.value)" }.joined(separator: " ")
     }
@@ -110,7 +110,8 @@ extension CheckReport {
             case .known(.unlimited): "no CPU limit"
             case .unknown: "CPU limit unknown"
             }
-        return "\(ram), \(cpus); these limits do not apply to GPU memory"
+        let isLimited = environment.ramLimit != .known(.unlimited) || environment.cpuLimit != .known(.unlimited)
+        return "\(ram), \(cpus)" + (isLimited ? "; these limits do not apply to GPU memory" : "")
     }
 
     /// nil without a driver.
@@ -119,7 +120,7 @@ extension CheckReport {
     }
 
     private var processes: String {
-        guard let seen else { return "unknown without a driver" }
+        guard let seen else { return "unknown, because no GPU driver answers" }
         if let unread = snapshot.unread { return unread.text }
         return switch seen {
         case .all where view.isWSL == true:

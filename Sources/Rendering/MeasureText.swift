@@ -5,7 +5,7 @@ extension MeasuredResult {
     package func lines(on page: Page) -> [String] {
         switch outcome {
         case .notTried(let why):
-            paragraph("\(step.rawValue): could not be tried: \(why.text)", on: page, indent: 2)
+            paragraph("\(step.rawValue): not tried: \(why.text)", on: page, indent: 2)
         case .tried(let finding):
             [page.paint("\(step.rawValue): \(finding.agrees ? "agrees" : "DIFFERS")", finding.agrees ? .green : .red)]
                 + [
@@ -30,7 +30,7 @@ extension MeasureReport {
         let driver = nvidiaDriver.map { "NVIDIA \($0), " } ?? ""
         lines.append("\(driver)Linux \(kernel ?? unknown), plimsoll \(plimsoll)")
         var counts: [String] = []
-        for (verdict, words) in [("agrees", "agreed"), ("differs", "differed"), ("not-tried", "could not be tried")] {
+        for (verdict, words) in [("agrees", "agreed"), ("differs", "differed"), ("not-tried", "not tried")] {
             let count = results.count { $0.verdict == verdict }
             if count > 0 { counts.append("\(count) \(words)") }
         }

@@ -91,6 +91,11 @@ package struct RowKind: Sendable {
     package static let fit = CandidateRows.fields.kind
     package static let whose = OwnershipRows.fields.kind
 
+    /// What the fields mean whose names do not say it, in tables that have a container's columns.
+    package static let containerFields =
+        ".LikelyID is the probable id of the container that plimsoll runs in, if none is certain. .Verified is false if only a "
+        + "cgroup path names the container."
+
     /// The fields as a help text lists them: ".ID .Name …".
     package var fieldList: String {
         titles.map { ".\($0.field)" }.joined(separator: " ") + (hasLabels ? " .Label \"KEY\"" : "")

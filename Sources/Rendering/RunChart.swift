@@ -43,9 +43,8 @@ package struct RunChart {
         ]
         parts += amountAxis + timeAxis
         for (index, device) in devices.enumerated() { parts += curve(device, index) }
-        if devices.isEmpty {
-            let words = report.isMeasured ? "no GPU memory was held" : "not measured"
-            parts.append(text(words, x: (Self.left + Self.right) / 2, y: 220))
+        if let emptiness = report.emptiness {
+            parts.append(text(emptiness.words, x: (Self.left + Self.right) / 2, y: 220))
         }
         for (index, device) in devices.enumerated() {
             parts += key(device, index, y: Self.bottom + 64 + 22 * Double(index))

@@ -44,20 +44,47 @@ extension RunReport {
         return remarks
     }
 
-    /// False if no GPU was read at all.
-    var isMeasured: Bool { !usage.devices.isEmpty }
+    /// Why the report has no device.
+    enum Emptiness {
+        /// No GPU was read at all.
+        case notMeasured
+        case endedBeforeReading
+        /// A container that is not counted may have held memory.
+        case notCounted
+        case heldNothing
+
+        /// What the chart shows instead of curves.
+        var words: String {
+            switch self {
+            case .notMeasured: "not measured"
+            case .endedBeforeReading: "not measured: ended before the first reading"
+            case .notCounted: "not measured: the container is not counted"
+            case .heldNothing: "no GPU memory was held"
+            }
+        }
+    }
+
+    /// nil if there are devices to report.
+    var emptiness: Emptiness? {
+        if usage.devices.isEmpty { return .notMeasured }
+        guard devices.isEmpty else { return nil }
+        if usage.devices.allSatisfy({ $0.measure == nil && $0.whyUnmeasured == nil }) { return .endedBeforeReading }
+        return client?.isWhole ?? true ? .heldNothing : .notCounted
+    }
 
     private var whyNothing: String? {
-        if !isMeasured {
-            return "Not measured: "
+        switch emptiness {
+        case nil, .notCounted: nil
+        case .notMeasured:
+            "Not measured: "
                 + (trouble ?? (isCutShort ? "the driver did not answer" : "the driver reports no GPUs")) + "."
+        case .endedBeforeReading: "The command ended before the first reading."
+        case .heldNothing: heldNothing
         }
-        if usage.devices.allSatisfy({ $0.measure == nil && $0.whyUnmeasured == nil }) {
-            return "The command ended before the first reading."
-        }
-        // A container that is not counted may have held memory.
-        guard devices.isEmpty, client?.isWhole ?? true else { return nil }
-        return "None of \(whose) processes held GPU memory in \(readings). "
+    }
+
+    private var heldNothing: String {
+        "None of \(whose) processes held GPU memory in \(readings). "
             + "Memory that is used only between two readings is missed."
     }
 

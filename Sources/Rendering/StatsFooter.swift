@@ -28,7 +28,7 @@ package struct StatsFooter {
         return groups.map { labels, missing in
             let gpus = labels.joined(separator: ", ")
             return labels.count == 1
-                ? "GPU \(gpus): not in this table: \(missing)" : "GPUs \(gpus): not in this table: \(missing) on each"
+                ? "GPU \(gpus), not in this table: \(missing)" : "GPUs \(gpus), not in this table: \(missing) on each"
         } + snapshot.devices.compactMap(\.contradiction)
     }
 

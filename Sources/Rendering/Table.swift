@@ -42,7 +42,8 @@ package struct Table {
     /// Says which columns a narrow page leaves out; no line if there are none.
     static func note(omitting titles: [String], on page: Page) -> [String] {
         titles.isEmpty
-            ? [] : Rendering.note("columns not shown (page too narrow): \(titles.joined(separator: ", "))", on: page)
+            ? []
+            : Rendering.note("columns not shown (terminal too narrow): \(titles.joined(separator: ", "))", on: page)
     }
 
     /// The title line and a line per row, the marks that occur in them, and the titles of the columns that were left out.

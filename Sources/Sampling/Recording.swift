@@ -81,7 +81,7 @@ package enum RecordingError: Error, CustomStringConvertible {
         case .noProcess(let path, let error):
             "cannot read \(path): the process that reads it could not be started: \(error)"
         case .childEnded(let path): "cannot read \(path): the process that reads it was killed"
-        case .notARecording(let path): "\(path) is not a plimsoll recording; make one with `plimsoll capture`"
+        case .notARecording(let path): "\(path) is not a complete plimsoll recording; make one with `plimsoll capture`"
         case .otherVersion(let path, let version):
             "\(path) is a recording of format \(version); this plimsoll reads format \(Recording.version): "
                 + (version > Recording.version ? "use a newer plimsoll" : "capture it again")

@@ -52,7 +52,8 @@ struct AllocCommand: DocumentedCommand {
     var device: String?
 
     @Option(
-        help: ArgumentHelp("Hold the memory for this time, such as 60s or 5m, or until Ctrl-C.", valueName: "duration"),
+        help: ArgumentHelp(
+            "Keep the memory for this time, such as 60s or 5m. Ctrl-C frees it earlier.", valueName: "duration"),
         transform: TimeSpan.init)
     var hold: TimeSpan?
 

@@ -57,7 +57,7 @@ struct Arguments {
     /// The first word, or the word after `help`; nil if it is an option.
     private var topic: String? {
         let word = isHelpCommand ? words.dropFirst().first : words.first
-        return word.flatMap { $0.hasPrefix("-") ? nil : $0 }
+        return word.flatMap { $0.hasPrefix("-") || $0 == "help" ? nil : $0 }
     }
 
     /// A command that needs the GPU itself, or runs on this host, cannot read a recording.

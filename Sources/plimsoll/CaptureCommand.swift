@@ -8,7 +8,7 @@ struct CaptureCommand: DocumentedCommand {
         abstract: "Record what plimsoll reads, for a bug report or --replay",
         discussion: """
             The recording contains the names of this host, its users, containers, images and processes, their cgroup paths \
-            and their memory. It contains no command lines, no environment variables, and no labels except \
+            and how much GPU memory they use. It contains no command lines, no environment variables, and no labels except \
             com.docker.compose.project and com.docker.compose.service. With --redact, placeholders such as name1 replace the names.
             """)
 
@@ -42,7 +42,11 @@ struct CaptureCommand: DocumentedCommand {
         } catch let error as RecordingError {
             throw Failure.impossible(error)
         }
-        Output.troubles(of: Snapshot(original))
+        let snapshot = Snapshot(original)
+        Output.troubles(of: snapshot)
+        if file != "-", snapshot.sources.contains(where: { !$0.ok }) {
+            Output.error("wrote \(file.cleaned), without what could not be read")
+        }
         Outcome.done.exit()
     }
 }

@@ -38,7 +38,8 @@ struct CommonOptions: ParsableArguments {
         } catch {
             throw Failure(error)
         }
-        DebugLog.log("procfs \(plan.procfs), sysfs \(plan.sysfs), NVIDIA library \(plan.nvmlLibrary ?? "the system's")")
+        DebugLog.log(
+            "procfs \(plan.procfs), sysfs \(plan.sysfs), NVIDIA library: \(plan.nvmlLibrary ?? "system default")")
         let sockets = sampler.engines?.engines.map(\.socket).joined(separator: ", ") ?? ""
         DebugLog.log("container engines: \(sockets.isEmpty ? "none" : sockets)")
         let source = HostSource.host(sampler)
@@ -125,7 +126,8 @@ enum HostSource {
         case .host(let sampler):
             DebugLog.log("reading the host")
             observation = sampler.observe()
-            DebugLog.log("child processes: \(HelperProcess.runningPIDs.map { String($0) }.joined(separator: ", "))")
+            DebugLog.log(
+                "PIDs of child processes: \(HelperProcess.runningPIDs.map { String($0) }.joined(separator: ", "))")
         case .recording(let recorded): observation = recorded
         }
         DebugLog.log(observation)

@@ -9,8 +9,8 @@ struct FitCommand: DocumentedCommand {
         abstract: "Check whether a GPU has enough free memory now",
         discussion: """
             Prints the GPUs that have SIZE free, the one with the most first. For a GPU in MIG mode, prints its \
-            instances. Ask for more than your data: add 100 to 600 MiB for the CUDA context, and what the allocator of your \
-            program adds by rounding.
+            instances. SIZE must be larger than your data: add 100 to 600 MiB for the CUDA context, and a reserve, because \
+            allocators round up.
 
             Exit code 0 if SIZE fits, 1 if not.
 
@@ -49,14 +49,14 @@ struct FitCommand: DocumentedCommand {
 /// How much memory `fit` and `wait` look for, and on which devices.
 struct PlacementOptions: ParsableArguments {
     @Argument(
-        help: ArgumentHelp("Amount of memory: 8GiB or 8G (of 1024), 12GB (of 1000).", valueName: "size"),
+        help: ArgumentHelp("Amount of memory: 8GiB, 8G (the same), or 8GB (8,000,000,000 bytes).", valueName: "size"),
         transform: MemorySize.init)
     var size: MemorySize
 
     @Option(
         name: [.customLong("device"), .customLong("gpu")],
         help: ArgumentHelp(
-            "Check only this GPU: index, MIG instance (7:0), amd:0 if there are several vendors, or start of a UUID.",
+            "Check only this GPU: index, MIG instance (7:0), VENDOR:INDEX (amd:0) if there are several vendors, or start of a UUID.",
             valueName: "gpu"))
     var device: String?
 

@@ -38,7 +38,7 @@ struct LedgerCommand: DocumentedCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Draw the load line, a mark in the bar, at this share of a GPU's memory. For an exit code, use --fail-above (default: 90%)",
+            "Position of the load line, a mark in the bar, in percent of the GPU's memory (default: 90%). For an exit code, use --fail-above.",
             valueName: "percent"), transform: Share.init)
     var warn = Share(percent: 90)
 

@@ -17,7 +17,7 @@ struct MeasureCommand: DocumentedCommand {
             Uses nvidia-smi, amd-smi, rocm-smi, xpu-smi, unshare, docker and python3 with PyTorch if they are installed. Each \
             step that is skipped prints the reason. After Ctrl-C, the report keeps the finished steps.
 
-            Exit codes: 0 if every tested step agreed, 1 if one differed, 2 if no step could be tested.
+            Exit codes: 0 if every tested step agreed with what plimsoll assumes, 1 if one differed, 2 if no step could be tested.
             """)
 
     static let help = CommandHelp(

@@ -10,12 +10,13 @@ struct Plimsoll: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "plimsoll",
-        abstract: "The load line for GPU memory: see which container uses how much.",
+        abstract: "Show which container uses how much GPU memory.",
         discussion: """
             Reads the GPU drivers, /proc, and the sockets of container engines on this host. Without a command, runs \
             'plimsoll ledger'.
 
-            Exit codes: 0 success; 1 success, and the answer is no; 2 failure; 64 wrong usage; 130 after Ctrl-C.
+            Exit codes: 0 success, or the answer is yes; 1 the answer is no, or a named GPU, container or PID does not exist; 2 failure; \
+            64 wrong usage; 130 after Ctrl-C.
             """,
         version: version,
         subcommands: commands,

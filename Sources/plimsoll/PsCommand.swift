@@ -9,7 +9,7 @@ struct PsCommand: DocumentedCommand {
         discussion: """
             Types are C (compute), G (graphics) and M (MPS client); C+G is both.
 
-            Fields for --format: \(RowKind.ps.fieldList); with --command also .Command.
+            Fields for --format: \(RowKind.ps.fieldList); with --command also .Command. \(RowKind.containerFields)
             """)
 
     static let help = CommandHelp(
@@ -41,7 +41,7 @@ struct PsCommand: DocumentedCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Show only rows that match; keys: id, name, image, runtime, gpu, user. Can be repeated.",
+            "Show only rows that match; keys: id, name, image, runtime, gpu, user. Can be repeated: values of one key are alternatives, different keys must all match.",
             valueName: "key=value"))
     var filter: [String] = []
 
@@ -59,6 +59,9 @@ struct PsCommand: DocumentedCommand {
                 commands: command ? commandLines(source, observation) : nil
             ).filter(filter.keeps)
             try show(rows, as: format)
+            if rows.isEmpty, !container.isEmpty || !self.filter.isEmpty {
+                Output.error("no process that holds GPU memory matches")
+            }
         }
         Output.troubles(of: snapshot)
         if snapshot.outcome == .done, !missing.isEmpty { MissingContainer.report(missing, in: snapshot).exit() }

@@ -11,7 +11,7 @@ struct StatsCommand: DocumentedCommand {
         discussion: """
             Prints a row per container and GPU, and updates it every second, as docker stats does.
 
-            Fields for --format: \(RowKind.stats.fieldList).
+            Fields for --format: \(RowKind.stats.fieldList). \(RowKind.containerFields)
             """)
 
     static let help = CommandHelp(
@@ -48,7 +48,7 @@ struct StatsCommand: DocumentedCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Show only rows that match; keys: id, name, image, label, runtime, gpu. Can be repeated.",
+            "Show only rows that match; keys: id, name, image, label, runtime, gpu. Can be repeated: values of one key are alternatives, different keys must all match.",
             valueName: "key=value"))
     var filter: [String] = []
 

@@ -24,11 +24,19 @@ struct UsageMessage {
         return "\(problem)\n\(screen.usage)\nRun '\(name) --help' for more information."
     }
 
+    /// ArgumentParser takes a negative number for an option, and calls the value missing.
+    private static func negative(_ problem: String, _ arguments: [String]) -> String {
+        guard problem.hasPrefix("Missing "),
+            let number = arguments.first(where: { $0.hasPrefix("-") && $0.dropFirst().first?.isNumber == true })
+        else { return problem }
+        return "\(problem); '\(number)' is not accepted: it must not be negative"
+    }
+
     /// ArgumentParser's description of wrong usage. It repeats arguments as they are: if they hold unsafe characters, parse again with
     /// clean ones.
     static func problem(_ error: any Error, of root: (some ParsableCommand).Type, _ arguments: [String]) -> String {
         let clean = arguments.map(\.cleaned)
-        guard clean != arguments else { return root.message(for: error) }
+        guard clean != arguments else { return negative(root.message(for: error), arguments) }
         do {
             _ = try root.parseAsRoot(clean)
         } catch let again {

@@ -92,8 +92,10 @@ struct WaitCommand: DocumentedCommand {
 
     private func giveUp(_ verdict: FitVerdict, in snapshot: Snapshot, _ progress: inout Progress) -> Never {
         progress.end()
-        let time = limit.map { "gave up after \($0.seconds.plain) s: " } ?? ""
-        let reason = host.replay == nil ? time : "a recording does not change: "
+        let reason =
+            host.replay != nil
+            ? "a recording never changes, so waiting does not help: "
+            : limit.map { "gave up after \($0.seconds.plain) s: " } ?? ""
         let size = placement.size.description
         Output.error(reason + (verdict.text(of: size, in: snapshot) ?? "\(size) did not stay free for a second"))
         if case .unknown = verdict { Outcome.impossible.exit() }

@@ -12,10 +12,11 @@ struct WhoseCommand: DocumentedCommand {
             PID is a PID of this host, or a PID inside a container. Without PIDs, reads text from standard input, such as a \
             pasted out-of-memory message, and finds the PIDs in the text.
 
-            Exit code 0 if every PID is found, 1 if not, 2 if PIDs cannot be looked up.
+            Exit code 0 if every PID is found, 1 if not, 2 if plimsoll cannot read the processes.
 
-            Fields for --format: \(RowKind.whose.fieldList). .UnrecognizedCgroup is the cgroup of a host process if plimsoll does \
-            not recognize it. .NamespaceContainer is the container whose PID namespace a host process uses.
+            Fields for --format: \(RowKind.whose.fieldList). .UnrecognizedCgroup is the cgroup of a process that is shown as \
+            (host), if its kind is unknown: the process may be in a container. .NamespaceContainer is the container whose PID \
+            namespace a process uses although its cgroup is the host's. \(RowKind.containerFields)
             """)
 
     static let help = CommandHelp(

@@ -59,7 +59,10 @@ struct CommandLineTests {
         arguments: [
             (["stat"], "unknown command 'stat' (did you mean 'stats'?)"),
             (["help", "nosuch"], "unknown command 'nosuch'; commands: ledger, stats"),
-            (["stats", "--interval", "1ms"], "--interval must be from 100ms to 1d; 0.001s was given"),
+            (["stats", "--interval", "1ms"], "--interval must be from 100ms to 1d; 1ms was given"),
+            (["fit", "-1"], "'-1' is not accepted: it must not be negative"),
+            (["ledger", "--warn", "-5"], "'-5' is not accepted: it must not be negative"),
+            (["fit", "8.5.5GiB"], "'8.5.5' is not a number"),
             (["ps", "-q", "--format", "json"], "--quiet prints only PIDs: remove it or --format"),
             (["ps", "--format", "{{.Contaner}}"], "unknown field .Contaner (did you mean 'Container'?); fields: .PID"),
             (["ps", "--format", "{{.Command}}"], "to print command lines, add --command"),
@@ -210,7 +213,7 @@ struct CommandLineTests {
     @Test("A page that is too narrow names the columns that it leaves out")
     func narrow() throws {
         let result = try run(["ps", "--replay", workstation], environment: ["COLUMNS": "40"])
-        #expect(result.output.contains("columns not shown (page too narrow):"))
+        #expect(result.output.contains("columns not shown (terminal too narrow):"))
         #expect(
             try !run(["ps", "--replay", workstation], environment: ["COLUMNS": "120"]).output.contains("not shown"))
     }

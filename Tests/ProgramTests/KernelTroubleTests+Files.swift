@@ -220,8 +220,9 @@ extension KernelTroubleTests {
         }.sorted()
     }
 
-    /// A machine that other tests keep busy only makes it slower: the fastest of three counts, and if that is too slow, the
-    /// second beside the deadline becomes ten times what the program needs for a recording at that moment (idle: 0.1 s).
+    /// A machine that other tests keep busy only makes it slower: the third of three tries counts, and if that is too slow, the
+    /// second beside the deadline becomes ten times what the program needs for a recording at that moment (idle: 0.1 s), but
+    /// stays below the default deadline of 10 s.
     @discardableResult
     private func expectInTime(
         _ environment: [String: String], _ command: [String], _ what: String, within seconds: Double = deadline + 1
@@ -232,7 +233,7 @@ extension KernelTroubleTests {
         if result.seconds >= seconds {
             let sample = Build.package.appending(path: "samples/workstation.json").path
             let busy = try run(["--replay", sample]).seconds
-            #expect(result.seconds < seconds + max(0, 10 * busy - 1), "\(what); a recording took \(busy) s")
+            #expect(result.seconds < seconds + min(max(0, 10 * busy - 1), 8), "\(what); a recording took \(busy) s")
         }
         #expect([0, 1, 2].contains(result.code), "\(what): \(result.code) \(result.errors)")
         return result

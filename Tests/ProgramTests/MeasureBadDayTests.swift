@@ -102,7 +102,7 @@ struct MeasureBadDayTests {
                 + ["--set", "accounting", "--step", "accounting", "--step", "context"],
             environment: host.environment)
         #expect(
-            result.output.contains("accounting: could not be tried: needs root"), "\(result.output)\(result.errors)")
+            result.output.contains("accounting: not tried: needs root"), "\(result.output)\(result.errors)")
         #expect(result.output.contains("context: agrees"))
     }
 

@@ -110,7 +110,7 @@ struct MeasureTests {
         #expect(measured.result.code == 2)
         #expect(measured.report["steps"].elements.allSatisfy { $0["verdict"].string == "not-tried" })
         #expect(measured.reason("context") == "no NVIDIA GPU with a working driver")
-        #expect(measured.result.output.contains("Steps: 28 could not be tried"))
+        #expect(measured.result.output.contains("Steps: 28 not tried"))
     }
 
     @Test("A partitioned GPU: its instance is used, whose list has the process")

@@ -13,9 +13,16 @@ struct OldRecordingTests {
             try run(command + ["--replay", Build.package.appending(path: file).path])
         }
         let (old, new) = (try shown("Tests/Recordings/\(name)-0.1.0.json"), try shown("samples/\(name).json"))
-        #expect(old.output == new.output)
-        #expect(old.errors == new.errors)
+        #expect(reworded(old.output) == new.output)
+        #expect(reworded(old.errors) == new.errors)
         #expect(old.code == new.code)
         #expect(old.output != "")
+    }
+
+    /// A recording holds an engine's error as the sentence of its version.
+    private func reworded(_ text: String) -> String {
+        text.replacing(
+            "/var/run/docker.sock, so its containers have no names here: no such socket",
+            with: "/var/run/docker.sock (no such socket): container names are unknown")
     }
 }

@@ -115,10 +115,10 @@ struct PlaceTests {
         ).start()
         #expect(
             try running.plimsoll("stats", "--no-stream").output.hasSuffix(
-                "\nGPU 0: not in this table: 100MiB (host), 300MiB (unattributed)\n"))
+                "\nGPU 0, not in this table: 100MiB (host), 300MiB (unattributed)\n"))
         #expect(
             try running.plimsoll("stats", "--no-stream", "trainer").output.hasSuffix(
-                "\nGPU 0: not in this table: 300MiB (unattributed)\n"))
+                "\nGPU 0, not in this table: 300MiB (unattributed)\n"))
     }
 
     @Test("stats says what its table leaves out, per device: a hidden holder is not nobody")
@@ -129,7 +129,7 @@ struct PlaceTests {
         let running = try card(host, [HostTree.listed(4242, 9626), HostTree.listed(1212, 100, ["graphics"])])
         let table = try running.plimsoll("stats", "--no-stream")
         #expect(table.code == 0)
-        #expect(table.output.hasSuffix("\nGPU 0: not in this table: 100MiB (host), 9.4GiB (hidden)\n"))
+        #expect(table.output.hasSuffix("\nGPU 0, not in this table: 100MiB (host), 9.4GiB (hidden)\n"))
         // Rows for programs have no place for it.
         #expect(try running.plimsoll("stats", "--no-stream", "--format", "json").output == "")
         #expect(try running.plimsoll("stats", "--no-stream", "--format", "{{.Name}}").output == "")

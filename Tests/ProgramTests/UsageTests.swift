@@ -48,8 +48,8 @@ struct UsageTests {
     @Test(
         "A file that is not a recording is told as what it is",
         arguments: [
-            ("", "is not a plimsoll recording"), ("{}", "is not a plimsoll recording"),
-            ("[1]", "is not a plimsoll recording"),
+            ("", "is not a complete plimsoll recording"), ("{}", "is not a complete plimsoll recording"),
+            ("[1]", "is not a complete plimsoll recording"),
             (#"{"plimsollRecording": 99}"#, "format 99"), (#"{"plimsollRecording": 1, "program": "x"}"#, "cut short"),
         ])
     func recordings(_ content: String, _ expected: String) throws {
@@ -109,6 +109,9 @@ struct UsageTests {
     func nothingPrivate() throws {
         let text = try String(contentsOfFile: workstation, encoding: .utf8)
         for word in ["basicauth", "cmdline", "environ", "secret"] { #expect(!text.contains(word)) }
+        let none = try run(["--replay", workstation, "ps", "--filter", "name=nobody"])
+        #expect(none.code == 0)
+        #expect(none.errors == "plimsoll: no process that holds GPU memory matches\n")
         let asked = try run(["--replay", workstation, "ps", "--command"])
         #expect(asked.code == 0)
         #expect(asked.errors == "plimsoll: recordings hold no command lines: they are unknown here\n")

@@ -140,15 +140,18 @@ struct JSONTests {
             Mark.legend(for: [.unverified, .unverifiedShort], on: Page())
                 == [
                     "",
-                    "(unverified), (?)  from the cgroup path only; no engine confirms that it is this container",
+                    "(unverified), (?)  may be another container: no engine confirms it",
                 ])
     }
 
     @Test(
         "Where -- has two meanings, one line explains both",
         arguments: [
-            (Mark.notApplicable, "--  unknown; in the row of a container that uses no GPU: not applicable"),
-            (Mark.noInsidePID, "--  unknown; PID INSIDE of a process in the PID namespace of the host: not applicable"),
+            (Mark.notApplicable, "--  unknown, or not applicable: a container that uses no GPU"),
+            (
+                Mark.noInsidePID,
+                "--  unknown, or not applicable: PID INSIDE of a process in the PID namespace of the host"
+            ),
         ])
     func twoMeanings(_ mark: Mark, _ line: String) {
         #expect(Mark.legend(for: [.unknown, mark], on: Page()) == ["", line])
@@ -162,7 +165,7 @@ struct JSONTests {
         #expect(table.linesWithLegend(on: Page()).last == "--  unknown")
         #expect(
             table.linesWithLegend(on: Page(width: 12)) == [
-                "NAME", "a-long-name", "", "columns not", "  shown", "  (page too", "  narrow):", "  GPU MEM",
+                "NAME", "a-long-name", "", "columns not", "  shown", "  (terminal", "  too", "  narrow):", "  GPU MEM",
             ])
     }
 }

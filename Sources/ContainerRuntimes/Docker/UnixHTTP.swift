@@ -81,9 +81,9 @@ struct UnixHTTP {
         var record = group()
         var result: UnsafeMutablePointer<group>?
         var buffer = [CChar](repeating: 0, count: 1 << 16)
-        return buffer.withUnsafeMutableBufferPointer { buffer in
+        return buffer.withUnsafeMutableBufferPointer { bytes in
             // The name lies in the buffer, with the names of all members.
-            guard getgrgid_r(status.st_gid, &record, buffer.baseAddress!, buffer.count, &result) == 0, result != nil
+            guard getgrgid_r(status.st_gid, &record, bytes.baseAddress!, bytes.count, &result) == 0, result != nil
             else {
                 return String(status.st_gid)
             }

@@ -151,7 +151,7 @@ struct TemplateParser {
         }
         guard let function = TemplateFunction(rawValue: word) else {
             let known = TemplateFunction.allCases.map(\.rawValue).joined(separator: ", ")
-            throw error("unknown function \(word); a field starts with a dot: .\(word); functions: \(known)", at: start)
+            throw error("unknown function \(word) (fields start with a dot); functions: \(known)", at: start)
         }
         var arguments: [TemplateExpression] = []
         skipSpace()
@@ -289,7 +289,7 @@ struct TemplateParser {
         if trims { next += 1 }
         guard starts(with: "}}") else {
             let what =
-                peek().map { "unexpected \($0); close the action with }}" } ?? "missing }} at the end of this action"
+                peek().map { "unexpected \($0); close {{ with }}" } ?? "{{ is not closed: add }}"
             throw error(what, at: peek() == nil ? start : next)
         }
         next += 2

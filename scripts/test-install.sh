@@ -135,7 +135,7 @@ measures() {
     kill "$daemon"
     wait "$daemon" 2>/dev/null || true
     rm -rf "$libraries/libnvidia-ml.so.1" "$libraries/libcuda.so.1" "$root/run/gpusim"
-    [ "$code" -eq 0 ] && grep -q '^Steps: 4 agreed, 2 could not be tried$' "$work/output" &&
+    [ "$code" -eq 0 ] && grep -q '^Steps: 4 agreed, 2 not tried$' "$work/output" &&
         grep -q '"complete": true' "$root/tmp/measured.json" || { cat "$work/output" >&2; fail "plimsoll measure: exit code $code"; }
 }
 

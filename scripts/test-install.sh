@@ -107,8 +107,8 @@ works() {
     [ "$code" -eq 2 ] && grep -q '^plimsoll: nvml: no NVIDIA driver library' "$work/errors" && [ ! -s "$work/output" ] ||
         { cat "$work/output" "$work/errors" >&2; fail "without a driver: exit code $code"; }
     takes_no_library_beside
-    holds 'The load line for GPU memory' inside man plimsoll
-    holds 'The load line for GPU memory' inside man docker-gpu
+    holds 'show which container uses how much GPU memory' inside man plimsoll
+    holds 'show which container uses how much GPU memory' inside man docker-gpu
     [ "$(inside bash /tmp/complete.bash)" = 'completed: stats' ] || fail "bash does not complete 'plimsoll st'"
     holds 'plimsoll=_plimsoll' inside zsh -fc 'autoload -Uz compinit && compinit -u -D && echo plimsoll=$_comps[plimsoll]'
     holds 'ran _plimsoll' inside zsh -fc 'autoload -Uz compinit && compinit -u -D && autoload +X _plimsoll && echo ran _plimsoll'

@@ -83,14 +83,15 @@ extension UnusableEngine.Reason {
 
     fileprivate var words: String {
         let reads = "Plimsoll reads the GPUs of the machine it runs on"
+        let asks = "Plimsoll asks engines only at unix sockets: use unix:///PATH"
         return switch self {
         case .elsewhere(let url): "\(url) is an engine on another machine, and \(reads)"
         case .desktop(let name):
             "\(name) is an engine on another machine (Docker Desktop's virtual machine), and \(reads)"
         case .noUnixSocket(let url):
-            "\(url) is not a unix socket. Plimsoll asks engines only at unix sockets: use unix:///PATH"
+            "\(url) is not a unix socket. \(asks)"
         case .noAddress(let text):
-            "'\(text)' is not the address of an engine. Plimsoll asks engines only at unix sockets: use unix:///PATH"
+            "'\(text)' is not the address of an engine. \(asks)"
         case .noContext(let name, let folder): "there is no Docker context '\(name)' in \(folder)"
         case .noEndpoint(let context, let file): "the Docker context '\(context)' has no engine in \(file)"
         case .unreadable(let why): why

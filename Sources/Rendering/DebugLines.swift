@@ -16,11 +16,11 @@ private func sourceLines(_ snapshot: Snapshot) -> [String] {
 
 private func viewLines(_ view: ProcessView) -> [String] {
     let facts: [(String, Bool?)] = [
-        ("in the initial PID namespace:", view.inInitialNamespace), ("/proc is of this PID namespace:", view.procIsOwn),
-        ("in a cgroup namespace:", view.inCgroupNamespace), ("processes are hidden:", view.hidesProcesses),
-        ("all processes are visible:", view.seesEveryProcess),
+        ("in the initial PID namespace", view.inInitialNamespace), ("/proc is of this PID namespace", view.procIsOwn),
+        ("in a cgroup namespace", view.inCgroupNamespace), ("processes are hidden", view.hidesProcesses),
+        ("all processes are visible", view.seesEveryProcess),
     ]
-    let text = facts.map { "\($0) \($1.map { $0 ? "yes" : "no" } ?? unknown)" }.joined(separator: "; ")
+    let text = facts.map { "\($0): \($1.map { $0 ? "yes" : "no" } ?? unknown)" }.joined(separator: "; ")
     let driver = "NVIDIA driver \(view.nvidiaDriver ?? "none"), CUDA \(view.cudaVersion.map { String($0) } ?? unknown)"
     return ["view: \(text)", "versions: \(driver), Linux \(view.kernel ?? unknown)"]
 }

@@ -66,8 +66,8 @@ extension RunReport {
 
     /// nil if there are devices to report.
     var emptiness: Emptiness? {
-        if usage.devices.isEmpty { return .notMeasured }
         guard devices.isEmpty else { return nil }
+        if usage.devices.isEmpty { return .notMeasured }
         if usage.devices.allSatisfy({ $0.measure == nil && $0.whyUnmeasured == nil }) { return .endedBeforeReading }
         return client?.isWhole ?? true ? .heldNothing : .notCounted
     }

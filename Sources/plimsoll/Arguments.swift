@@ -54,7 +54,7 @@ struct Arguments {
     /// Whether the arguments begin with `help`.
     var isHelpCommand: Bool { words.first == "help" }
 
-    /// The first word, or the word after `help`; nil if it is an option.
+    /// The first word, or the word after `help`; nil if it is an option, or `help` itself.
     private var topic: String? {
         let word = isHelpCommand ? words.dropFirst().first : words.first
         return word.flatMap { $0.hasPrefix("-") || $0 == "help" ? nil : $0 }

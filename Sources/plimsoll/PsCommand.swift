@@ -39,16 +39,15 @@ struct PsCommand: DocumentedCommand {
     @Flag(help: "Also show command lines. They can hold passwords; no other command shows or records them.")
     var command = false
 
-    @Option(
-        help: ArgumentHelp(
-            "Show only rows that match; keys: id, name, image, runtime, gpu, user. Can be repeated: values of one key are alternatives, different keys must all match.",
-            valueName: "key=value"))
+    private static let filterKeys: [RowFilter.Key] = [.id, .name, .image, .runtime, .gpu, .user]
+
+    @Option(help: ArgumentHelp(RowFilter.help(Self.filterKeys), valueName: "key=value"))
     var filter: [String] = []
 
     mutating func run() throws {
         if quiet, format != "table" { throw Failure.usage("--quiet prints only PIDs: remove it or --format") }
         let format = try RowFormat(format, for: command ? .psWithCommands : .ps)
-        let filter = try RowFilter.parsed(filter, keys: [.id, .name, .image, .runtime, .gpu, .user])
+        let filter = try RowFilter.parsed(filter, keys: Self.filterKeys)
         let source = try host.makeSource()
         let observation = source.observe()
         let snapshot = Snapshot(observation)
@@ -59,7 +58,7 @@ struct PsCommand: DocumentedCommand {
                 commands: command ? commandLines(source, observation) : nil
             ).filter(filter.keeps)
             try show(rows, as: format)
-            if rows.isEmpty, !container.isEmpty || !self.filter.isEmpty {
+            if rows.isEmpty, !container.isEmpty || !filter.isEmpty {
                 Output.error("no process that holds GPU memory matches")
             }
         }

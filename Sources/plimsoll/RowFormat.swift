@@ -69,6 +69,14 @@ enum RowFormat {
 }
 
 extension RowFilter {
+    /// The help text of `--filter`.
+    static func help(_ keys: [Key]) -> String {
+        let names = keys.map(\.rawValue).joined(separator: ", ")
+        return
+            "Show only rows that match; keys: \(names). Can be repeated: values of one key are alternatives, different keys "
+            + "must all match."
+    }
+
     /// - Throws: wrong usage.
     static func parsed(_ texts: [String], keys: [Key]) throws -> RowFilter {
         do throws(Refusal) { return try RowFilter(texts, keys: keys) } catch { throw Failure.usage(error.text) }

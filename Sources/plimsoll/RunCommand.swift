@@ -13,8 +13,8 @@ struct RunCommand: DocumentedCommand {
         abstract: "Run a command and report its GPU memory",
         discussion: """
             Runs COMMAND in this terminal, passes signals on to it, and prints a report to standard error when the command \
-            ends. Counts the memory of COMMAND and all its descendants. If plimsoll \
-            itself runs in a container, counts every process of that container.
+            ends. Counts the memory of COMMAND and all its descendants. If plimsoll itself runs in a \
+            container, counts every process of that container.
 
             If COMMAND starts a container (docker, podman or nerdctl with run, start, exec or compose, also after sudo or \
             env), that container is counted too. If other containers start at the same time, give yours a name \

@@ -46,10 +46,9 @@ struct StatsCommand: DocumentedCommand {
         case device, container
     }
 
-    @Option(
-        help: ArgumentHelp(
-            "Show only rows that match; keys: id, name, image, label, runtime, gpu. Can be repeated: values of one key are alternatives, different keys must all match.",
-            valueName: "key=value"))
+    private static let filterKeys: [RowFilter.Key] = [.id, .name, .image, .label, .runtime, .gpu]
+
+    @Option(help: ArgumentHelp(RowFilter.help(Self.filterKeys), valueName: "key=value"))
     var filter: [String] = []
 
     @Flag(help: "Print one reading and exit.")
@@ -69,7 +68,7 @@ struct StatsCommand: DocumentedCommand {
 
     mutating func run() throws {
         let format = try RowFormat(format, for: .stats)
-        let filter = try RowFilter.parsed(filter, keys: [.id, .name, .image, .label, .runtime, .gpu])
+        let filter = try RowFilter.parsed(filter, keys: Self.filterKeys)
         let source = try host.makeSource()
         var stream = Stream(redraws: isRedrawn(format))
         while true {

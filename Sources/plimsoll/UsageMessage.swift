@@ -24,10 +24,11 @@ struct UsageMessage {
         return "\(problem)\n\(screen.usage)\nRun '\(name) --help' for more information."
     }
 
-    /// ArgumentParser takes a negative number for an option, and calls the value missing.
+    /// ArgumentParser takes a negative number for an option, and calls the value missing. What follows `--` is not parsed.
     private static func negative(_ problem: String, _ arguments: [String]) -> String {
+        let own = arguments.prefix { $0 != "--" }
         guard problem.hasPrefix("Missing "),
-            let number = arguments.first(where: { $0.hasPrefix("-") && $0.dropFirst().first?.isNumber == true })
+            let number = own.first(where: { $0.hasPrefix("-") && $0.dropFirst().first?.isNumber == true })
         else { return problem }
         return "\(problem); '\(number)' is not accepted: it must not be negative"
     }
@@ -36,12 +37,10 @@ struct UsageMessage {
     /// clean ones.
     static func problem(_ error: any Error, of root: (some ParsableCommand).Type, _ arguments: [String]) -> String {
         let clean = arguments.map(\.cleaned)
-        guard clean != arguments else { return negative(root.message(for: error), arguments) }
-        do {
-            _ = try root.parseAsRoot(clean)
-        } catch let again {
-            return root.message(for: again)
+        var described = error
+        if clean != arguments {
+            do { _ = try root.parseAsRoot(clean) } catch { described = error }
         }
-        return root.message(for: error)
+        return negative(root.message(for: described), clean)
     }
 }

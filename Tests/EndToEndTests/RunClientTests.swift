@@ -39,12 +39,11 @@ struct RunDockerTests {
     private func begin(_ docker: [String], report name: String) throws -> Process {
         let errors = host.scratch.path("\(name).errors")
         _ = FileManager.default.createFile(atPath: errors, contents: nil)
-        let process = try launch(
+        return try launch(
             words(docker, report: host.scratch.path("\(name).json")),
             environment: ["PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"].merging(host.environment) {
                 $1
             }, output: FileHandle.nullDevice, errors: FileHandle(forWritingAtPath: errors))
-        return process
     }
 
     private func hold(_ options: [String], _ arguments: [String]) -> [String] {

@@ -210,6 +210,14 @@ struct CommandLineTests {
         #expect(live.errors.contains("container engines: "))
     }
 
+    @Test("A negative number after -- is not taken for the missing value")
+    func afterDashes() throws {
+        let result = try run(["wait", "8GiB", "--for", "--", "-5"])
+        #expect(result.code == 64)
+        #expect(result.errors.hasPrefix("plimsoll: Missing value for '--for <duration>'"), "\(result.errors)")
+        #expect(!result.errors.contains("'-5' is not accepted"))
+    }
+
     @Test("A page that is too narrow names the columns that it leaves out")
     func narrow() throws {
         let result = try run(["ps", "--replay", workstation], environment: ["COLUMNS": "40"])

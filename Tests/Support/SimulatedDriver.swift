@@ -5,12 +5,14 @@ import HostDescription
 package final class SimulatedDriver {
     package let libraries: String
     package let socketFolder: String
+    package let socket: String
     private let daemon: Process
 
     /// - Parameter host: path of a host description.
     package init(host: String, in scratch: Scratch) throws {
         libraries = scratch.path("lib")
         socketFolder = scratch.path("gpusim")
+        socket = "\(socketFolder)/socket"
         let files = FileManager.default
         try files.createDirectory(atPath: libraries, withIntermediateDirectories: true)
         try files.createDirectory(atPath: socketFolder, withIntermediateDirectories: true)
@@ -23,7 +25,7 @@ package final class SimulatedDriver {
             toFile: scratch.path("gpus"), atomically: true, encoding: .utf8)
         let told = Pipe()
         daemon = try launch(
-            program: Build.folder.appending(path: "gpusimd").path, [host, "\(socketFolder)/socket"], output: told)
+            program: Build.folder.appending(path: "gpusimd").path, [host, socket], output: told)
         let word = told.fileHandleForReading.availableData
         guard word.starts(with: "ready".utf8) else {
             throw Unexpected("gpusimd says: \(String(decoding: word, as: UTF8.self))")
@@ -61,8 +63,6 @@ package final class SimulatedDriver {
     /// A driver that sleeps: every call into it waits until it is woken.
     package func sleep() { kill(daemon.processIdentifier, SIGSTOP) }
     package func wake() { kill(daemon.processIdentifier, SIGCONT) }
-
-    package var socket: String { "\(socketFolder)/socket" }
 
     package var environment: [String: String] {
         ["GPUSIM_SOCKET": socket, "PLIMSOLL_NVML_LIBRARY": "\(libraries)/libnvidia-ml.so.1"]

@@ -61,11 +61,14 @@ struct ProcessRecords {
     let bytes: [UInt8]
     let count: Int
 
+    /// Bytes up to the last one that is not of the pattern.
+    var bytesWritten: Int { (bytes.lastIndex { $0 != Self.fillByte } ?? -1) + 1 }
+
     /// - Parameter stride: the length by name, which decides if the bytes leave it open.
     func list(expecting stride: Int) -> ListAnswer {
         guard count > 0 else { return ListAnswer(reading: .read([])) }
         // The last field of each layout is written whole, and none of its values ends in the pattern.
-        let bytesWritten = (bytes.lastIndex { $0 != Self.fillByte } ?? -1) + 1
+        let bytesWritten = bytesWritten
         let fitting = [16, 24, 32].first { $0 * count == bytesWritten }
         // Ignore a driver that clears the whole buffer, or that begins a record after the last one and drops it.
         let isLoose =

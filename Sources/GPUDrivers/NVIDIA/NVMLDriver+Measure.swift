@@ -45,9 +45,10 @@ extension NVMLDriver {
             var records = [UInt8](repeating: ProcessRecords.fillByte, count: capacity * ProcessRecords.longest)
             var count = UInt32(capacity)
             let code = records.withUnsafeMutableBytes { list.call(device, &count, $0.baseAddress) }
-            let bytesWritten = (records.lastIndex { $0 != ProcessRecords.fillByte } ?? -1) + 1
+            let answer = ProcessRecords(bytes: records, count: Int(count))
             return ListFact(
-                function: list.name, code: code, count: Int(count), bytesWritten: bytesWritten, assumed: list.stride)
+                function: list.name, code: code, count: answer.count, bytesWritten: answer.bytesWritten,
+                assumed: list.stride)
         }
     }
 

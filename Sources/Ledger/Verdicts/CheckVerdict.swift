@@ -170,7 +170,7 @@ package struct Usability: Sendable {
     /// Why no program can use one.
     private var whyNone: CheckVerdict.WhyUnusable? {
         guard visible.isEmpty else { return nil }
-        return usable.isEmpty ? whyNotOpened ?? whyNoDevice : whyNoCUDA ?? whyNotShown
+        return usable.isEmpty ? whyNotOpened ?? whyNoDevice : whyNoCUDA ?? whyHiddenByVariable
     }
 
     /// In a container /sys shows the GPUs of the whole machine, and /dev those that it was given.
@@ -198,7 +198,7 @@ package struct Usability: Sendable {
     private var whyNoCUDA: CheckVerdict.WhyUnusable? {
         guard hasUsableNVIDIA else { return nil }
         if let reason = library("libcuda")?.file.reason { return .noCUDA(reason, lacking: lacking("compute")) }
-        if let whyNotShown { return whyNotShown }
+        if let whyHiddenByVariable { return whyHiddenByVariable }
         if let files = environment.deviceNodes, !files.contains(where: RuntimeEnvironment.isNVIDIADeviceFile) {
             return .noNVIDIAFile(inContainer: environment.kind == .container)
         }
@@ -210,7 +210,7 @@ package struct Usability: Sendable {
         }
     }
 
-    private var whyNotShown: CheckVerdict.WhyUnusable? {
+    private var whyHiddenByVariable: CheckVerdict.WhyUnusable? {
         guard visibleToCUDA.isEmpty, let chosen = variable("CUDA_VISIBLE_DEVICES") else { return nil }
         return .hiddenByVariable(chosen)
     }
